@@ -1,0 +1,222 @@
+//! The words, at their edges.
+
+use std::str::FromStr;
+
+use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+
+use crate::{
+    ActionName, BadSpiffeId, BaseAction, Code, Digest, Fact, GroupName, HumanId, Layer, PolicyId, PrincipalId,
+    PrincipalKind, ResourceId, SpiffeId, Tier, Time, TrustDomain,
+};
+
+fn spiffe(text: &str) -> Result<SpiffeId, BadSpiffeId> {
+    text.parse()
+}
+
+/// SPIFFE-ID.md §2, requirement lines 1 to 12.
+#[test]
+fn a_spiffe_id_is_exactly_right_or_refused() {
+    let long_domain = "a".repeat(255);
+    for text in [
+        "spiffe://prod.acme.test".to_owned(),
+        "spiffe://prod.acme.test/ci/billing".to_owned(),
+        "spiffe://127.0.0.1/x".to_owned(),
+        "spiffe://a_b-c.d/A.B-C_1/...".to_owned(),
+        format!("spiffe://{long_domain}/x"),
+        format!("spiffe://td/{}", "x".repeat(2048 - 12)),
+    ] {
+        let id = spiffe(&text).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), text);
+        assert!(id.is_member_of(&id.trust_domain()));
+    }
+    for text in [
+        "",
+        "spiffe:/td/x",
+        "SPIFFE://td/x",
+        "https://td/x",
+        "spiffe:///x",
+        "spiffe://td/",
+        "spiffe://td/a/",
+        "spiffe://td//a",
+        "spiffe://td/./a",
+        "spiffe://td/a/..",
+        "spiffe://TD/x",
+        "spiffe://td:443/x",
+        "spiffe://user@td/x",
+        "spiffe://t%64/x",
+        "spiffe://[::1]/x",
+        "spiffe://td/a%20b",
+        "spiffe://td/a b",
+        "spiffe://td/a?b",
+        "spiffe://td/a#b",
+        "spiffe://td?b",
+        "spiffe://td#b",
+        "spiffe://td/\u{0430}",
+        "spiffe://t\u{0430}/a",
+        "spiffe://xn--td\u{0}/a",
+        "spiffe://td/a\u{0}",
+        " spiffe://td/a",
+        "spiffe://td/a\n",
+    ] {
+        assert!(spiffe(text).is_err(), "{text:?}");
+    }
+    assert_eq!(spiffe(&format!("spiffe://td/{}", "x".repeat(2049 - 12))), Err(BadSpiffeId::TooLong));
+    assert_eq!(spiffe(&format!("spiffe://{}/x", "a".repeat(256))), Err(BadSpiffeId::TooLong));
+}
+
+#[test]
+fn a_spiffe_id_is_refused_in_exact_words() {
+    for (text, expected) in [
+        ("https://td/x", "a SPIFFE ID starts with `spiffe://`"),
+        ("spiffe:///x", "the trust domain is empty"),
+        ("spiffe://tD/x", "a trust domain has only lower-case letters, digits, `.`, `-` and `_`; found `D`"),
+        ("spiffe://td/a\u{0}", "a path segment has only letters, digits, `.`, `-` and `_`; found `\\0`"),
+        ("spiffe://td/", "a path segment cannot be empty, `.` or `..`, and a path does not end in `/`"),
+    ] {
+        assert_eq!(spiffe(text).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_trust_domain_alone_is_no_member_path() {
+    let domain: TrustDomain = "td".parse().unwrap();
+    assert!(!spiffe("spiffe://td.evil/x").unwrap().is_member_of(&domain));
+    assert!(!spiffe("spiffe://evil/td").unwrap().is_member_of(&domain));
+}
+
+#[test]
+fn every_code_reads_back_and_has_one_layer_and_one_sentence() {
+    for code in Code::ALL {
+        assert_eq!(Code::from_str(code.as_str()), Ok(*code));
+        assert!(!code.title().is_empty() && !code.title().ends_with('.'));
+    }
+    let in_layer = |layer| Code::ALL.iter().filter(|code| code.layer() == layer).count();
+    let layers = [Layer::Identity, Layer::Access, Layer::Protocol, Layer::System].map(in_layer);
+    assert_eq!(layers, [19, 6, 4, 5]);
+    let error = Code::from_str("nope").unwrap_err();
+    assert!(error.to_string().starts_with("`nope` is not one of credential_missing, "));
+}
+
+#[test]
+fn tiers_are_ordered_by_strictness() {
+    assert!(Tier::Routine < Tier::Sensitive && Tier::Sensitive < Tier::Critical);
+}
+
+#[test]
+fn names_are_checked_when_they_are_made() {
+    assert!("ci-billing".parse::<GroupName>().is_ok());
+    for text in ["", "-a", "a-", "A", "a_b", "a b", "a\u{0}", "é"] {
+        assert!(text.parse::<GroupName>().is_err(), "{text:?}");
+    }
+    assert!("Reads invoices, v2".parse::<PolicyId>().is_ok());
+    assert!("a\nb".parse::<PolicyId>().is_err());
+    assert!("protected_ref".parse::<Fact>().is_ok());
+    assert!("Protected".parse::<Fact>().is_err());
+    assert!(Fact::BUILT_IN.iter().all(|name| name.parse::<Fact>().unwrap().is_built_in()));
+    for text in ["billing", "billing/invoices/export", "a.b-c_D"] {
+        assert!(text.parse::<ResourceId>().is_ok(), "{text:?}");
+    }
+    for text in ["", "/a", "a/", "a//b", "a/../b", "a b", "a%2fb"] {
+        assert!(text.parse::<ResourceId>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_resource_knows_its_ancestors() {
+    let resource: ResourceId = "a/b/c".parse().unwrap();
+    let line: Vec<_> = resource.and_ancestors().map(|resource| resource.to_string()).collect();
+    assert_eq!(line, ["a/b/c", "a/b", "a"]);
+}
+
+#[test]
+fn an_action_is_a_base_action_or_a_declared_member() {
+    assert_eq!("read".parse::<ActionName>().unwrap().base(), Some(BaseAction::Read));
+    assert_eq!("refund".parse::<ActionName>().unwrap().base(), None);
+    assert!("Refund".parse::<ActionName>().is_err());
+}
+
+#[test]
+fn a_principal_id_has_one_spelling() {
+    for text in ["spiffe://td/a", "human:people:alice", "human:local:0", "human:p:a%2Fb:c", "anonymous"] {
+        assert_eq!(text.parse::<PrincipalId>().unwrap().to_string(), text);
+    }
+    for text in [
+        "",
+        "alice",
+        "human:",
+        "human:people",
+        "human::alice",
+        "human:people:",
+        "human:people:a b",
+        "human:people:%61",
+        "human:people:%2f",
+        "human:people:%",
+        "human:people:%4",
+        "spiffe://td/",
+        "Anonymous",
+    ] {
+        assert!(text.parse::<PrincipalId>().is_err(), "{text:?}");
+    }
+    assert_eq!(HumanId::encode("a/b ü"), "a%2Fb%20%C3%BC");
+    assert_eq!("Job".parse(), Ok(PrincipalKind::Job));
+}
+
+#[test]
+fn a_time_is_written_in_utc_with_microseconds() {
+    let time: Time = "2027-11-01T02:00:00.5+02:00".parse().unwrap();
+    assert_eq!(time.to_string(), "2027-11-01T00:00:00.500000Z");
+    assert_eq!(time.plus(std::time::Duration::from_secs(1)).to_string(), "2027-11-01T00:00:01.500000Z");
+    assert_eq!(Time::from_unix_seconds(i64::MAX), Time::MAX);
+    assert_eq!(Time::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
+    assert_eq!(Time::from_unix_seconds(i64::MIN).to_string(), "0000-01-01T00:00:00.000000Z");
+    assert!("2027-11-01".parse::<Time>().is_err());
+    assert_eq!(
+        "tomorrow".parse::<Time>().unwrap_err().to_string(),
+        "`tomorrow` is not an RFC 3339 time such as 2027-11-01T00:00:00Z"
+    );
+}
+
+#[test]
+fn hex_has_one_spelling() {
+    let digest = Digest::new([0xab; 32]);
+    assert_eq!(digest.to_string().parse(), Ok(digest));
+    assert!("AB".repeat(32).parse::<Digest>().is_err());
+    assert_eq!("ab".parse::<Digest>().unwrap_err().to_string(), "expected 64 lower-case hex digits");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic_and_what_parses_reads_back(text in any::<String>()) {
+        if let Ok(id) = SpiffeId::from_str(&text) {
+            prop_assert_eq!(id.as_str(), &text);
+        }
+        if let Ok(id) = PrincipalId::from_str(&text) {
+            prop_assert_eq!(id.as_str(), &text);
+        }
+        if let Ok(resource) = ResourceId::from_str(&text) {
+            prop_assert_eq!(resource.as_str(), &text);
+        }
+    }
+
+    #[test]
+    fn a_sound_spiffe_id_is_accepted(domain in "[a-z0-9._-]{1,40}", path in "(/[a-zA-Z0-9_-]{1,12}){0,6}") {
+        let text = format!("spiffe://{domain}{path}");
+        prop_assert_eq!(SpiffeId::from_str(&text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn every_human_key_gives_an_id_of_its_own(one in any::<String>(), other in any::<String>()) {
+        let id = |key: &str| format!("human:people:{}", HumanId::encode(key));
+        if !one.is_empty() {
+            prop_assert!(id(&one).parse::<PrincipalId>().is_ok());
+        }
+        prop_assert_eq!(one == other, id(&one) == id(&other));
+    }
+
+    #[test]
+    fn a_time_reads_back(micros in (Time::MIN.as_micros()..=Time::MAX.as_micros()).boxed()) {
+        let time = Time::from_micros(micros);
+        prop_assert_eq!(time.to_string().parse::<Time>().unwrap(), time);
+    }
+}
