@@ -1,0 +1,148 @@
+//! Why a credential was refused: one variant a cause, each with its closed code.
+
+use model::{Binding, Code, Digest, SourceName, Time};
+
+use crate::{CredentialKind, Finding};
+
+/// The steps of verification, in their order: a credential refused at one passed those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    Shape,
+    Issuer,
+    Algorithm,
+    Key,
+    Signature,
+    Times,
+    Audience,
+}
+
+impl Step {
+    pub const ALL: &'static [Self] =
+        &[Self::Shape, Self::Issuer, Self::Algorithm, Self::Key, Self::Signature, Self::Times, Self::Audience];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shape => "shape",
+            Self::Issuer => "issuer",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Times => "times",
+            Self::Audience => "audience",
+        }
+    }
+}
+
+/// Why a credential proves nothing. For operators: a peer that is not proved learns none of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("the credential has {found} bytes; at most {most} are read")]
+    TooLong { found: usize, most: usize },
+    #[error("expected a compact JWS of three parts, found {found}")]
+    Parts { found: usize },
+    #[error("the {part} is not unpadded base64url")]
+    Base64 { part: &'static str },
+    #[error("the {part} is not a JSON object, or names a member twice")]
+    Json { part: &'static str },
+    #[error("header parameter `{name}` is not accepted")]
+    HeaderRefused { name: &'static str },
+    #[error("header parameter `{name}` is missing or not a string")]
+    HeaderType { name: &'static str },
+    #[error("`typ` is `{found}`, which this source does not accept")]
+    WrongType { found: String },
+    #[error("claim `{name}` is missing")]
+    ClaimMissing { name: String },
+    #[error("claim `{name}` is not {expected}")]
+    ClaimType { name: String, expected: &'static str },
+    #[error("no trust source has this issuer")]
+    IssuerUnknown,
+    #[error("algorithm `{found}` is not accepted from this source")]
+    AlgorithmRefused { found: String },
+    #[error("algorithm `{found}` does not belong to the key that the credential names")]
+    AlgorithmNotOfKey { found: String },
+    #[error("the source's keys are not available")]
+    KeysUnavailable,
+    #[error("the source has no such key")]
+    KeyUnknown,
+    #[error("no `kid`, and {fitting} keys fit")]
+    KeyNotNamed { fitting: usize },
+    #[error("the signature does not verify")]
+    SignatureInvalid,
+    #[error("expired at {at}")]
+    Expired { at: Time },
+    #[error("`{claim}` lies ahead, at {at}")]
+    NotYetValid { claim: &'static str, at: Time },
+    #[error("older than the source's `maxAge`, or valid for longer")]
+    TooOld,
+    #[error("issued for another audience, or for more than one")]
+    AudienceWrong,
+}
+
+impl Cause {
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooLong { .. }
+            | Self::Parts { .. }
+            | Self::Base64 { .. }
+            | Self::Json { .. }
+            | Self::HeaderRefused { .. }
+            | Self::HeaderType { .. }
+            | Self::WrongType { .. }
+            | Self::ClaimMissing { .. }
+            | Self::ClaimType { .. } => Code::CredentialMalformed,
+            Self::IssuerUnknown => Code::IssuerUnknown,
+            Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
+            Self::KeysUnavailable => Code::KeysUnavailable,
+            Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
+            Self::SignatureInvalid => Code::SignatureInvalid,
+            Self::Expired { .. } => Code::Expired,
+            Self::NotYetValid { .. } => Code::NotYetValid,
+            Self::TooOld => Code::TooOld,
+            Self::AudienceWrong => Code::AudienceWrong,
+        }
+    }
+
+    /// The step that found this cause.
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::TooLong { .. }
+            | Self::Parts { .. }
+            | Self::Base64 { .. }
+            | Self::Json { .. }
+            | Self::HeaderRefused { .. }
+            | Self::HeaderType { .. }
+            | Self::WrongType { .. }
+            | Self::ClaimMissing { .. }
+            | Self::ClaimType { .. } => Step::Shape,
+            Self::IssuerUnknown => Step::Issuer,
+            Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
+            Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
+            Self::SignatureInvalid => Step::Signature,
+            Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
+            Self::AudienceWrong => Step::Audience,
+        }
+    }
+}
+
+/// A credential that was presented and proves nothing, with what may be recorded of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub cause: Cause,
+    /// The source that its issuer picked, if any did.
+    pub source: Option<SourceName>,
+    pub kind: CredentialKind,
+    pub binding: Binding,
+    pub digest: Digest,
+    /// What the channel proved before the message was refused.
+    pub beside: Option<Finding>,
+}
+
+/// Untrusted text as it may stand in a message: cut, and without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 64;
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}

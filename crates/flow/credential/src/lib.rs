@@ -1,0 +1,31 @@
+//! Gate 1, first half: bytes become `Verified` facts, checked cryptographically against a configured trust source.
+//!
+//! This crate never fetches a key, never reads a clock and never follows a URL that a credential names. No symmetric
+//! algorithm exists in it, so that a public key can never be used as a secret.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod algorithm;
+mod cause;
+mod claims;
+mod establish;
+mod finding;
+mod json;
+mod jwk;
+mod jws;
+mod keys;
+mod presented;
+mod source;
+mod verify;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use cause::{Cause, Refused, Step};
+pub use claims::{BadClaimPath, ClaimPath};
+pub use finding::{CredentialKind, Finding, Proofs, Verified};
+pub use keys::{BadKeySet, KeySet};
+pub use presented::{Channel, Message, PeerCredentials, Presented};
+pub use source::{EvidenceRule, ExtraAudiences, SharedIssuer, Source, Sources};
+pub use verify::{digest_of, verify};
+
+#[cfg(test)]
+mod tests;

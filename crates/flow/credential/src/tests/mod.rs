@@ -1,0 +1,12 @@
+//! Tests of the crate: attacks first, as data; what holds, after them.
+
+mod algorithms;
+mod audience;
+mod findings;
+mod issuer;
+mod json;
+mod key_sets;
+mod order;
+mod properties;
+mod shape;
+mod times;

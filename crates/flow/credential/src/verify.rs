@@ -1,0 +1,165 @@
+//! The checks, in their order.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use model::{Binding, Digest, SourceName, Time};
+
+use crate::cause::shown;
+use crate::claims::Registered;
+use crate::establish::{self, Established};
+use crate::json::{Json, Object};
+use crate::jwk::Key;
+use crate::jws::Jws;
+use crate::{
+    Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, Presented, Proofs, Refused,
+    Source, Sources, Verified,
+};
+
+/// How far the issuer's clock may be from ours.
+pub(crate) const LEEWAY: Duration = Duration::from_secs(60);
+
+/// SHA-256.
+pub fn digest_of(bytes: &[u8]) -> Digest {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    Digest::new(sum)
+}
+
+/// Checks everything that was presented: what was presented must hold, or nothing is proved.
+///
+/// # Errors
+/// [`Refused`] for the first credential that does not hold.
+pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<Proofs, Box<Refused>> {
+    let channel = presented.channel.as_ref().map(|Channel::Kernel(peer)| establish::of_peer(*peer));
+    let message = match presented.message {
+        None => None,
+        Some(Message::Bearer(token)) => match bearer(sources, token, at) {
+            Ok(finding) => Some(finding),
+            Err((cause, source)) => {
+                return Err(Box::new(Refused {
+                    cause,
+                    source,
+                    kind: CredentialKind::Jwt,
+                    binding: Binding::Bearer,
+                    digest: digest_of(token),
+                    beside: channel,
+                }));
+            }
+        },
+    };
+    Ok(Proofs::new(channel.map(Verified::earned), message.map(Verified::earned)))
+}
+
+/// The untrusted `iss` picks the source; from there on the source says what is accepted.
+fn bearer(sources: &Sources, token: &[u8], at: Time) -> Result<Finding, (Cause, Option<SourceName>)> {
+    let unpicked = |cause| (cause, None);
+    let jws = Jws::read(token).map_err(unpicked)?;
+    let claims = Registered::read(&jws.claims).map_err(unpicked)?;
+    let source = sources.with_issuer(claims.issuer).ok_or_else(|| unpicked(Cause::IssuerUnknown))?;
+    check(source, &jws, &claims, token, at).map_err(|cause| (cause, Some(source.name.clone())))
+}
+
+fn check(source: &Source, jws: &Jws<'_>, claims: &Registered<'_>, token: &[u8], at: Time) -> Result<Finding, Cause> {
+    check_type(source, jws.header.typ.as_deref())?;
+    check_required(source, &jws.claims)?;
+    let expires = claims.expires.ok_or_else(|| missing("exp"))?;
+    let audience = claims.audience.as_deref().ok_or_else(|| missing("aud"))?;
+    let identity = identity_key(source, &jws.claims)?;
+
+    let algorithm = allowed_algorithm(source, &jws.header.alg)?;
+    let keys = source.keys.as_deref().ok_or(Cause::KeysUnavailable)?;
+    let key = signing_key(keys, jws.header.kid.as_deref(), algorithm)?;
+    check_signature(key, algorithm, jws)?;
+
+    check_times(source, claims, expires, at)?;
+    check_audience(source, audience)?;
+    Ok(establish::of_token(source, &jws.claims, claims, Established { identity, expires, token, key }))
+}
+
+/// RFC 8725 §3.11; `application/` may be left out and case does not count (RFC 7515 §4.1.9).
+fn check_type(source: &Source, typ: Option<&str>) -> Result<(), Cause> {
+    let accepted = source.types.iter().any(|accepted| match (accepted.as_deref(), typ) {
+        (Some(accepted), Some(typ)) => media_type(accepted).eq_ignore_ascii_case(media_type(typ)),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    });
+    match typ {
+        _ if accepted => Ok(()),
+        Some(typ) => Err(Cause::WrongType { found: shown(typ) }),
+        None => Err(Cause::HeaderType { name: "typ" }),
+    }
+}
+
+fn media_type(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        Some(_) | None => typ,
+    }
+}
+
+fn check_required(source: &Source, claims: &Object) -> Result<(), Cause> {
+    let absent = |name: &&String| matches!(claims.find(name), None | Some(Json::Null));
+    source.required_claims.iter().find(absent).map_or(Ok(()), |name| Err(missing(name)))
+}
+
+fn identity_key(source: &Source, claims: &Object) -> Result<Vec<String>, Cause> {
+    let value = |path: &crate::ClaimPath| match path.find(claims) {
+        None => Err(missing(&path.to_string())),
+        Some(Json::String(text)) if !text.is_empty() => Ok(text.clone()),
+        Some(_) => Err(Cause::ClaimType { name: path.to_string(), expected: "a non-empty string" }),
+    };
+    source.identity_key.iter().map(value).collect()
+}
+
+fn allowed_algorithm(source: &Source, alg: &str) -> Result<Algorithm, Cause> {
+    let listed = source.algorithms.iter().copied().find(|algorithm| algorithm.as_str() == alg);
+    listed.ok_or_else(|| Cause::AlgorithmRefused { found: shown(alg) })
+}
+
+fn signing_key<'a>(keys: &'a KeySet, kid: Option<&str>, algorithm: Algorithm) -> Result<&'a Key, Cause> {
+    match kid {
+        Some(kid) => keys.named(kid).ok_or(Cause::KeyUnknown),
+        None => keys.only_fit(algorithm).map_err(|fitting| Cause::KeyNotNamed { fitting }),
+    }
+}
+
+fn check_signature(key: &Key, algorithm: Algorithm, jws: &Jws<'_>) -> Result<(), Cause> {
+    let Some(verifier) = key.verifier(algorithm) else {
+        return Err(Cause::AlgorithmNotOfKey { found: algorithm.to_string() });
+    };
+    verifier.verify_sig(jws.signed, &jws.signature).ok().ok_or(Cause::SignatureInvalid)
+}
+
+fn check_times(source: &Source, claims: &Registered<'_>, expires: Time, at: Time) -> Result<(), Cause> {
+    if expires.plus(LEEWAY) <= at {
+        return Err(Cause::Expired { at: expires });
+    }
+    for (claim, time) in [("nbf", claims.not_before), ("iat", claims.issued)] {
+        if let Some(time) = time.filter(|time| *time > at.plus(LEEWAY)) {
+            return Err(Cause::NotYetValid { claim, at: time });
+        }
+    }
+    let too_old = match claims.issued {
+        // `<=` as for `exp`: the finding's `until` is the first instant at which the token is refused
+        Some(issued) => issued.plus(source.max_age).plus(LEEWAY) <= at,
+        None => expires > at.plus(source.max_age).plus(LEEWAY),
+    };
+    if too_old { Err(Cause::TooOld) } else { Ok(()) }
+}
+
+/// RFC 7519 §4.1.3, by equality of strings and no other comparison.
+fn check_audience(source: &Source, named: &[&str]) -> Result<(), Cause> {
+    let is_ours = |audience: &&str| source.audiences.iter().any(|ours| ours == audience);
+    let accepted = match (source.extra_audiences, named) {
+        (ExtraAudiences::Refused, [only]) => is_ours(only),
+        (ExtraAudiences::Refused, _) => false,
+        (ExtraAudiences::Allowed, named) => named.iter().any(is_ours),
+    };
+    if accepted { Ok(()) } else { Err(Cause::AudienceWrong) }
+}
+
+fn missing(name: &str) -> Cause {
+    Cause::ClaimMissing { name: name.to_owned() }
+}
