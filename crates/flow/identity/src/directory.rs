@@ -1,0 +1,108 @@
+//! Every principal of an environment, found by (source, key) or by id. Overlap is found here, when an estate loads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{PrincipalId, SourceName};
+
+use crate::principal::{Class, Principal};
+
+/// Two ways to read one credential, or one id for two principals. Found when a directory is put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Overlap {
+    #[error("two principals have the id `{id}`")]
+    SameId { id: PrincipalId },
+    #[error("`{first}` and `{second}` are bound to one key of source `{source_name}`")]
+    SameKey { source_name: SourceName, first: PrincipalId, second: PrincipalId },
+    #[error("`{id}` is bound to source `{source_name}`, all of whose keys fall under class `{class}`")]
+    UnderClass { source_name: SourceName, id: PrincipalId, class: String },
+    #[error("classes `{first}` and `{second}` both take every key of source `{source_name}`")]
+    SameSource { source_name: SourceName, first: String, second: String },
+    #[error("class `{class}` could make `{id}`, which is a principal of its own")]
+    MakesPrincipal { class: String, id: PrincipalId },
+    #[error("classes `{first}` and `{second}` could make one id")]
+    MakesSame { first: String, second: String },
+}
+
+/// Who is behind a credential: a function from (source, key) to at most one principal.
+#[derive(Debug, Default)]
+pub struct Directory {
+    bound: HashMap<SourceName, HashMap<Vec<String>, Arc<Principal>>>,
+    by_id: HashMap<PrincipalId, Arc<Principal>>,
+    classes: HashMap<SourceName, Class>,
+}
+
+impl Directory {
+    /// Puts principals, each with the (source, key) tuples it is bound to, and classes together.
+    ///
+    /// # Errors
+    /// Every [`Overlap`] there is: at run time one credential must have one reading.
+    pub fn new(
+        principals: impl IntoIterator<Item = (Principal, Vec<(SourceName, Vec<String>)>)>,
+        classes: Vec<Class>,
+    ) -> Result<Self, Vec<Overlap>> {
+        let mut directory = Self::default();
+        let mut overlaps = class_overlaps(&classes);
+        for class in &classes {
+            directory.classes.insert(class.source.clone(), class.clone());
+        }
+        for (principal, bindings) in principals {
+            let principal = Arc::new(principal);
+            for class in classes.iter().filter(|class| class.template.could_make(&principal.id)) {
+                overlaps.push(Overlap::MakesPrincipal { class: class.name.clone(), id: principal.id.clone() });
+            }
+            for (source, key) in bindings {
+                overlaps.extend(directory.bind(&principal, source, key));
+            }
+            if directory.by_id.insert(principal.id.clone(), Arc::clone(&principal)).is_some() {
+                overlaps.push(Overlap::SameId { id: principal.id.clone() });
+            }
+        }
+        if overlaps.is_empty() { Ok(directory) } else { Err(overlaps) }
+    }
+
+    /// The principal with this id: declared, or made by a class.
+    pub fn principal(&self, id: &PrincipalId) -> Option<Arc<Principal>> {
+        if let Some(principal) = self.by_id.get(id) {
+            return Some(Arc::clone(principal));
+        }
+        // at most one class can make an id, so the order of look-up cannot matter
+        self.classes.values().find_map(|class| class.principal_with_id(id)).map(Arc::new)
+    }
+
+    /// The one principal that `source` knows by `key`.
+    pub(crate) fn known_by(&self, source: &SourceName, key: &[String]) -> Option<Arc<Principal>> {
+        if let Some(principal) = self.bound.get(source).and_then(|keys| keys.get(key)) {
+            return Some(Arc::clone(principal));
+        }
+        self.classes.get(source)?.principal(key).map(Arc::new)
+    }
+
+    fn bind(&mut self, principal: &Arc<Principal>, source: SourceName, key: Vec<String>) -> Option<Overlap> {
+        if let Some(class) = self.classes.get(&source) {
+            return Some(Overlap::UnderClass {
+                source_name: source,
+                id: principal.id.clone(),
+                class: class.name.clone(),
+            });
+        }
+        let first = self.bound.entry(source.clone()).or_default().insert(key, Arc::clone(principal))?;
+        Some(Overlap::SameKey { source_name: source, first: first.id.clone(), second: principal.id.clone() })
+    }
+}
+
+fn class_overlaps(classes: &[Class]) -> Vec<Overlap> {
+    let mut overlaps = Vec::new();
+    for (index, first) in classes.iter().enumerate() {
+        for second in classes.iter().skip(index + 1) {
+            let names = (first.name.clone(), second.name.clone());
+            if first.source == second.source {
+                let source_name = first.source.clone();
+                overlaps.push(Overlap::SameSource { source_name, first: names.0, second: names.1 });
+            } else if first.template.overlaps(&second.template) {
+                overlaps.push(Overlap::MakesSame { first: names.0, second: names.1 });
+            }
+        }
+    }
+    overlaps
+}
