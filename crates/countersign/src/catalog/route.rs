@@ -1,0 +1,215 @@
+//! Routes of one service: a literal beats a brace, and any other overlap does not load.
+
+use std::collections::HashMap;
+
+use super::Asks;
+use super::path::decode;
+
+/// Most segments of a route's path.
+const MAX_SEGMENTS: usize = 64;
+
+/// Why a route does not load.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRoute {
+    #[error("`{text}`: expected a method and a path, such as `GET /invoices/{{invoice}}`")]
+    Shape { text: String },
+    #[error("`{method}` cannot be mapped")]
+    Method { method: String },
+    #[error("`{path}`: a path starts with `/`, does not end in `/`, and has at most {MAX_SEGMENTS} segments")]
+    Path { path: String },
+    #[error("`{segment}`: a segment is literal text of unreserved characters, or one `{{name}}`")]
+    Segment { segment: String },
+    #[error("`{{{name}}}` stands in the path twice")]
+    RepeatedName { name: String },
+    #[error("`{route}` and `{other}` match one request, and neither is the more literal one")]
+    Overlap { route: String, other: String },
+}
+
+/// One operation: a method, a path pattern, and what it asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// As it was written; the operation's name in records.
+    pub text: String,
+    pub asks: Asks,
+    method: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Brace(String),
+}
+
+/// The routes of a service, as a tree over segments.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: Vec<Route>,
+    root: Node,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<String, Node>,
+    brace: Option<Box<Node>>,
+    /// Index of the route by method.
+    ends: HashMap<String, usize>,
+}
+
+/// What the routes make of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Match<'a> {
+    Route { route: &'a Route, params: Vec<(String, String)> },
+    /// A route fits only in one of two readings: an encoded literal, or `;` parameters.
+    Ambiguous,
+    None,
+}
+
+impl Route {
+    /// Reads `METHOD /path/{brace}`.
+    ///
+    /// # Errors
+    /// [`BadRoute`], but for overlaps.
+    pub fn new(text: &str, asks: Asks) -> Result<Self, BadRoute> {
+        let (method, path) =
+            text.split_once(' ').ok_or_else(|| BadRoute::Shape { text: text.to_owned() })?;
+        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || matches!(method, "CONNECT" | "TRACE") {
+            return Err(BadRoute::Method { method: method.to_owned() });
+        }
+        let segments = segments(path)?;
+        for (index, segment) in segments.iter().enumerate() {
+            if matches!(segment, Segment::Brace(name) if segments.iter().skip(index + 1).any(|s| s == &Segment::Brace(name.clone())))
+            {
+                return Err(BadRoute::RepeatedName { name: segment.text().to_owned() });
+            }
+        }
+        Ok(Self { text: text.to_owned(), asks, method: method.to_owned(), segments })
+    }
+
+    /// Whether both match some request and neither is at least as literal everywhere.
+    fn clashes(&self, other: &Self) -> bool {
+        if self.method != other.method || self.segments.len() != other.segments.len() {
+            return false;
+        }
+        let (mut more, mut less) = (false, false);
+        for pair in self.segments.iter().zip(&other.segments) {
+            match pair {
+                (Segment::Literal(a), Segment::Literal(b)) if a != b => return false,
+                (Segment::Literal(_), Segment::Brace(_)) => more = true,
+                (Segment::Brace(_), Segment::Literal(_)) => less = true,
+                (Segment::Literal(_), Segment::Literal(_)) | (Segment::Brace(_), Segment::Brace(_)) => {}
+            }
+        }
+        more == less
+    }
+}
+
+impl Segment {
+    fn text(&self) -> &str {
+        match self {
+            Self::Literal(text) | Self::Brace(text) => text,
+        }
+    }
+}
+
+impl Routes {
+    /// Puts routes together.
+    ///
+    /// # Errors
+    /// [`BadRoute::Overlap`], with the index of the later route.
+    pub fn new(routes: Vec<Route>) -> Result<Self, (usize, BadRoute)> {
+        let mut root = Node::default();
+        for (index, route) in routes.iter().enumerate() {
+            if let Some(other) = routes.iter().take(index).find(|other| route.clashes(other)) {
+                return Err((index, BadRoute::Overlap { route: route.text.clone(), other: other.text.clone() }));
+            }
+            let end = route.segments.iter().fold(&mut root, |node, segment| match segment {
+                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Brace(_) => node.brace.get_or_insert_default(),
+            });
+            end.ends.insert(route.method.clone(), index);
+        }
+        Ok(Self { routes, root })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// Finds the operation of a request whose path passed [`super::check_path`].
+    pub fn find(&self, method: &str, path: &str) -> Match<'_> {
+        let raw: Vec<&str> = match path.strip_prefix('/') {
+            None => return Match::None,
+            Some("") => Vec::new(),
+            Some(rest) => rest.split('/').collect(),
+        };
+        if raw.len() > MAX_SEGMENTS {
+            return Match::None;
+        }
+        let decoded: Option<Vec<String>> = raw.iter().map(|segment| decode(segment)).collect();
+        let Some(decoded) = decoded else { return Match::None };
+        match self.root.find(method, &decoded).and_then(|index| self.routes.get(index)) {
+            Some(route) => taken(route, &raw, decoded),
+            None => self.unread(method, &decoded),
+        }
+    }
+
+    /// A `;` can hide a literal: `/export;x` is `/export` to a reader that knows path parameters.
+    fn unread(&self, method: &str, decoded: &[String]) -> Match<'_> {
+        if !decoded.iter().any(|segment| segment.contains(';')) {
+            return Match::None;
+        }
+        let cut: Vec<String> =
+            decoded.iter().map(|segment| segment.split(';').next().unwrap_or_default().to_owned()).collect();
+        if self.root.find(method, &cut).is_some() { Match::Ambiguous } else { Match::None }
+    }
+}
+
+fn taken<'a>(route: &'a Route, raw: &[&str], decoded: Vec<String>) -> Match<'a> {
+    let mut params = Vec::new();
+    for ((segment, raw), value) in route.segments.iter().zip(raw).zip(decoded) {
+        match segment {
+            _ if value.contains(';') => return Match::Ambiguous,
+            Segment::Literal(_) if raw.contains('%') => return Match::Ambiguous,
+            Segment::Literal(_) => {}
+            Segment::Brace(name) => params.push((name.clone(), value)),
+        }
+    }
+    Match::Route { route, params }
+}
+
+impl Node {
+    /// Visits no node of the tree twice: the brace is tried where the literal leads nowhere.
+    fn find(&self, method: &str, path: &[String]) -> Option<usize> {
+        let Some((first, rest)) = path.split_first() else { return self.ends.get(method).copied() };
+        let literal = self.literals.get(first).and_then(|node| node.find(method, rest));
+        let brace = || self.brace.as_ref().filter(|_| !first.is_empty())?.find(method, rest);
+        literal.or_else(brace)
+    }
+}
+
+fn segments(path: &str) -> Result<Vec<Segment>, BadRoute> {
+    let bad = || BadRoute::Path { path: path.to_owned() };
+    let rest = path.strip_prefix('/').ok_or_else(bad)?;
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    if rest.ends_with('/') || rest.split('/').count() > MAX_SEGMENTS {
+        return Err(bad());
+    }
+    rest.split('/').map(segment).collect()
+}
+
+fn segment(text: &str) -> Result<Segment, BadRoute> {
+    let bad = || BadRoute::Segment { segment: text.to_owned() };
+    if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+        return if sound && starts { Ok(Segment::Brace(name.to_owned())) } else { Err(bad()) };
+    }
+    let literal = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
+    if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(literal) {
+        return Err(bad());
+    }
+    Ok(Segment::Literal(text.to_owned()))
+}

@@ -1,0 +1,262 @@
+//! Verbs and flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Proves who a caller is, decides what it may do, and lets the call through.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 120, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Which server: `unix:PATH`; else the one of --dir or of ./.countersign/dev.json
+    #[arg(long, global = true, env = "COUNTERSIGN_SERVER", value_name = "ADDRESS")]
+    pub server: Option<String>,
+    /// How to print: for people, or for programs
+    #[arg(long, global = true, env = "COUNTERSIGN_OUTPUT", value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run everything on loopback, with sample callers and a sample API
+    #[command(after_help = "Examples:
+  countersign dev                         serve on 127.0.0.1:8480 from ./.countersign
+  countersign dev --listen 127.0.0.1:0    serve on free ports
+  countersign dev --watch                 apply the estate whenever it is saved
+  countersign dev --tour                  walk the story in a temporary directory, and check it
+  curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
+    Dev(Dev),
+    /// Validate an estate offline
+    #[command(after_help = "Examples:
+  countersign check -f .countersign/estate
+  countersign check -f estate.yaml --output json")]
+    Check(Check),
+    /// Show what an estate would change, and put it in force
+    #[command(after_help = "PATH is the whole estate: what is absent is removed.
+
+Examples:
+  countersign apply -f .countersign/estate          shows the plan and asks
+  countersign apply -f .countersign/estate --yes    does not ask")]
+    Apply(Apply),
+    /// Explain gate 1 step by step: what a token proves, and whom
+    #[command(after_help = "Examples:
+  countersign dev token ci-main | countersign resolve --token-file -
+  countersign resolve --token-file token.jwt -f estate/    offline; nothing is recorded")]
+    Resolve(Resolve),
+    /// Explain gate 2: what a principal may do, given what would be proved
+    #[command(after_help = "Examples:
+  countersign decide --principal dunning --action read --resource billing/invoices
+  countersign decide --principal billing-ci --action read --resource billing/invoices --context context.json
+  echo '{\"evidence\": [\"protected_ref\"]}' | countersign decide --principal billing-ci --action read \\
+      --resource billing/invoices --context - -f estate/    offline")]
+    Decide(Decide),
+    /// Explain one judgement: identity, access, protocol, outcome
+    #[command(after_help = "Examples:
+  countersign explain last         the last judgement at another door than this one
+  countersign explain 3f2a         by the beginning of its id (header `countersign-record`)
+  countersign explain --trace 4bf92f3577b34da6a3ce929d0e0e4736")]
+    Explain(Explain),
+    /// Decide recorded judgements again, and compare
+    #[command(after_help = "Examples:
+  countersign replay 3f2a
+  countersign replay --since 10m
+  countersign replay --since 2026-11-01T00:00:00Z --output json")]
+    Replay(Replay),
+    /// Read and verify the ledger
+    #[command(after_help = "Examples:
+  countersign ledger tail --denied --since 10m
+  countersign ledger checkpoint --out checkpoint.json
+  countersign ledger verify .countersign/ledger --checkpoint checkpoint.json --key .countersign/checkpoint.pub")]
+    Ledger(Ledger),
+    /// Say what an answer code means, and what to do about it
+    #[command(after_help = "Examples:
+  countersign explain-code audience_wrong")]
+    ExplainCode(ExplainCode),
+    /// Print the version
+    #[command(after_help = "Examples:
+  countersign version
+  countersign version --output json")]
+    Version,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Dev {
+    #[command(subcommand)]
+    pub verb: Option<DevVerb>,
+    /// Where everything is kept
+    #[arg(long, env = "COUNTERSIGN_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Address of the gateway; port 0 gives every listener a free port
+    #[arg(long, env = "COUNTERSIGN_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8480")]
+    pub listen: SocketAddr,
+    /// Empty the directory first
+    #[arg(long)]
+    pub fresh: bool,
+    /// Walk the story, check every outcome, and exit
+    #[arg(long, conflicts_with_all = ["watch", "fresh"])]
+    pub tour: bool,
+    /// Apply the estate whenever it is saved
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DevVerb {
+    /// Print a fresh token of a sample caller
+    #[command(after_help = "Examples:
+  countersign dev token ci-main
+  countersign dev token dunning --dir /tmp/demo")]
+    Token {
+        /// ci-main, ci-fork, ci-lookalike, dunning or alice
+        name: String,
+        /// Directory of the dev server
+        #[arg(long, env = "COUNTERSIGN_DIR", value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A directory, or one file
+    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// A directory, or one file: the whole estate
+    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    pub file: PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Resolve {
+    /// File with the token, `-` for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub token_file: PathBuf,
+    /// Offline, against this estate
+    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// Id or name of a principal
+    #[arg(long, value_name = "ID|NAME")]
+    pub principal: String,
+    #[arg(long)]
+    pub action: String,
+    #[arg(long)]
+    pub resource: String,
+    /// JSON file, `-` for standard input: {"evidence": [], "params": {}, "protocol": "http", "service": "…"}
+    #[arg(long, value_name = "FILE|-")]
+    pub context: Option<PathBuf>,
+    /// Offline, against this estate
+    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Explain {
+    /// Id of a record, the beginning of one, or `last`
+    pub id: Option<String>,
+    /// By the trace it belongs to
+    #[arg(long)]
+    pub trace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Replay {
+    /// Id of a record, or the beginning of one
+    pub id: Option<String>,
+    /// Every judgement since then: RFC 3339, or a duration such as 10m
+    #[arg(long)]
+    pub since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Ledger {
+    #[command(subcommand)]
+    pub verb: LedgerVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerVerb {
+    /// Print records, one a line
+    #[command(after_help = "Examples:
+  countersign ledger tail --follow
+  countersign ledger tail --denied --principal spiffe://prod.acme.test/ci/billing --since 1h --output json")]
+    Tail(Tail),
+    /// Verify a ledger offline
+    #[command(after_help = "Examples:
+  countersign ledger verify .countersign/ledger
+  countersign ledger verify .countersign/ledger --checkpoint checkpoint.json --key checkpoint.pub")]
+    Verify(Verify),
+    /// Write a signed checkpoint, to be kept elsewhere
+    #[command(after_help = "Examples:
+  countersign ledger checkpoint --out checkpoint.json")]
+    Checkpoint {
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Begin a new chain beside a damaged one, which stays as it is
+    #[command(after_help = "For an operator who has looked at the damage: the next server writes the new chain.
+
+Examples:
+  countersign ledger new-chain .countersign/ledger")]
+    NewChain(NewChain),
+}
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Wait for more
+    #[arg(long)]
+    pub follow: bool,
+    /// Refusals only
+    #[arg(long)]
+    pub denied: bool,
+    /// Of one principal, by id
+    #[arg(long, value_name = "ID")]
+    pub principal: Option<String>,
+    /// Since then: RFC 3339, or a duration such as 10m
+    #[arg(long)]
+    pub since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The ledger's directory
+    pub dir: PathBuf,
+    /// A checkpoint that was kept elsewhere
+    #[arg(long, requires = "key", value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// The public key of checkpoints, kept elsewhere
+    #[arg(long, requires = "checkpoint", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct NewChain {
+    /// The ledger's directory
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainCode {
+    pub code: String,
+}

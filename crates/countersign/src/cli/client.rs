@@ -1,0 +1,138 @@
+//! The client of the control socket.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::{Exit, Stopped};
+
+/// How long an answer may take to begin.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// Speaks to one server.
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// An answer whose body is still to be read.
+pub struct Reply {
+    pub status: StatusCode,
+    body: Incoming,
+    /// Drives the connection while the body is read.
+    _connection: tokio::task::JoinHandle<()>,
+}
+
+impl Client {
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Asks for `path`, and gives the document that answers.
+    ///
+    /// # Errors
+    /// [`Stopped`] with [`Exit::Unreachable`] where nobody answers, and as the answer says where it is not 200.
+    pub async fn get(&self, path: &str) -> Result<Value, Stopped> {
+        self.send(Method::GET, path, Bytes::new()).await?.document().await
+    }
+
+    /// Sends `document` to `path`, and gives the document that answers.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post(&self, path: &str, document: &impl Serialize) -> Result<Value, Stopped> {
+        let body = serde_json::to_vec(document).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+        self.send(Method::POST, path, Bytes::from(body)).await?.document().await
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// [`Stopped`] with [`Exit::Unreachable`].
+    pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, Stopped> {
+        let unreachable = |why: &str| {
+            let socket = self.socket.display();
+            Stopped::new(Exit::Unreachable, format!("cannot reach the server at `unix:{socket}`: {why}"))
+        };
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreachable(&error.to_string()))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error.to_string()))?;
+        let connection = tokio::spawn(async move {
+            // what went wrong shows in the exchange itself
+            let _ = connection.await;
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| Stopped::because(Exit::Usage, &error))?;
+        match timeout(WITHIN, sender.send_request(request)).await {
+            Ok(Ok(answer)) => Ok(Reply { status: answer.status(), body: answer.into_body(), _connection: connection }),
+            Ok(Err(error)) => Err(unreachable(&error.to_string())),
+            Err(_) => Err(unreachable("no answer in time")),
+        }
+    }
+}
+
+impl Reply {
+    /// The whole document.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the answer is not 200, or breaks off.
+    pub async fn document(self) -> Result<Value, Stopped> {
+        let status = self.status;
+        let broke = |error: &dyn std::error::Error| Stopped::because(Exit::Unreachable, error);
+        let bytes = self.body.collect().await.map_err(|error| broke(&error))?.to_bytes();
+        let document: Value = serde_json::from_slice(&bytes).map_err(|error| broke(&error))?;
+        if status == StatusCode::OK { Ok(document) } else { Err(stopped(status, &document)) }
+    }
+
+    /// The next part of a body that comes line by line.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the body breaks off.
+    pub async fn part(&mut self) -> Result<Option<Bytes>, Stopped> {
+        match self.body.frame().await {
+            None => Ok(None),
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(error)) => Err(Stopped::because(Exit::Unreachable, &error)),
+        }
+    }
+}
+
+fn stopped(status: StatusCode, document: &Value) -> Stopped {
+    let exit = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Denied,
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => Exit::Failed,
+        _ => Exit::Invalid,
+    };
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
+    let mut message = text("error").unwrap_or("the server gave no reason").to_owned();
+    if let Some(code) = text("code") {
+        message.push_str(&format!(" ({code}"));
+        if let Some(record) = text("record") {
+            message.push_str(&format!(", record {record}"));
+        }
+        message.push(')');
+    }
+    for problem in document.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        message.push('\n');
+        message.push_str(&super::output::problem_text(problem));
+    }
+    Stopped::new(exit, message)
+}

@@ -1,0 +1,99 @@
+//! The command line: flags, which server, output, exit codes. What the verbs do stands elsewhere.
+
+mod args;
+mod client;
+mod offline;
+mod output;
+mod remote;
+mod server;
+mod tour;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{Cli, Format, Verb};
+pub use client::Client;
+pub use output::explain_text;
+pub use server::find as find_server;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    /// It failed, or what was compared differs.
+    Failed = 1,
+    /// One of the gates said no.
+    Denied = 2,
+    /// The input is not what it should be.
+    Invalid = 3,
+    /// The server cannot be reached.
+    Unreachable = 4,
+    /// The command line is not understood.
+    Usage = 64,
+}
+
+/// A verb that did not end well: what to say on stderr, and how to exit.
+#[derive(Debug)]
+pub struct Stopped {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Stopped {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// Ends without another word: the output has said it all.
+    pub fn silently(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    /// An error and its causes.
+    pub fn because(exit: Exit, error: &dyn std::error::Error) -> Self {
+        Self::new(exit, crate::control::chain(error))
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // help and version are what was asked for; all else is a usage error
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // nobody is left to tell if this cannot be printed
+            let _ = error.print();
+            return exit(code);
+        }
+    };
+    match run(cli) {
+        Ok(()) => exit(Exit::Done),
+        Err(stopped) => {
+            if !stopped.message.is_empty() {
+                output::complain(&stopped.message);
+            }
+            exit(stopped.exit)
+        }
+    }
+}
+
+fn exit(code: Exit) -> ExitCode {
+    ExitCode::from(code as u8)
+}
+
+fn run(cli: Cli) -> Result<(), Stopped> {
+    let Cli { verb, server, output } = cli;
+    match verb {
+        Verb::Dev(dev) => server::dev(dev, server.as_deref(), output),
+        Verb::Check(check) => offline::check(&check, output),
+        Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
+        Verb::Decide(decide) if decide.file.is_some() => offline::decide(&decide, output),
+        Verb::Ledger(args::Ledger { verb: args::LedgerVerb::Verify(verify) }) => offline::verify(&verify, output),
+        Verb::Ledger(args::Ledger { verb: args::LedgerVerb::NewChain(chain) }) => offline::new_chain(&chain, output),
+        Verb::ExplainCode(code) => offline::explain_code(&code, output),
+        Verb::Version => offline::version(output),
+        remote => remote::run(remote, server.as_deref(), output),
+    }
+}

@@ -1,0 +1,143 @@
+//! Verbs that need no server.
+
+use std::path::{Path, PathBuf};
+
+use model::{Code, Epoch, Generation};
+use serde_json::{Value, json};
+
+use super::args::{Check, Decide, ExplainCode, NewChain, Resolve, Verify};
+use super::remote::{decide_request, print_resolved, print_verdict, read_token};
+use super::server::runtime;
+use super::{Exit, Format, Stopped, output};
+use crate::control;
+use crate::dev::DevJson;
+use crate::estate::{Bundle, Estate, Problem, Vars, load};
+use crate::live::Live;
+use crate::net::now;
+
+/// Validates an estate.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`] if it has problems.
+pub(super) fn check(check: &Check, format: Format) -> Result<(), Stopped> {
+    let bundle = Bundle::read(&check.file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let (errors, notes) = match load(&bundle, &Vars::Noted, &[], now()) {
+        Ok(estate) => (Vec::new(), estate.notes),
+        Err(errors) => (errors, Vec::new()),
+    };
+    let values = |problems: &[Problem]| problems.iter().map(problem_value).collect::<Vec<Value>>();
+    let document = json!({"ok": errors.is_empty(), "errors": values(&errors), "notes": values(&notes)});
+    output::result(&document, format, |document| {
+        let all = ["errors", "notes"].iter().flat_map(|list| document.get(list).and_then(Value::as_array)).flatten();
+        let mut lines: Vec<String> = all.map(output::problem_text).collect();
+        lines.push(match errors.len() {
+            0 => "the estate is sound".to_owned(),
+            1 => "1 error".to_owned(),
+            many => format!("{many} errors"),
+        });
+        lines.join("\n")
+    });
+    if errors.is_empty() { Ok(()) } else { Err(Stopped::silently(Exit::Invalid)) }
+}
+
+/// Gate 1 against an estate on disk; key sets that it names by URL are fetched.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> {
+    let token = read_token(&resolve.token_file)?;
+    let live = compiled(resolve.file.as_deref())?;
+    let resolved = control::resolve(&live.snapshot, &token, now());
+    print_resolved(&serde_json::to_value(resolved).unwrap_or_default(), format)
+}
+
+/// Gate 2 against an estate on disk.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn decide(decide: &Decide, format: Format) -> Result<(), Stopped> {
+    let request = decide_request(decide)?;
+    let live = compiled(decide.file.as_deref())?;
+    let verdict = control::decide(&live.snapshot, &live.about, &request, now())
+        .map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    print_verdict(&serde_json::to_value(verdict).unwrap_or_default(), format)
+}
+
+fn compiled(path: Option<&Path>) -> Result<Live, Stopped> {
+    let path = path.unwrap_or(Path::new("."));
+    let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let vars = vars(path);
+    let estate: Result<Estate, Vec<Problem>> = load(&bundle, &vars, &[], now());
+    let digest = bundle.digest(&vars);
+    let compiled = estate.and_then(|estate| {
+        runtime()
+            .map(|runtime| runtime.block_on(control::compile(estate, digest, Generation(0), Epoch(0))))
+            .unwrap_or_else(|_| Err(Vec::new()))
+    });
+    compiled.map(|compiled| compiled.live).map_err(|problems| {
+        let text = problems.iter().map(|problem| output::problem_text(&problem_value(problem))).collect::<Vec<_>>();
+        Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
+    })
+}
+
+/// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.
+fn vars(estate: &Path) -> Vars {
+    let beside = estate.canonicalize().ok().and_then(|path| path.parent().map(|folder| folder.join("dev.json")));
+    let here = PathBuf::from(".countersign/dev.json");
+    let found = beside.into_iter().chain([here]).find_map(|path| std::fs::read(path).ok());
+    match found.and_then(|bytes| serde_json::from_slice::<DevJson>(&bytes).ok()) {
+        Some(json) => Vars::Dev(json.vars()),
+        None => Vars::Noted,
+    }
+}
+
+fn problem_value(problem: &Problem) -> Value {
+    serde_json::to_value(problem).unwrap_or_default()
+}
+
+/// Verifies a ledger.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Failed`] if it has a fault.
+pub(super) fn verify(verify: &Verify, format: Format) -> Result<(), Stopped> {
+    let checkpoint = verify.checkpoint.as_deref().zip(verify.key.as_deref());
+    let found = store::verify(&verify.dir, checkpoint).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    for note in &found.notes {
+        output::note(&control::chain(note));
+    }
+    let document = serde_json::to_value(&found).unwrap_or_default();
+    output::result(&document, format, output::verified_text);
+    if found.ok { Ok(()) } else { Err(Stopped::silently(Exit::Failed)) }
+}
+
+/// Begins a new chain beside a damaged one.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn new_chain(chain: &NewChain, format: Format) -> Result<(), Stopped> {
+    let writer = store::begin_new_chain(&chain.dir, now()).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    output::result(&json!({"writer": writer}), format, |_| format!("the next server writes chain {writer}"));
+    Ok(())
+}
+
+/// Says what a code means.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`] if there is no such code.
+pub(super) fn explain_code(asked: &ExplainCode, format: Format) -> Result<(), Stopped> {
+    let code: Code = asked.code.parse().map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let document = json!({"code": code.as_str(), "layer": code.layer().as_str(), "title": code.title()});
+    output::result(&document, format, |_| format!("{code} ({} layer): {}", code.layer(), code.title()));
+    Ok(())
+}
+
+/// Prints the version.
+///
+/// # Errors
+/// Never; the type is that of its siblings.
+#[expect(clippy::unnecessary_wraps, reason = "one of the verbs, all of which can stop")]
+pub(super) fn version(format: Format) -> Result<(), Stopped> {
+    let version = env!("CARGO_PKG_VERSION");
+    output::result(&json!({"version": version}), format, |_| format!("countersign {version}"));
+    Ok(())
+}

@@ -1,0 +1,360 @@
+//! Everything that is printed: results on stdout, the rest on stderr.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use super::Format;
+use crate::dev::Running;
+
+/// A line of results.
+pub(super) fn line(text: &str) {
+    // a reader that has gone away wants no more
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Parts of results, as they are.
+pub(super) fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    // a reader that has gone away wants no more
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// A message for people.
+pub(super) fn complain(text: &str) {
+    // nobody is left to tell if this cannot be written
+    let _ = writeln!(std::io::stderr().lock(), "countersign: {text}");
+}
+
+/// Something worth knowing beside the results.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A result as the caller asked for it.
+pub(super) fn result(document: &Value, format: Format, text: impl FnOnce(&Value) -> String) {
+    match format {
+        Format::Json => line(&document.to_string()),
+        Format::Text => line(text(document).trim_end()),
+    }
+}
+
+/// What `dev` says once it serves.
+pub(super) fn dev_ready(running: &Running, format: Format) {
+    for text in &running.notes {
+        note(text);
+    }
+    let json = &running.json;
+    if format == Format::Json {
+        line(&serde_json::to_value(json).unwrap_or_default().to_string());
+        return;
+    }
+    let (gateway, estate, ledger) = (&json.gateway.http, json.estate.display(), json.ledger.display());
+    line(&format!(
+        "countersign dev is ready
+
+  gateway   {gateway}
+  control   {control}
+  estate    {estate}
+  ledger    {ledger}
+  callers   {callers}
+
+Try it in another terminal:
+  curl -i -H \"Authorization: Bearer $(countersign dev token ci-main{dir})\" {gateway}/invoices/1
+  countersign explain last{dir_of}
+  $EDITOR {estate}/billing.cedar && countersign apply -f {estate}{dir_of}
+
+Ctrl-C drains and stops.",
+        control = json.control,
+        callers = json.tokens.join(", "),
+        dir = if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) },
+        dir_of = if is_default(running) { String::new() } else { format!(" --server {}", json.control) },
+    ));
+}
+
+fn is_default(running: &Running) -> bool {
+    let here = std::env::current_dir().ok().and_then(|here| here.join(".countersign").canonicalize().ok());
+    here.is_some_and(|here| here == running.directory.root())
+}
+
+/// `file:line:column: message`, and how to mend it.
+pub(super) fn problem_text(problem: &Value) -> String {
+    let text = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| problem.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let mut line = format!("{}:{}:{}: {}", text("file"), number("line"), number("column"), text("message"));
+    if !text("suggestion").is_empty() {
+        let _ = write!(line, "\n  help: {}", text("suggestion"));
+    }
+    line
+}
+
+/// The changes of a plan or an application.
+pub(super) fn changes_text(document: &Value) -> String {
+    let changes = document.get("changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut text = String::new();
+    for change in changes {
+        let word = |name: &str| change.get(name).and_then(Value::as_str).unwrap_or_default();
+        let sign = match word("change") {
+            "added" => '+',
+            "removed" => '-',
+            _ => '~',
+        };
+        let _ = writeln!(text, "  {sign} {} {}", word("kind"), word("name"));
+    }
+    if changes.is_empty() {
+        text.push_str("  nothing changes\n");
+    }
+    text
+}
+
+/// Gate 1, step by step.
+pub(super) fn resolved_text(document: &Value) -> String {
+    let mut text = String::new();
+    for step in document.get("steps").and_then(Value::as_array).into_iter().flatten() {
+        let word = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mark = if step.get("ok").and_then(Value::as_bool) == Some(true) { "ok     " } else { "REFUSED" };
+        let source = if word("source").is_empty() { String::new() } else { format!(" [{}]", word("source")) };
+        let _ = writeln!(text, "{mark}  {:<10} {}{source}", word("step"), word("detail"));
+    }
+    match (word(document, "/principal/id"), word(document, "/code")) {
+        (Some(id), _) => {
+            let kind = word(document, "/principal/kind").unwrap_or_default();
+            let _ = writeln!(text, "\n{kind} {id}, owned by {}", word(document, "/principal/owner").unwrap_or_default());
+        }
+        (None, code) => {
+            let _ = writeln!(text, "\nnobody: {}", code.unwrap_or_default());
+        }
+    }
+    text
+}
+
+/// Gate 2, in a few lines.
+pub(super) fn verdict_text(verdict: &Value) -> String {
+    let mut text = String::new();
+    access(&mut text, verdict);
+    text
+}
+
+/// What replay found.
+pub(super) fn replayed_text(document: &Value) -> String {
+    let number = |name: &str| document.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let mut text = format!("{} checked, {} agreed\n", number("checked"), number("agreed"));
+    for differs in document.get("differ").and_then(Value::as_array).into_iter().flatten() {
+        let part = |name: &str| differs.get(name).map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "{}\n  was {}\n  now {}", word(differs, "/id").unwrap_or_default(), part("was"), part("now"));
+    }
+    text
+}
+
+/// What verification of a ledger found.
+pub(super) fn verified_text(document: &Value) -> String {
+    let mut text = String::new();
+    for (writer, seq) in document.get("through").and_then(Value::as_object).into_iter().flatten() {
+        let _ = writeln!(text, "{writer}: complete to {seq}");
+    }
+    let end = match word(document, "/end") {
+        Some("proven") => "the end is proven by the checkpoint",
+        _ => "end not proven: only a checkpoint kept elsewhere shows that nothing is missing after this",
+    };
+    match document.get("fault").filter(|fault| !fault.is_null()) {
+        None => text.push_str(end),
+        Some(fault) => {
+            let _ = write!(
+                text,
+                "FAULT: {} in {} at seq {}",
+                word(fault, "/kind").unwrap_or_default(),
+                word(fault, "/segment").unwrap_or_default(),
+                fault.get("seq").map(ToString::to_string).unwrap_or_default()
+            );
+        }
+    }
+    text
+}
+
+/// One judgement: identity, access, protocol and outcome, each apart.
+pub fn explain_text(doc: &Value) -> String {
+    let mut text = String::new();
+    let verdict = doc.pointer("/verdicts/0").cloned().unwrap_or_default();
+    let answer = match (word(&verdict, "/decision"), word(&verdict, "/code")) {
+        (Some("allow"), _) => "ALLOWED".to_owned(),
+        (_, code) => format!("REFUSED {}", code.unwrap_or_default()),
+    };
+    let _ = writeln!(
+        text,
+        "{answer}  {}  {}\nrecord    {}  (seq {} of {})\n",
+        word(doc, "/operation").unwrap_or("(no readable head)"),
+        word(doc, "/time").unwrap_or_default(),
+        word(doc, "/id").unwrap_or_default(),
+        doc.get("seq").map(ToString::to_string).unwrap_or_default(),
+        word(doc, "/writer").unwrap_or_default(),
+    );
+    identity(&mut text, doc, &verdict);
+    if word(&verdict, "/layer") != Some("identity") {
+        access(&mut text, &verdict);
+        applied(&mut text, doc.pointer("/applied/policies"), "policy");
+    }
+    protocol(&mut text, doc);
+    outcome(&mut text, doc, &verdict);
+    text
+}
+
+fn identity(text: &mut String, doc: &Value, verdict: &Value) {
+    match word(doc, "/principal/id") {
+        Some(id) => {
+            let _ = writeln!(
+                text,
+                "identity  {} {id}, owned by {}",
+                word(doc, "/principal/kind").unwrap_or_default(),
+                word(doc, "/principal/owner").unwrap_or_default()
+            );
+        }
+        None if word(verdict, "/layer") == Some("identity") => {
+            let _ = writeln!(
+                text,
+                "identity  nobody: {}\n          {}",
+                word(verdict, "/code").unwrap_or_default(),
+                word(verdict, "/reason").unwrap_or_default()
+            );
+        }
+        None => text.push_str("identity  not asked\n"),
+    }
+    for presented in doc.get("presented").and_then(Value::as_array).into_iter().flatten() {
+        let w = |pointer: &str| word(presented, pointer);
+        let _ = write!(
+            text,
+            "          by a {} credential of source {} ({})",
+            w("/kind").unwrap_or_default(),
+            w("/source").unwrap_or("unknown"),
+            w("/binding").unwrap_or_default()
+        );
+        if !list(presented, "/key").is_empty() {
+            let _ = write!(text, ", key ({})", list(presented, "/key"));
+        }
+        if let Some(expires) = w("/expires") {
+            let _ = write!(text, ", expires {expires}");
+        }
+        text.push('\n');
+    }
+    if !list(doc, "/evidence").is_empty() {
+        let _ = writeln!(text, "          proved facts: {}", list(doc, "/evidence"));
+    }
+    if doc.pointer("/applied/binding").is_some_and(Value::is_object) {
+        applied(text, doc.pointer("/applied/binding").cloned().map(|one| Value::Array(vec![one])).as_ref(), "bound by");
+    }
+}
+
+fn access(text: &mut String, verdict: &Value) {
+    let w = |pointer: &str| word(verdict, pointer);
+    let asked = match (w("/action"), w("/resource")) {
+        (Some(action), Some(resource)) => format!("{action} {resource}"),
+        _ => "nothing in the catalog".to_owned(),
+    };
+    let tier = w("/tier").map(|tier| format!(", tier {tier}")).unwrap_or_default();
+    let answer = if w("/decision") == Some("allow") { "allowed" } else { w("/code").unwrap_or("denied") };
+    let _ = writeln!(text, "access    {answer}: {asked}{tier}");
+    if let Some(reason) = w("/reason") {
+        for line in reason.lines() {
+            let _ = writeln!(text, "          {line}");
+        }
+    }
+    if !list(verdict, "/missing").is_empty() {
+        let _ = writeln!(text, "          missing: {}", list(verdict, "/missing"));
+    }
+}
+
+fn applied(text: &mut String, list: Option<&Value>, word_for: &str) {
+    for one in list.and_then(Value::as_array).into_iter().flatten() {
+        let _ = writeln!(
+            text,
+            "          {word_for} {} since epoch {}, applied by {} at {}",
+            word(one, "/name").unwrap_or_default(),
+            one.get("epoch").map(ToString::to_string).unwrap_or_default(),
+            word(one, "/by").unwrap_or_default(),
+            word(one, "/time").unwrap_or_default()
+        );
+    }
+}
+
+fn protocol(text: &mut String, doc: &Value) {
+    let _ = write!(
+        text,
+        "protocol  {} at the {} door",
+        word(doc, "/protocol").unwrap_or_default(),
+        word(doc, "/door").unwrap_or_default()
+    );
+    if let Some(service) = word(doc, "/inputs/context/service") {
+        let _ = write!(text, ", service {service}");
+    }
+    for param in doc.pointer("/inputs/context/params").and_then(Value::as_array).into_iter().flatten() {
+        let part = |index: usize| param.get(index).and_then(Value::as_str).unwrap_or_default();
+        let _ = write!(text, ", {} = {}", part(0), part(1).escape_debug());
+    }
+    let _ = writeln!(
+        text,
+        "\n          trace {}; decided by epoch {}",
+        word(doc, "/trace_id").unwrap_or_default(),
+        doc.get("epoch").map(ToString::to_string).unwrap_or_default()
+    );
+}
+
+fn outcome(text: &mut String, doc: &Value, verdict: &Value) {
+    let Some(outcome) = doc.get("outcome").filter(|outcome| outcome.is_object()) else {
+        let why = if word(verdict, "/decision") == Some("allow") { "not known yet" } else { "nothing was let through" };
+        let _ = writeln!(text, "outcome   {why}");
+        return;
+    };
+    let _ = write!(text, "outcome   {}", word(outcome, "/result").unwrap_or_default());
+    let number = |name: &str| outcome.get(name).and_then(Value::as_u64);
+    if let Some(status) = number("status") {
+        let _ = write!(text, ", status {status}");
+    }
+    if let Some(code) = word(outcome, "/code") {
+        let _ = write!(text, " ({code})");
+    }
+    if let (Some(bytes_in), Some(bytes_out)) = (number("bytes_in"), number("bytes_out")) {
+        let _ = write!(text, ", {bytes_in} bytes in, {bytes_out} out");
+    }
+    if let Some(micros) = number("micros") {
+        let _ = write!(text, ", {}.{:03} ms", micros / 1000, micros % 1000);
+    }
+    text.push('\n');
+}
+
+/// One record, in one line.
+pub(super) fn record_text(record: &Value) -> String {
+    let w = |pointer: &str| word(record, pointer);
+    let mut line = format!("{}  {:<9}", w("/time").unwrap_or_default(), w("/kind").unwrap_or_default());
+    match w("/kind") {
+        Some("judgement") => {
+            let answer = match (w("/verdicts/0/decision"), w("/verdicts/0/code")) {
+                (Some("allow"), _) => "allow",
+                (_, code) => code.unwrap_or("deny"),
+            };
+            let _ = write!(
+                line,
+                "  {}  {answer:<20}  {}  {}",
+                w("/id").unwrap_or_default(),
+                w("/principal/id").unwrap_or("-"),
+                w("/operation").unwrap_or("-").escape_debug()
+            );
+        }
+        Some("outcome") => {
+            let status = record.get("status").map(ToString::to_string).unwrap_or_default();
+            let _ = write!(line, "  {}  {} {status}", w("/of").unwrap_or_default(), w("/result").unwrap_or_default());
+        }
+        _ => {
+            let _ = write!(line, "  {record}");
+        }
+    }
+    line
+}
+
+fn word<'a>(document: &'a Value, pointer: &str) -> Option<&'a str> {
+    document.pointer(pointer).and_then(Value::as_str)
+}
+
+fn list(document: &Value, pointer: &str) -> String {
+    let words = document.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    words.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,214 @@
+//! Verbs that ask a server.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+
+use http::Method;
+use model::Time;
+use serde_json::{Value, json};
+
+use super::args::{Apply, Decide, Explain, LedgerVerb, Replay, Resolve, Tail};
+use super::server::{find, runtime};
+use super::{Client, Exit, Format, Stopped, Verb, output};
+use crate::control::{DecideContext, DecideRequest, EstateRequest, ResolveRequest};
+use crate::estate::{Bundle, read_duration};
+use crate::net::now;
+
+/// Longest token that is read from a file, in bytes.
+const MAX_TOKEN: u64 = 1024 * 1024;
+
+/// Runs a verb against its server.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn run(verb: Verb, server: Option<&str>, format: Format) -> Result<(), Stopped> {
+    let client = || find(server, None);
+    match verb {
+        Verb::Apply(apply) => self::apply(&client, &apply, format),
+        Verb::Resolve(resolve) => self::resolve(&client()?, &resolve, format),
+        Verb::Decide(decide) => self::decide(&client()?, &decide, format),
+        Verb::Explain(explain) => self::explain(&client()?, explain, format),
+        Verb::Replay(replay) => self::replay(&client()?, replay, format),
+        Verb::Ledger(ledger) => match ledger.verb {
+            LedgerVerb::Tail(tail) => runtime()?.block_on(self::tail(&client()?, tail, format)),
+            LedgerVerb::Checkpoint { out } => checkpoint(&client()?, &out, format),
+            LedgerVerb::Verify(_) | LedgerVerb::NewChain(_) => Ok(()),
+        },
+        Verb::Dev(_) | Verb::Check(_) | Verb::ExplainCode(_) | Verb::Version => Ok(()),
+    }
+}
+
+fn apply(client: &dyn Fn() -> Result<Client, Stopped>, apply: &Apply, format: Format) -> Result<(), Stopped> {
+    let estate = Bundle::read(&apply.file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let asks = !apply.yes;
+    if asks && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Stopped::new(Exit::Usage, "there is no terminal to ask on: add --yes to apply without asking"));
+    }
+    let (client, runtime) = (client()?, runtime()?);
+    let plan = EstateRequest { estate, base: None };
+    let planned = runtime.block_on(client.post("/v1/plan", &plan))?;
+    if format == Format::Text {
+        output::note(output::changes_text(&planned).trim_end());
+    }
+    if asks && !confirmed() {
+        return Err(Stopped::new(Exit::Failed, "nothing was applied"));
+    }
+    let base = planned.get("base").and_then(Value::as_u64);
+    let applied = runtime.block_on(client.post("/v1/apply", &EstateRequest { base, ..plan }))?;
+    output::result(&applied, format, |applied| {
+        format!("epoch {} is in force", applied.get("epoch").map(ToString::to_string).unwrap_or_default())
+    });
+    Ok(())
+}
+
+fn confirmed() -> bool {
+    let mut stderr = std::io::stderr();
+    // a question that cannot be asked is not answered with yes
+    let asked = write!(stderr, "apply? [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    asked.is_ok() && std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn resolve(client: &Client, resolve: &Resolve, format: Format) -> Result<(), Stopped> {
+    let token = read_token(&resolve.token_file)?;
+    // bytes that are no text are no token either; gate 1 says so, whatever stands for them
+    let token = String::from_utf8_lossy(&token).into_owned();
+    let document = runtime()?.block_on(client.post("/v1/resolve", &ResolveRequest { token }))?;
+    print_resolved(&document, format)
+}
+
+/// # Errors
+/// [`Stopped`] with [`Exit::Denied`] if the token proves nobody.
+pub(super) fn print_resolved(document: &Value, format: Format) -> Result<(), Stopped> {
+    output::result(document, format, output::resolved_text);
+    if document.get("principal").is_none_or(Value::is_null) { Err(Stopped::silently(Exit::Denied)) } else { Ok(()) }
+}
+
+fn decide(client: &Client, decide: &Decide, format: Format) -> Result<(), Stopped> {
+    let document = runtime()?.block_on(client.post("/v1/decide", &decide_request(decide)?))?;
+    print_verdict(&document, format)
+}
+
+/// # Errors
+/// [`Stopped`] with [`Exit::Denied`] if the answer is no.
+pub(super) fn print_verdict(document: &Value, format: Format) -> Result<(), Stopped> {
+    output::result(document, format, output::verdict_text);
+    let allowed = document.get("decision").and_then(Value::as_str) == Some("allow");
+    if allowed { Ok(()) } else { Err(Stopped::silently(Exit::Denied)) }
+}
+
+/// # Errors
+/// [`Stopped`] if the context cannot be read.
+pub(super) fn decide_request(decide: &Decide) -> Result<DecideRequest, Stopped> {
+    let context = match &decide.context {
+        None => DecideContext::default(),
+        Some(path) => {
+            let bytes = read_input(path, MAX_TOKEN)?;
+            serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?
+        }
+    };
+    let (principal, action, resource) = (decide.principal.clone(), decide.action.clone(), decide.resource.clone());
+    Ok(DecideRequest { principal, action, resource, context })
+}
+
+fn explain(client: &Client, explain: Explain, format: Format) -> Result<(), Stopped> {
+    let path = match (explain.id, explain.trace) {
+        (Some(id), _) => format!("/v1/judgements/{}", checked(&id)?),
+        (None, trace) => format!("/v1/traces/{}", checked(&trace.unwrap_or_default())?),
+    };
+    let document = runtime()?.block_on(client.get(&path))?;
+    output::result(&document, format, output::explain_text);
+    Ok(())
+}
+
+/// Ids become part of a path: only what an id can have.
+fn checked(id: &str) -> Result<&str, Stopped> {
+    let sound = !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if sound { Ok(id) } else { Err(Stopped::new(Exit::Invalid, format!("`{}` is not an id", id.escape_debug()))) }
+}
+
+fn replay(client: &Client, replay: Replay, format: Format) -> Result<(), Stopped> {
+    let query = match (replay.id, replay.since) {
+        (Some(id), _) => format!("id={}", checked(&id)?),
+        (None, since) => format!("since={}", instant(&since.unwrap_or_default())?),
+    };
+    let document = runtime()?.block_on(client.post(&format!("/v1/replay?{query}"), &json!({})))?;
+    output::result(&document, format, output::replayed_text);
+    let differ = document.get("differ").and_then(Value::as_array).is_none_or(|differ| !differ.is_empty());
+    if differ { Err(Stopped::silently(Exit::Failed)) } else { Ok(()) }
+}
+
+async fn tail(client: &Client, tail: Tail, format: Format) -> Result<(), Stopped> {
+    let mut query = Vec::new();
+    query.extend(tail.follow.then(|| "follow=true".to_owned()));
+    query.extend(tail.denied.then(|| "denied=true".to_owned()));
+    query.extend(tail.principal.as_deref().map(|id| format!("principal={}", encoded(id))));
+    query.extend(tail.since.as_deref().map(|since| Ok(format!("since={}", instant(since)?))).transpose()?);
+    let path = format!("/v1/records?{}", query.join("&"));
+    let mut reply = client.send(Method::GET, &path, bytes::Bytes::new()).await?;
+    if reply.status != http::StatusCode::OK {
+        return reply.document().await.map(drop);
+    }
+    let mut pending = Vec::new();
+    while let Some(part) = reply.part().await? {
+        if format == Format::Json {
+            output::raw(&part);
+            continue;
+        }
+        pending.extend_from_slice(&part);
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            if let Ok(record) = serde_json::from_slice(&line) {
+                output::line(&output::record_text(&record));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<(), Stopped> {
+    let document = runtime()?.block_on(client.post("/v1/checkpoints", &json!({})))?;
+    let text = format!("{document}\n");
+    crate::dev::write_whole(out, text.as_bytes(), 0o644).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    output::result(&document, format, |_| format!("wrote {}; keep it away from the ledger", out.display()));
+    Ok(())
+}
+
+/// RFC 3339 of an instant, or of so long ago.
+fn instant(text: &str) -> Result<String, Stopped> {
+    let expected = || format!("`{text}` is neither an RFC 3339 time nor a duration such as 10m");
+    let time = match text.parse::<Time>() {
+        Ok(time) => time,
+        Err(_) => now().minus(read_duration(text).ok_or_else(|| Stopped::new(Exit::Invalid, expected()))?),
+    };
+    Ok(time.to_string())
+}
+
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'/');
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
+}
+
+/// A token from a file or from standard input, without the line's end.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`].
+pub(super) fn read_token(path: &Path) -> Result<Vec<u8>, Stopped> {
+    let mut token = read_input(path, MAX_TOKEN)?;
+    while token.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        token.pop();
+    }
+    Ok(token)
+}
+
+fn read_input(path: &Path, most: u64) -> Result<Vec<u8>, Stopped> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Stopped::new(Exit::Invalid, format!("cannot read `{}`: {error}", path.display())))?;
+    Ok(bytes)
+}

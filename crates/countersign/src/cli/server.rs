@@ -1,0 +1,114 @@
+//! `dev`, and finding the server that a verb is meant for.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Builder;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Dev, DevVerb};
+use super::{Client, Exit, Format, Stopped, output, tour};
+use crate::dev::{self, Caller, DevFailed, DevJson, Fresh, Options};
+use crate::net::{now, record_id};
+
+/// Directory of `dev`, unless another is named.
+const DIRECTORY: &str = ".countersign";
+
+/// The server that a verb is meant for: `--server`, else `--dir`, else `./.countersign`.
+///
+/// # Errors
+/// [`Stopped`] if no server is named and none runs here, or the address is not understood.
+pub fn find(server: Option<&str>, directory: Option<&Path>) -> Result<Client, Stopped> {
+    if let Some(address) = server {
+        return match address.strip_prefix("unix:") {
+            Some(socket) if !socket.is_empty() => Ok(Client::new(PathBuf::from(socket))),
+            _ => {
+                let why = format!("`{address}` is not an address that this version speaks to: expected `unix:PATH`");
+                Err(Stopped::new(Exit::Usage, why))
+            }
+        };
+    }
+    let json = announced(directory.unwrap_or(Path::new(DIRECTORY)))?;
+    find(Some(&json.control), None)
+}
+
+fn announced(directory: &Path) -> Result<DevJson, Stopped> {
+    let path = directory.join("dev.json");
+    let none = || {
+        let path = path.display();
+        let why = format!("no server: `{path}` is not there; start one with `countersign dev`, or name one with --server");
+        Stopped::new(Exit::Unreachable, why)
+    };
+    let bytes = std::fs::read(&path).ok().ok_or_else(none)?;
+    serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))
+}
+
+/// Runs `dev`, its tour, or `dev token`.
+///
+/// # Errors
+/// [`Stopped`].
+pub fn dev(dev: Dev, server: Option<&str>, format: Format) -> Result<(), Stopped> {
+    match &dev.verb {
+        Some(DevVerb::Token { name, dir }) => token(name, server, dir.as_deref()),
+        None if dev.tour => walk(dev.dir.as_deref()),
+        None => serve(dev, format),
+    }
+}
+
+fn serve(dev: Dev, format: Format) -> Result<(), Stopped> {
+    log();
+    let options = Options {
+        directory: dev.dir.unwrap_or_else(|| PathBuf::from(DIRECTORY)),
+        listen: dev.listen,
+        fresh: if dev.fresh { Fresh::Emptied } else { Fresh::Reused },
+        watch: dev.watch,
+    };
+    runtime()?.block_on(dev::run(options, |running| output::dev_ready(running, format))).map_err(|error| stopped(&error))
+}
+
+fn walk(directory: Option<&Path>) -> Result<(), Stopped> {
+    runtime()?.block_on(tour::tour(directory)).map_err(|error| Stopped::because(Exit::Failed, &error))
+}
+
+/// Prints a fresh token, signed here with the sample issuer's key: there is no mint endpoint to ask.
+fn token(name: &str, server: Option<&str>, directory: Option<&Path>) -> Result<(), Stopped> {
+    let Some(caller) = Caller::named(name) else {
+        let names = Caller::ALL.map(Caller::name).join(", ");
+        return Err(Stopped::new(Exit::Invalid, format!("no sample caller is named `{name}`; there are {names}")));
+    };
+    let json = match server {
+        Some(_) => described(&find(server, None)?)?,
+        None => announced(directory.unwrap_or(Path::new(DIRECTORY)))?,
+    };
+    let keys = json.ledger.parent().unwrap_or(Path::new(DIRECTORY)).join("keys");
+    let id = record_id().to_string();
+    let token = dev::token(caller, &keys, &json.issuer, now(), &id)
+        .map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    output::line(&token);
+    Ok(())
+}
+
+fn described(client: &Client) -> Result<DevJson, Stopped> {
+    let document = runtime()?.block_on(client.get("/v1/dev"))?;
+    serde_json::from_value(document).map_err(|error| Stopped::because(Exit::Invalid, &error))
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Stopped> {
+    Builder::new_multi_thread().enable_all().build().map_err(|error| Stopped::because(Exit::Failed, &error))
+}
+
+fn stopped(error: &DevFailed) -> Stopped {
+    let exit = match error {
+        DevFailed::Apply { .. } | DevFailed::Estate(_) => Exit::Invalid,
+        DevFailed::NotLoopback { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Stopped::because(exit, error)
+}
+
+/// Logs to stderr; `COUNTERSIGN_LOG` says how much.
+fn log() {
+    let filter = EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+}

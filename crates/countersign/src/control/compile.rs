@@ -1,0 +1,109 @@
+//! An estate becomes what gates and gateway decide by; key sets that lie elsewhere are fetched here.
+
+use std::sync::Arc;
+
+use credential::{KeySet, Sources};
+use identity::Directory;
+use model::{Digest, Epoch, Generation, PrincipalId};
+use policy::{Engine, Vocabulary};
+use tokio::sync::Semaphore;
+
+use crate::catalog::{Catalog, Service};
+use crate::estate::{Estate, Jwks, Problem, local_operators};
+use crate::live::{About, Live, Upstream};
+use crate::net::fetch;
+
+/// A compiled estate.
+pub struct Compiled {
+    pub live: Live,
+}
+
+/// Compiles an estate. A key set that cannot be fetched does not fail it: its source answers `keys_unavailable`.
+///
+/// # Errors
+/// Every [`Problem`] that only shows when the pieces come together.
+pub async fn compile(
+    estate: Estate,
+    digest: Digest,
+    generation: Generation,
+    epoch: Epoch,
+) -> Result<Compiled, Vec<Problem>> {
+    let mut sources = Vec::new();
+    let mut listing = String::new();
+    for (mut source, jwks) in estate.sources {
+        source.keys = match jwks {
+            Jwks::Here(keys) => Some(keys),
+            Jwks::Url { url } => fetched(source.name.as_str(), &url).await,
+        };
+        let keys = source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string());
+        listing.push_str(&format!("{} {keys}\n", source.name));
+        sources.push(source);
+    }
+    // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
+    let sources = Sources::new(sources).unwrap_or_default();
+    let snapshot = guard::Snapshot {
+        generation,
+        epoch,
+        digest,
+        keys: credential::digest_of(listing.as_bytes()),
+        sources,
+        directory: estate.directory,
+        engine: estate.engine,
+    };
+    let services = estate.services.into_iter().map(|service| Service {
+        name: service.name,
+        hosts: service.hosts,
+        routes: service.routes,
+        door: Upstream {
+            authority: service.authority,
+            limits: service.limits,
+            timeouts: service.timeouts,
+            in_flight: Arc::new(Semaphore::new(service.limits.in_flight)),
+        },
+    });
+    let about = About { documents: estate.documents, principals: estate.principals, binders: estate.binders };
+    Ok(Compiled { live: Live { snapshot, catalog: Catalog::new(services), about } })
+}
+
+/// What is in force before anything was applied: no source, no service, and the operators' pack.
+pub fn boot(operators: &[PrincipalId]) -> Live {
+    let vocabulary = Vocabulary { operators: operators.to_vec(), ..Vocabulary::default() };
+    #[expect(clippy::expect_used, reason = "the shipped class and packs alone: every test run loads them")]
+    let (directory, engine) = (
+        Directory::new([], vec![local_operators()]).expect("one class overlaps nothing"),
+        Engine::compile(&[], &vocabulary, &|_, _| false).expect("the shipped packs load"),
+    );
+    let snapshot = guard::Snapshot {
+        generation: Generation(0),
+        epoch: Epoch(0),
+        digest: credential::digest_of(b""),
+        keys: credential::digest_of(b""),
+        sources: Sources::default(),
+        directory,
+        engine,
+    };
+    Live { snapshot, catalog: Catalog::new([]), about: About::default() }
+}
+
+async fn fetched(source: &str, url: &str) -> Option<Arc<KeySet>> {
+    let document = match fetch(url).await {
+        Ok(document) => document,
+        Err(error) => {
+            tracing::warn!(source, url, error = chain(&error), "the key set cannot be fetched");
+            return None;
+        }
+    };
+    match KeySet::parse(&document) {
+        Ok(keys) => Some(Arc::new(keys)),
+        Err(error) => {
+            tracing::warn!(source, url, %error, "what was fetched is not a key set");
+            None
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

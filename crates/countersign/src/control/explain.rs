@@ -1,0 +1,102 @@
+//! One judgement, with its outcome and with who put in force what it rested on.
+
+use std::path::Path;
+
+use audit::{Body, Judgement, Record};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Merged, Wanted};
+
+use super::DOOR;
+use super::command::Selector;
+use super::epochs::{Applied, EpochsFailed};
+use super::reply::Reply;
+
+/// When something came into force, and by whom.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Where {
+    pub name: String,
+    pub epoch: u64,
+    pub by: String,
+    pub time: String,
+    pub record: String,
+}
+
+/// Explains the judgement that `selector` names.
+pub(super) async fn explain(
+    ledger: &Path,
+    selector: Selector,
+    history: Result<Vec<Applied>, EpochsFailed>,
+) -> Reply {
+    let history = match history {
+        Ok(history) => history,
+        Err(error) => return Reply::failed(&error),
+    };
+    let ledger = ledger.to_owned();
+    let found = tokio::task::spawn_blocking(move || find(&ledger, &selector)).await;
+    match found {
+        Ok(Ok(mut found)) => match (found.pop(), found.is_empty()) {
+            (None, _) => Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": "no judgement has this id"})),
+            (Some(one), true) => document(one, &history).map_or_else(|error| Reply::failed(&error), |doc| Reply::ok(&doc)),
+            (Some(_), false) => {
+                let error = "more than one judgement has an id that begins so";
+                Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": error}))
+            }
+        },
+        Ok(Err(error)) => Reply::failed(&error),
+        Err(error) => Reply::failed(&error),
+    }
+}
+
+/// Judgements that a selector names: more than one means that it is ambiguous.
+pub(super) fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Merged>, store::LedgerFault> {
+    match selector {
+        Selector::Id(prefix) => store::find(ledger, Wanted::Id(prefix)),
+        Selector::Last => Ok(store::find_last(ledger, |judgement| judgement.door != DOOR)?.into_iter().collect()),
+        // a trace may pass many doors: the last judgement of it is meant
+        Selector::Trace(trace) => Ok(store::find(ledger, Wanted::Trace(trace))?.pop().into_iter().collect()),
+    }
+}
+
+/// The record as it stands in the ledger, with `outcome` and `applied` beside its fields.
+fn document(merged: Merged, history: &[Applied]) -> Result<Value, serde_json::Error> {
+    let Merged { stamp, judgement, outcome } = merged;
+    let outcome = outcome.map(|(stamp, outcome)| value(&Record { stamp, body: Body::Outcome(outcome) })).transpose()?;
+    let history: Vec<&Applied> = history.iter().filter(|applied| applied.epoch <= judgement.epoch).collect();
+    let policies = judgement.verdicts.iter().flat_map(|verdict| &verdict.policies);
+    let policies: Vec<Where> = policies.filter_map(|id| since(&history, "Policy", id)).collect();
+    let applied = json!({"binding": binding(&history, &judgement), "policies": policies});
+    let mut document = value(&Record { stamp, body: Body::Judgement(Box::new(judgement)) })?;
+    document["outcome"] = json!(outcome);
+    document["applied"] = applied;
+    Ok(document)
+}
+
+/// Since when the credential's key belongs to the principal: its document, or the class that takes every key.
+fn binding(history: &[&Applied], judgement: &Judgement) -> Option<Where> {
+    let id = &judgement.principal.as_ref()?.id;
+    let source = judgement.presented.iter().find_map(|presented| presented.source.as_ref());
+    let keys = [Some(id.clone()), source.map(|source| format!("source:{source}"))];
+    let (kind, name) = keys.iter().flatten().find_map(|key| {
+        history.iter().rev().find_map(|applied| applied.binders.get(key))
+    })?;
+    since(history, kind, name)
+}
+
+fn since(history: &[&Applied], kind: &str, name: &str) -> Option<Where> {
+    let changed = |applied: &&&Applied| applied.changes.iter().any(|change| change.kind == kind && change.name == name);
+    let applied = history.iter().rev().find(changed)?;
+    Some(Where {
+        name: name.to_owned(),
+        epoch: applied.epoch,
+        by: applied.by.clone(),
+        time: applied.time.clone(),
+        record: applied.record.clone(),
+    })
+}
+
+/// A record as JSON.
+pub(super) fn value(record: &Record) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(&record.to_json()?)
+}

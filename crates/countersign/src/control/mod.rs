@@ -1,0 +1,132 @@
+//! The control door: HTTP/1.1 and JSON over a local socket, described in `api/control.yaml`. Operators have no side door:
+//! whoever connects is resolved by the kernel's word and passes `admit` like every caller.
+
+mod command;
+mod compile;
+mod epochs;
+mod explain;
+mod perform;
+mod reading;
+mod replay;
+mod reply;
+mod tail;
+mod whatif;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use credential::{Channel, PeerCredentials, Presented};
+use guard::{Asked, Call, Operation, Permit};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use identity::Access;
+use model::Code;
+use store::{DiskSigner, FileLedger};
+
+use self::reading::{ReadingLedger, ReadingSlot};
+use self::reply::Reply;
+use crate::dev::{DevJson, Directory};
+use crate::estate::Bundle;
+use crate::live::Current;
+use crate::net::{Door, Peer, now, record_id, trace_id};
+
+pub use command::{Command, EstateRequest, ResolveRequest, Selector};
+pub use compile::{Compiled, boot, chain, compile};
+pub use epochs::{Applied, ApplyFailed, Author, Epochs, EpochsFailed};
+pub use explain::Where;
+pub use replay::{Differs, Replayed};
+pub use reply::ControlBody;
+pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
+
+const DOOR: &str = "control";
+const PROTOCOL: &str = "control";
+/// Longest body of a request, in bytes: an estate and its JSON.
+const MAX_BODY: usize = 96 * 1024 * 1024;
+
+/// The control door of one server.
+pub struct Control {
+    epochs: Epochs,
+    ledger: Arc<FileLedger>,
+    signer: DiskSigner,
+    ledger_directory: PathBuf,
+    dev: DevJson,
+}
+
+impl Control {
+    pub fn new(epochs: Epochs, ledger: Arc<FileLedger>, signer: DiskSigner, directory: &Directory, dev: DevJson) -> Self {
+        Self { epochs, ledger, signer, ledger_directory: directory.path("ledger"), dev }
+    }
+
+    pub fn live(&self) -> Current {
+        self.epochs.live()
+    }
+
+    /// What is in force, as it was given; none before the first epoch.
+    pub async fn in_force(&self) -> Option<Bundle> {
+        self.epochs.bundle().await
+    }
+
+    /// Applies an estate as the directory's owner, through the same gates as everyone.
+    ///
+    /// # Errors
+    /// [`ApplyFailed`].
+    pub async fn apply_as_owner(&self, bundle: Bundle, uid: u32) -> Result<Applied, ApplyFailed> {
+        let gid = 0;
+        let pid = i32::try_from(std::process::id()).ok();
+        let owner = PeerCredentials { uid, gid, pid };
+        let permit = self.admit(owner, Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
+        self.perform_apply(permit).await
+    }
+
+    async fn admit(
+        &self,
+        peer: PeerCredentials,
+        command: Result<Command, Code>,
+    ) -> Result<Permit<Command, ReadingSlot>, guard::Refusal> {
+        let live = self.live().load_full();
+        let operation = command.as_ref().map_or("unknown", Command::operation).to_owned();
+        let call =
+            Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
+        let presented = Presented { channel: Some(Channel::Kernel(peer)), message: None };
+        let asked = match command.map(|command| (command.question(), command)) {
+            Ok((Some(question), errand)) => {
+                Asked::Operation(Operation { question, access: Access::Proved, errand })
+            }
+            Ok((None, _)) => Asked::Unmapped { code: Code::OperationUnmapped, service: None },
+            Err(code) => Asked::Unmapped { code, service: None },
+        };
+        guard::admit(&live.snapshot, &ReadingLedger(&self.ledger), &call, &presented, asked, now()).await
+    }
+}
+
+impl Door for Control {
+    type Body = ControlBody;
+
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<ControlBody> {
+        let Peer::Local(peer) = peer else {
+            // this listener is a local socket, and nothing else
+            return Reply::invalid("only local callers are served here").into();
+        };
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Reply::invalid(&format!("the body cannot be read: {error}")).into(),
+        };
+        let command = read(&parts, &body);
+        let why = command.as_ref().err().map(ToString::to_string);
+        let code = |bad: command::BadCommand| match bad {
+            command::BadCommand::Unknown => Code::OperationUnmapped,
+            command::BadCommand::Body(_) | command::BadCommand::Query { .. } => Code::RequestMalformed,
+        };
+        match self.admit(peer, command.map_err(code)).await {
+            Ok(permit) => self.perform(permit).await.into(),
+            Err(refusal) => Reply::refused(&refusal, why).into(),
+        }
+    }
+}
+
+fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Command, command::BadCommand> {
+    Command::read(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), body)
+}

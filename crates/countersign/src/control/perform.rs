@@ -1,0 +1,119 @@
+//! The control door's effects: each takes a permit, and does what its errand says.
+
+use std::sync::Arc;
+
+use audit::{Checkpoint, OutcomeResult};
+use guard::{Permit, Settled, Settlement};
+use http::StatusCode;
+use serde_json::json;
+
+use super::command::Command;
+use super::epochs::{Applied, ApplyFailed, Author};
+use super::reading::ReadingSlot;
+use super::reply::Reply;
+use super::{Control, explain, replay, tail, whatif};
+use crate::estate::Problem;
+use crate::net::now;
+
+impl Control {
+    /// Performs what was permitted, and settles it.
+    pub(super) async fn perform(&self, permit: Permit<Command, ReadingSlot>) -> Reply {
+        let author = author(&permit);
+        let (command, settlement) = permit.begin();
+        let reply = match command {
+            Command::Tail(tail) => {
+                // settled when the last line is sent, by the task that sends it
+                let live = Arc::new(tail);
+                return tail::lines(self.ledger_directory.clone(), live, Settling(settlement));
+            }
+            Command::Apply { bundle, base } => applied(self.epochs.apply(bundle, &author, base).await),
+            Command::Plan(bundle) => match self.epochs.plan(&bundle, author.at) {
+                Ok(changes) => {
+                    let base = self.live().load().snapshot.epoch.0;
+                    Reply::ok(&json!({"epoch": null, "base": base, "changes": changes}))
+                }
+                Err(problems) => unsound(&problems),
+            },
+            Command::Explain(selector) => explain::explain(&self.ledger_directory, selector, self.epochs.history()).await,
+            Command::Replay(which) => replay::replay(&self.ledger_directory, which, &self.epochs).await,
+            Command::Checkpoint => self.checkpoint().await,
+            Command::Resolve { token } => {
+                Reply::ok(&whatif::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
+            }
+            Command::Decide(request) => {
+                let live = self.live().load_full();
+                match whatif::decide(&live.snapshot, &live.about, &request, author.at) {
+                    Ok(verdict) => Reply::ok(&verdict),
+                    Err(bad) => Reply::invalid(&bad.to_string()),
+                }
+            }
+            Command::Describe => Reply::ok(&self.dev),
+        };
+        Settling(settlement).settle(reply.status());
+        reply
+    }
+
+    /// Performs an application that was permitted.
+    pub(super) async fn perform_apply(&self, permit: Permit<Command, ReadingSlot>) -> Result<Applied, ApplyFailed> {
+        let author = author(&permit);
+        let (command, settlement) = permit.begin();
+        let Command::Apply { bundle, base } = command else {
+            Settling(settlement).settle(StatusCode::UNPROCESSABLE_ENTITY);
+            return Err(ApplyFailed::Problems(Vec::new()));
+        };
+        let applied = self.epochs.apply(bundle, &author, base).await;
+        let status = if applied.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Settling(settlement).settle(status);
+        applied
+    }
+
+    async fn checkpoint(&self) -> Reply {
+        let at = now();
+        let head = match self.ledger.checkpoint(at).await {
+            Ok(head) => head,
+            Err(error) => return Reply::failed(&error),
+        };
+        let signed = Checkpoint::sign(vec![head], &self.signer);
+        let json = match signed {
+            Ok(checkpoint) => checkpoint.to_json(),
+            Err(error) => return Reply::failed(&error),
+        };
+        match json.and_then(|json| serde_json::from_slice(&json)) {
+            Ok(document) => Reply::Json(StatusCode::OK, document),
+            Err(error) => Reply::failed(&error),
+        }
+    }
+}
+
+/// A settlement of the control door: no bytes are counted here.
+pub(super) struct Settling(pub Settlement<ReadingSlot>);
+
+impl Settling {
+    pub(super) fn settle(self, status: StatusCode) {
+        let result = if status.is_success() { OutcomeResult::Delivered } else { OutcomeResult::Failed };
+        let settled = Settled { result, status: Some(status.as_u16()), code: None, bytes_in: None, bytes_out: None };
+        self.0.settle(settled, now());
+    }
+}
+
+fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
+    Author {
+        principal: permit.caller().resolution().actor.id.to_string(),
+        record: permit.id().to_string(),
+        at: now(),
+    }
+}
+
+fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
+    match applied {
+        Ok(applied) => Reply::ok(&json!({"epoch": applied.epoch, "changes": applied.changes})),
+        Err(ApplyFailed::Problems(problems)) => unsound(&problems),
+        Err(error @ ApplyFailed::Moved { .. }) => Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()})),
+        Err(error @ (ApplyFailed::Kept(_) | ApplyFailed::Refused(_))) => Reply::failed(&error),
+    }
+}
+
+fn unsound(problems: &[Problem]) -> Reply {
+    let document = json!({"error": "the estate does not load", "errors": problems});
+    Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, document)
+}

@@ -1,0 +1,13 @@
+//! `countersign dev`: everything in one process on loopback, with sample issuers that sign real tokens and a sample API
+//! that logs what reached it. The sample parties stay what they are: nothing here is for production.
+
+mod callers;
+mod directory;
+mod issuers;
+mod run;
+mod sample_api;
+mod watch;
+
+pub use callers::{Caller, token};
+pub use directory::{DevJson, Directory, Fresh, write_whole};
+pub use run::{DevFailed, Options, Running, run, start};

@@ -1,0 +1,231 @@
+//! Starts and stops everything that `dev` runs.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use store::FileLedger;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator, write_whole};
+use super::issuers::{BadKey, Issuer, Issuers};
+use super::sample_api::SampleApi;
+use super::{Caller, DevJson, Directory, watch};
+use crate::control::{ApplyFailed, Control, Epochs, EpochsFailed};
+use crate::estate::{Bundle, BundleError};
+use crate::gateway::Gateway;
+use crate::net::{Listener, Stopper, now, serve, stop};
+
+/// How `dev` was asked to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub directory: PathBuf,
+    pub listen: SocketAddr,
+    pub fresh: Fresh,
+    pub watch: bool,
+}
+
+/// Why `dev` does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DevFailed {
+    #[error(transparent)]
+    Directory(#[from] BadDirectory),
+    #[error("port {} of {} is in use; name another with --listen HOST:PORT, or --listen HOST:0 for a free one", .address.port(), .address.ip())]
+    PortInUse { address: SocketAddr },
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("{address} is not a loopback address; `dev` is for this machine alone")]
+    NotLoopback { address: SocketAddr },
+    #[error("cannot use the ledger")]
+    Ledger(#[from] store::LedgerFault),
+    #[error("cannot use the checkpoint key")]
+    CheckpointKey(#[from] store::BadSigner),
+    #[error("cannot use a sample issuer's key")]
+    Key(#[from] BadKey),
+    #[error("cannot read the estate")]
+    Estate(#[from] BundleError),
+    #[error("cannot use what was applied before")]
+    Epochs(#[from] EpochsFailed),
+    #[error("the estate in `{}` does not load", .path.display())]
+    Apply { path: PathBuf, source: ApplyFailed },
+    #[error("cannot prepare the directory")]
+    Io(#[from] io::Error),
+}
+
+/// A dev server that accepts requests.
+pub struct Running {
+    pub json: DevJson,
+    pub directory: Directory,
+    /// Lines for whoever watches the start: what recovery did, what differs.
+    pub notes: Vec<String>,
+    stopper: Stopper,
+    servers: JoinSet<()>,
+    ledger: Arc<FileLedger>,
+}
+
+/// Runs until interrupted, then drains. `ready` hears when everything accepts.
+///
+/// # Errors
+/// [`DevFailed`].
+pub async fn run(options: Options, ready: impl FnOnce(&Running)) -> Result<(), DevFailed> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let running = start(options).await?;
+    ready(&running);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    running.stop().await;
+    Ok(())
+}
+
+/// Starts everything; `dev.json` is written last.
+///
+/// # Errors
+/// [`DevFailed`].
+pub async fn start(options: Options) -> Result<Running, DevFailed> {
+    if !options.listen.ip().is_loopback() {
+        return Err(DevFailed::NotLoopback { address: options.listen });
+    }
+    let directory = Directory::take(&options.directory, options.fresh)?;
+    let sockets = Sockets::bind(&directory, options.listen).await?;
+    let checkpoint_key = store::DiskSigner::open(&directory.path("keys/checkpoint.key"))?;
+    checkpoint_key.publish(&directory.path("checkpoint.pub"))?;
+    let (ledger, started) = FileLedger::start(&directory.path("ledger"), store::Options::default())?;
+    let ledger = Arc::new(ledger);
+    let mut notes: Vec<String> = started.note().into_iter().collect();
+    let keys = directory.path("keys");
+    let issuers = Issuers::new(&keys, &sockets.issuer_url())?;
+    let api = SampleApi::new(&directory.path("upstream.jsonl"))?;
+    let (stopper, stopped) = stop();
+    let mut servers = JoinSet::new();
+    let json = sockets.describe(&directory)?;
+    servers.spawn(serve(Listener::Tcp(sockets.issuer), Arc::new(issuers), stopped.clone()));
+    servers.spawn(serve(Listener::Tcp(sockets.upstream), Arc::new(api), stopped.clone()));
+
+    quickstart(&directory)?;
+    let operators = vec![operator(directory.owner()?)];
+    let epochs = Epochs::open(directory.path("state"), json.vars(), operators, now()).await?;
+    let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, &directory, json.clone());
+    let on_disk = Bundle::read(&json.estate)?;
+    match control.in_force().await {
+        Some(in_force) if in_force != on_disk => {
+            let estate = json.estate.display();
+            notes.push(format!("{estate} differs from what is in force; `countersign apply -f {estate}` applies it"));
+        }
+        Some(_) => {}
+        None => {
+            let failed = |source| DevFailed::Apply { path: json.estate.clone(), source };
+            control.apply_as_owner(on_disk, directory.owner()?).await.map_err(failed)?;
+        }
+    }
+    let control = Arc::new(control);
+    let gateway = Gateway::new(control.live(), Arc::clone(&ledger));
+    servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::new(gateway), stopped.clone()));
+    servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
+    if options.watch {
+        servers.spawn(watch::watch(json.estate.clone(), control, directory.owner()?, stopped));
+    }
+    directory.announce(&json)?;
+    Ok(Running { json, directory, notes, stopper, servers, ledger })
+}
+
+impl Running {
+    /// Stops accepting, lets open requests end, and closes the ledger.
+    pub async fn stop(mut self) {
+        self.stopper.stop();
+        while self.servers.join_next().await.is_some() {}
+        self.ledger.close().await;
+        // a stale file would only point at a closed door
+        let _ = std::fs::remove_file(self.directory.dev_json());
+    }
+}
+
+struct Sockets {
+    gateway: TcpListener,
+    issuer: TcpListener,
+    upstream: TcpListener,
+    control: UnixListener,
+    control_path: PathBuf,
+}
+
+impl Sockets {
+    async fn bind(directory: &Directory, listen: SocketAddr) -> Result<Self, DevFailed> {
+        let last = directory.ports();
+        let ip = listen.ip();
+        let gateway = match listen.port() {
+            0 => free(ip, last.gateway).await?,
+            _ => TcpListener::bind(listen).await.map_err(|source| in_use(listen, source))?,
+        };
+        let issuer = free(ip, last.issuer).await?;
+        let upstream = free(ip, last.upstream).await?;
+        let control_path = directory.socket()?;
+        let control = UnixListener::bind(&control_path)?;
+        std::fs::set_permissions(&control_path, std::fs::Permissions::from_mode(0o600))?;
+        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+        directory.remember(Ports { gateway: port(&gateway)?, issuer: port(&issuer)?, upstream: port(&upstream)? })?;
+        Ok(Self { gateway, issuer, upstream, control, control_path })
+    }
+
+    fn issuer_url(&self) -> String {
+        url(&self.issuer)
+    }
+
+    fn describe(&self, directory: &Directory) -> io::Result<DevJson> {
+        Ok(DevJson {
+            pid: std::process::id(),
+            gateway: Addresses { http: url(&self.gateway) },
+            control: format!("unix:{}", self.control_path.display()),
+            issuer: url(&self.issuer),
+            upstream: url(&self.upstream),
+            ledger: directory.path("ledger"),
+            estate: directory.path("estate"),
+            tokens: Caller::ALL.iter().map(|caller| caller.name().to_owned()).collect(),
+        })
+    }
+}
+
+fn url(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| String::new(), |address| format!("http://{address}"))
+}
+
+/// A listener on a free port, the one of last time if it is still free.
+async fn free(ip: IpAddr, last: u16) -> Result<TcpListener, DevFailed> {
+    if last != 0
+        && let Ok(listener) = TcpListener::bind((ip, last)).await
+    {
+        return Ok(listener);
+    }
+    let address = SocketAddr::new(ip, 0);
+    TcpListener::bind(address).await.map_err(|source| DevFailed::Listen { address, source })
+}
+
+fn in_use(address: SocketAddr, source: io::Error) -> DevFailed {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        return DevFailed::PortInUse { address };
+    }
+    DevFailed::Listen { address, source }
+}
+
+/// Lays out the quickstart estate, if there is none, and the public keys of the sample platform in it.
+fn quickstart(directory: &Directory) -> Result<(), DevFailed> {
+    let estate = directory.path("estate");
+    if estate.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(estate.join("keys"))?;
+    let platform = Issuer::Platform;
+    let key_set = platform.key_set(&platform.key(&directory.path("keys"))?);
+    let key_set = serde_json::to_vec_pretty(&key_set).map_err(io::Error::from)?;
+    write_whole(&estate.join("keys/platform.jwks.json"), &key_set, 0o644)?;
+    write_whole(&estate.join("billing.cedar"), include_bytes!("../../../../examples/quickstart/billing.cedar"), 0o644)?;
+    // last: an estate is there once this file is
+    write_whole(&estate.join("estate.yaml"), include_bytes!("../../../../examples/quickstart/estate.yaml"), 0o644)?;
+    Ok(())
+}
+

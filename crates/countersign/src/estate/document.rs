@@ -1,0 +1,300 @@
+//! Documents: their envelope, the environment, and what stands for `${DEV_…}`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use model::{Digest, Risk, Tier, TrustDomain};
+
+use super::bundle::{Bundle, beside};
+use super::problem::{At, Problem, nearest};
+use super::read::Reader;
+use super::yaml::{self, Node, Value};
+use super::Vars;
+
+const API_VERSION: &str = "countersign.dev/v1";
+const KINDS: &[&str] = &[
+    "Environment",
+    "TrustSource",
+    "Principal",
+    "PrincipalClass",
+    "Group",
+    "Action",
+    "ResourceTree",
+    "Service",
+];
+/// What stands for a dev server's addresses where none is at hand.
+const STAND_IN: &str = "http://127.0.0.1:1";
+
+/// A document: what it is, and its spec still to be read.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub file: String,
+    pub at: At,
+    pub kind: String,
+    pub name: String,
+    pub name_at: At,
+    pub environment: Option<(String, At)>,
+    pub spec: Node,
+}
+
+/// An environment: a separate world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    pub name: String,
+    pub trust_domain: TrustDomain,
+    /// Where plain HTTP to loopback may be written.
+    pub development: bool,
+    pub risk_floor: BTreeMap<Risk, Tier>,
+    /// How old a snapshot may be, by tier.
+    pub staleness: BTreeMap<Tier, Duration>,
+}
+
+/// Reads every document of a bundle.
+pub(super) fn read(
+    bundle: &Bundle,
+    vars: &Vars,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<Problem>,
+) -> Vec<Document> {
+    let mut documents: Vec<Document> = Vec::new();
+    for (file, text) in bundle.with_ending(&[".yaml", ".yml"]) {
+        let nodes = match yaml::read(text) {
+            Ok(nodes) => nodes,
+            Err((at, error)) => {
+                problems.push(Problem::new(file, at, error.to_string()));
+                continue;
+            }
+        };
+        for mut node in nodes {
+            Substitution { file, vars, problems, notes }.apply(&mut node);
+            documents.extend(envelope(&mut Reader { file, problems }, &node));
+        }
+    }
+    let mut seen: HashMap<(&str, &str), &Document> = HashMap::new();
+    for document in &documents {
+        if let Some(first) = seen.insert((&document.kind, &document.name), document) {
+            let place = format!("{}:{}", first.file, first.name_at.line);
+            let message = format!("{} `{}` is declared at {place} already", document.kind, document.name);
+            problems.push(Problem::new(&document.file, document.name_at, message));
+        }
+    }
+    documents
+}
+
+fn envelope(reader: &mut Reader<'_>, node: &Node) -> Option<Document> {
+    let mut fields = reader.fields(node, "document")?;
+    let version = fields.required(reader, "apiVersion");
+    let kind = fields.required(reader, "kind");
+    let metadata = fields.required(reader, "metadata");
+    let spec = fields.required(reader, "spec");
+    fields.close(reader);
+    if let Some(version) = version
+        && let Some(text) = reader.text(version)
+        && text != API_VERSION
+    {
+        reader.suggest(version.at, format!("unknown version `{text}`"), Some(format!("write `{API_VERSION}`")));
+    }
+    let kind_node = kind?;
+    let kind = reader.text(kind_node)?;
+    if !KINDS.contains(&kind) {
+        let expected = || Some(format!("expected one of {}", KINDS.join(", ")));
+        let suggestion = nearest(kind, KINDS.iter().copied()).or_else(expected);
+        reader.suggest(kind_node.at, format!("unknown kind `{kind}`"), suggestion);
+        return None;
+    }
+    let mut fields = reader.fields(metadata?, "metadata")?;
+    let name = fields.required(reader, "name");
+    let environment = fields.optional("environment");
+    let labels = fields.optional("labels");
+    fields.close(reader);
+    if let Some(labels) = labels
+        && let Value::Map(entries) = &labels.value
+    {
+        for entry in entries {
+            reader.text(&entry.value);
+        }
+    } else if let Some(labels) = labels {
+        reader.problem(labels.at, "labels: expected a mapping");
+    }
+    let name_at = name?.at;
+    // every name of an estate is of the same alphabet
+    let name = reader.parse::<model::ServiceName>(name?)?.to_string();
+    let environment = environment.and_then(|node| Some((reader.words(node)?, node.at)));
+    let (file, kind) = (reader.file.to_owned(), kind.to_owned());
+    Some(Document { file, at: node.at, kind, name, name_at, environment, spec: spec?.clone() })
+}
+
+/// The one environment that the documents are of.
+pub(super) fn environment(documents: &[Document], problems: &mut Vec<Problem>) -> Option<Environment> {
+    let mut found = documents.iter().filter(|document| document.kind == "Environment");
+    let Some(first) = found.next() else {
+        let file = documents.first().map_or(".", |document| document.file.as_str());
+        let problem = Problem::new(file, At::START, "the estate has no Environment");
+        problems.push(problem.suggest("add a document of kind `Environment` with a `trustDomain`"));
+        return None;
+    };
+    for other in found {
+        let message = format!("`{}` is a second Environment; an estate has one", other.name);
+        problems.push(Problem::new(&other.file, other.name_at, message));
+    }
+    for document in documents {
+        if let Some((name, at)) = &document.environment
+            && *name != first.name
+        {
+            let message = format!("environment `{name}` is not declared here");
+            let suggestion = nearest(name, [first.name.as_str()]);
+            problems.push(Problem { suggestion, ..Problem::new(&document.file, *at, message) });
+        }
+    }
+    read_environment(&mut Reader { file: &first.file, problems }, first)
+}
+
+fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Environment> {
+    let mut fields = reader.fields(&document.spec, "Environment")?;
+    let trust_domain = fields.required(reader, "trustDomain");
+    let development = fields.optional("development");
+    let staleness = fields.optional("staleness");
+    let risk_floor = fields.optional("riskFloor");
+    fields.close(reader);
+    let seconds = Duration::from_secs;
+    let mut ages =
+        BTreeMap::from([(Tier::Routine, seconds(3600)), (Tier::Sensitive, seconds(300)), (Tier::Critical, seconds(30))]);
+    if let Some(node) = staleness
+        && let Some(mut fields) = reader.fields(node, "staleness")
+    {
+        for tier in Tier::ALL {
+            if let Some(age) = fields.optional(tier.as_str()).and_then(|node| reader.duration(node)) {
+                ages.insert(*tier, age);
+            }
+        }
+        fields.close(reader);
+    }
+    let mut floor = BTreeMap::from([(Risk::High, Tier::Sensitive)]);
+    if let Some(node) = risk_floor
+        && let Some(mut fields) = reader.fields(node, "riskFloor")
+    {
+        for risk in Risk::ALL {
+            if let Some(tier) = fields.optional(risk.as_str()).and_then(|node| reader.parse(node)) {
+                floor.insert(*risk, tier);
+            }
+        }
+        fields.close(reader);
+    }
+    Some(Environment {
+        name: document.name.clone(),
+        trust_domain: reader.parse(trust_domain?)?,
+        development: development.and_then(|node| reader.flag(node)).unwrap_or(false),
+        risk_floor: floor,
+        staleness: ages,
+    })
+}
+
+/// The content of every document, by kind and name; a key set counts to the source that names it.
+pub(super) fn digests(documents: &[Document], bundle: &Bundle) -> BTreeMap<(String, String), Digest> {
+    let mut digests = BTreeMap::new();
+    for document in documents {
+        let mut text = String::new();
+        render(&document.spec, &mut text);
+        if let Some(name) = key_set_file(&document.spec) {
+            let path = beside(&document.file, name);
+            text.push_str(path.and_then(|path| bundle.file(&path)).unwrap_or_default());
+        }
+        let key = (document.kind.clone(), document.name.clone());
+        digests.insert(key, credential::digest_of(text.as_bytes()));
+    }
+    digests
+}
+
+fn key_set_file(spec: &Node) -> Option<&str> {
+    let field = |node: &'_ Node, name: &str| -> Option<usize> {
+        match &node.value {
+            Value::Map(entries) => entries.iter().position(|entry| entry.key == name),
+            Value::Scalar(..) | Value::List(_) => None,
+        }
+    };
+    let mut node = spec;
+    for name in ["oidc", "jwks", "file"] {
+        let index = field(node, name)?;
+        let Value::Map(entries) = &node.value else { return None };
+        node = &entries.get(index)?.value;
+    }
+    match &node.value {
+        Value::Scalar(text, _) => Some(text),
+        Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+/// One text for one content: places and quotes do not count, and neither does the order of fields.
+fn render(node: &Node, into: &mut String) {
+    match &node.value {
+        Value::Scalar(text, _) => {
+            into.push_str(&format!("{}:", text.len()));
+            into.push_str(text);
+        }
+        Value::List(nodes) => {
+            into.push_str(&format!("[{}", nodes.len()));
+            nodes.iter().for_each(|node| render(node, into));
+        }
+        Value::Map(entries) => {
+            into.push_str(&format!("{{{}", entries.len()));
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by(|a, b| a.key.cmp(&b.key));
+            for entry in entries {
+                into.push_str(&format!("{}:{}", entry.key.len(), entry.key));
+                render(&entry.value, into);
+            }
+        }
+    }
+}
+
+/// Puts a dev server's addresses into scalars, after parsing, so that no value can change the structure.
+struct Substitution<'a> {
+    file: &'a str,
+    vars: &'a Vars,
+    problems: &'a mut Vec<Problem>,
+    notes: &'a mut Vec<Problem>,
+}
+
+impl Substitution<'_> {
+    fn apply(&mut self, node: &mut Node) {
+        let at = node.at;
+        match &mut node.value {
+            Value::Scalar(text, _) if text.contains("${DEV_") => *text = self.text(text, at),
+            Value::Scalar(..) => {}
+            Value::List(nodes) => nodes.iter_mut().for_each(|node| self.apply(node)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| self.apply(&mut entry.value)),
+        }
+    }
+
+    fn text(&mut self, text: &str, at: At) -> String {
+        let mut pieces = text.split("${DEV_");
+        let mut whole = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let Some((name, rest)) = piece.split_once('}') else {
+                self.problems.push(Problem::new(self.file, at, "`${DEV_` without its `}`"));
+                return whole;
+            };
+            let name = format!("DEV_{name}");
+            match self.vars {
+                Vars::Dev(vars) => match vars.get(&name) {
+                    Some(value) => whole.push_str(value),
+                    None => {
+                        let suggestion = nearest(&name, vars.keys().map(String::as_str));
+                        let problem = Problem::new(self.file, at, format!("`dev` has no `${{{name}}}`"));
+                        self.problems.push(Problem { suggestion, ..problem });
+                    }
+                },
+                Vars::Refused => {
+                    let problem = Problem::new(self.file, at, format!("only `dev` knows what `${{{name}}}` is"));
+                    self.problems.push(problem.suggest("write the value"));
+                }
+                Vars::Noted => {
+                    self.notes.push(Problem::new(self.file, at, format!("`${{{name}}}` is served by `dev` alone")));
+                    whole.push_str(STAND_IN);
+                }
+            }
+            whole.push_str(rest);
+        }
+        whole
+    }
+}

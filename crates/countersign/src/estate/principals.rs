@@ -1,0 +1,336 @@
+//! `Principal`, `PrincipalClass` and `Group`: who there is, and which credentials are theirs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credential::Source;
+use identity::{Class, Principal, Template};
+use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time};
+use policy::Group;
+
+use super::document::{Document, Environment};
+use super::problem::{At, Problem, nearest};
+use super::read::{Fields, Reader};
+use super::sources::{Jwks, LOCAL, kind};
+use super::yaml::Node;
+
+/// How far ahead a principal may expire: two years, leap days included.
+const MAX_LIFE: Duration = Duration::from_secs(731 * 24 * 3600);
+
+/// A principal, its bindings, and where it is declared.
+pub(super) type Bound = (Principal, Vec<(SourceName, Vec<String>)>, (String, At));
+
+/// Everyone whom an estate declares.
+#[derive(Default)]
+pub(super) struct People {
+    pub principals: Vec<Bound>,
+    pub classes: Vec<Class>,
+    pub groups: Vec<Group>,
+    pub names: HashMap<String, PrincipalId>,
+    pub binders: BTreeMap<String, (String, String)>,
+}
+
+/// What sources say of themselves, as far as principals need it.
+type Sources<'a> = BTreeMap<&'a str, &'a Source>;
+
+/// What every principal and class says.
+struct Common {
+    kind: PrincipalKind,
+    owner: Owner,
+    purpose: String,
+    tenant: Option<String>,
+    risk: Risk,
+    groups: Vec<(GroupName, At)>,
+}
+
+/// Whoever the kernel names on a local socket: the built-in class of operators.
+///
+/// # Panics
+/// Never: its texts are sound, as every test run shows.
+#[expect(clippy::expect_used, reason = "literals that their parsers accept; every test run reads them")]
+pub fn local_operators() -> Class {
+    Class {
+        name: "local-operators".to_owned(),
+        source: LOCAL.parse().expect("a name"),
+        kind: PrincipalKind::Human,
+        template: Template::new("human:local:{uid}", &["uid"]).expect("a template"),
+        owner: LOCAL.parse().expect("an owner"),
+        purpose: "operator of this installation".to_owned(),
+        tenant: None,
+        risk: Risk::Low,
+        groups: Arc::from([]),
+    }
+}
+
+/// Reads every principal, class and group.
+pub(super) fn read(
+    documents: &[Document],
+    environment: &Environment,
+    sources: &[(Source, Jwks)],
+    now: Time,
+    problems: &mut Vec<Problem>,
+) -> People {
+    let by_name: Sources<'_> = sources.iter().map(|(source, _)| (source.name.as_str(), source)).collect();
+    let mut people = People { classes: vec![local_operators()], ..People::default() };
+    let mut members: BTreeMap<GroupName, BTreeSet<GroupName>> = BTreeMap::new();
+    let mut of_principals: HashMap<String, Vec<GroupName>> = HashMap::new();
+    let groups = Groups::read(documents, problems);
+    for (group, member, file, at) in groups.members {
+        if groups.declared.contains(member.as_str()) {
+            if let Ok(member) = member.parse() {
+                members.entry(member).or_default().insert(group);
+            }
+        } else if documents.iter().any(|d| d.name == member && matches!(d.kind.as_str(), "Principal" | "PrincipalClass")) {
+            of_principals.entry(member).or_default().push(group);
+        } else {
+            let known = documents.iter().filter(|d| matches!(d.kind.as_str(), "Principal" | "PrincipalClass" | "Group"));
+            let problem = Problem::new(&file, at, format!("`{member}` is neither a principal, a class nor a group here"));
+            problems.push(Problem { suggestion: nearest(&member, known.map(|d| d.name.as_str())), ..problem });
+        }
+    }
+    let mut named: BTreeSet<GroupName> = groups.declared.iter().filter_map(|name| name.parse().ok()).collect();
+    for document in documents {
+        let mut reader = Reader { file: &document.file, problems };
+        let also = of_principals.get(&document.name).map(Vec::as_slice).unwrap_or_default();
+        match document.kind.as_str() {
+            "Principal" => {
+                if let Some(bound) = principal(&mut reader, document, environment, &by_name, also, now) {
+                    named.extend(bound.0.groups.iter().cloned());
+                    let id = bound.0.id.clone();
+                    people.binders.insert(id.to_string(), ("Principal".to_owned(), document.name.clone()));
+                    people.names.insert(document.name.clone(), id);
+                    people.principals.push(bound);
+                }
+            }
+            "PrincipalClass" => {
+                if let Some(class) = class(&mut reader, document, environment, &by_name, also) {
+                    named.extend(class.groups.iter().cloned());
+                    let binder = ("PrincipalClass".to_owned(), document.name.clone());
+                    people.binders.insert(format!("source:{}", class.source), binder);
+                    people.classes.push(class);
+                }
+            }
+            _ => {}
+        }
+    }
+    people.groups = named
+        .into_iter()
+        .map(|name| Group { parents: members.remove(&name).unwrap_or_default().into_iter().collect(), name })
+        .collect();
+    people
+}
+
+fn principal(
+    reader: &mut Reader<'_>,
+    document: &Document,
+    environment: &Environment,
+    sources: &Sources<'_>,
+    also: &[GroupName],
+    now: Time,
+) -> Option<Bound> {
+    let mut fields = reader.fields(&document.spec, "Principal")?;
+    let id_node = fields.required(reader, "id");
+    let expires_node = fields.optional("expires");
+    let bindings_node = fields.optional("bindings");
+    let common = common(reader, &mut fields);
+    fields.close(reader);
+    let id: Option<PrincipalId> = id_node.and_then(|node| reader.parse(node));
+    let expires = expires_node.map(|node| expires(reader, node, now));
+    let common = common?;
+    let id = id?;
+    check_id(reader, id_node?.at, &id, common.kind, environment);
+    let bindings = bindings_node.map_or_else(|| Some(Vec::new()), |node| bindings(reader, node, common.kind, sources))?;
+    let principal = Principal {
+        id,
+        kind: common.kind,
+        owner: common.owner,
+        purpose: common.purpose,
+        tenant: common.tenant,
+        risk: common.risk,
+        expires: expires.flatten(),
+        groups: common.groups.into_iter().map(|(name, _)| name).chain(also.iter().cloned()).collect(),
+    };
+    Some((principal, bindings, (document.file.clone(), document.at)))
+}
+
+fn expires(reader: &mut Reader<'_>, node: &Node, now: Time) -> Option<Time> {
+    let time: Time = reader.parse(node)?;
+    if time > now.plus(MAX_LIFE) {
+        reader.problem(node.at, format!("`{time}` is more than two years ahead; a principal is looked at again before that"));
+    }
+    Some(time)
+}
+
+fn check_id(reader: &mut Reader<'_>, at: At, id: &PrincipalId, kind: PrincipalKind, environment: &Environment) {
+    let domain = &environment.trust_domain;
+    match (id, kind) {
+        (PrincipalId::Human(_), PrincipalKind::Human) => {}
+        (PrincipalId::Spiffe(id), kind) if kind != PrincipalKind::Human => {
+            if !id.is_member_of(domain) {
+                reader.problem(at, format!("`{id}` is not of this environment's trust domain `{domain}`"));
+            } else if id.path().is_empty() {
+                reader.problem(at, format!("`{id}` names the trust domain itself; a principal's id has a path"));
+            }
+        }
+        (_, PrincipalKind::Human) => reader.problem(at, format!("`{id}`: a Human has an id such as `human:<source>:<key>`")),
+        (_, kind) => reader.problem(at, format!("`{id}`: the id of a {kind} is a SPIFFE ID")),
+    }
+}
+
+fn bindings(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    kind: PrincipalKind,
+    sources: &Sources<'_>,
+) -> Option<Vec<(SourceName, Vec<String>)>> {
+    let nodes = reader.list(node)?;
+    nodes.iter().map(|node| binding(reader, node, kind, sources)).collect()
+}
+
+fn binding(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    kind: PrincipalKind,
+    sources: &Sources<'_>,
+) -> Option<(SourceName, Vec<String>)> {
+    let mut fields = reader.fields(node, "binding")?;
+    let source_node = fields.required(reader, "source");
+    let key_node = fields.required(reader, "key");
+    fields.close(reader);
+    let source = source_of(reader, source_node?, kind, sources)?;
+    let key = reader.some(key_node?, |r, n| r.words(n))?;
+    if key.len() != source.identity_key.len() {
+        let paths = source.identity_key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!("source `{}` has the key ({paths}): expected {} value(s)", source.name, source.identity_key.len());
+        reader.problem(key_node?.at, message);
+        return None;
+    }
+    Some((source.name.clone(), key))
+}
+
+/// The source that a node names, if it can prove `kind`.
+fn source_of<'s>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    kind: PrincipalKind,
+    sources: &Sources<'s>,
+) -> Option<&'s Source> {
+    let name = reader.text(node)?;
+    let Some(source) = sources.get(name) else {
+        let suggestion = nearest(name, sources.keys().copied());
+        reader.suggest(node.at, format!("`{name}` is not a trust source here"), suggestion);
+        return None;
+    };
+    if !source.proves.contains(&kind) {
+        let proves = source.proves.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        reader.problem(node.at, format!("source `{name}` proves {proves}, not {kind}"));
+        return None;
+    }
+    Some(source)
+}
+
+fn class(
+    reader: &mut Reader<'_>,
+    document: &Document,
+    environment: &Environment,
+    sources: &Sources<'_>,
+    also: &[GroupName],
+) -> Option<Class> {
+    let mut fields = reader.fields(&document.spec, "PrincipalClass")?;
+    let source_node = fields.required(reader, "source");
+    let id_node = fields.required(reader, "id");
+    let common = common(reader, &mut fields);
+    fields.close(reader);
+    let common = common?;
+    let source = source_of(reader, source_node?, common.kind, sources)?;
+    let text = reader.text(id_node?)?;
+    let claims: Vec<String> = source.identity_key.iter().map(ToString::to_string).collect();
+    let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
+    let template = match Template::new(text, &claims) {
+        Ok(template) => template,
+        Err(error) => {
+            reader.problem(id_node?.at, crate::control::chain(&error));
+            return None;
+        }
+    };
+    if let Some(sample) = template.sample() {
+        check_id(reader, id_node?.at, &sample, common.kind, environment);
+        let own = format!("human:{}:", source.name);
+        if common.kind == PrincipalKind::Human && !text.starts_with(&own) {
+            reader.problem(id_node?.at, format!("`{text}`: humans of source `{}` have ids that start with `{own}`", source.name));
+        }
+    }
+    Some(Class {
+        name: document.name.clone(),
+        source: source.name.clone(),
+        kind: common.kind,
+        template,
+        owner: common.owner,
+        purpose: common.purpose,
+        tenant: common.tenant,
+        risk: common.risk,
+        groups: common.groups.into_iter().map(|(name, _)| name).chain(also.iter().cloned()).collect(),
+    })
+}
+
+fn common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Common> {
+    let kind = fields.required(reader, "kind").and_then(|node| kind(reader, node));
+    let owner = fields.required(reader, "owner").and_then(|node| reader.parse(node));
+    let purpose = fields.required(reader, "purpose").and_then(|node| reader.words(node));
+    let tenant = fields.optional("tenant").map(|node| reader.words(node));
+    let risk = fields.optional("risk").map_or(Some(Risk::Medium), |node| reader.parse(node));
+    let groups = fields.optional("groups").map_or_else(|| Some(Vec::new()), |node| groups(reader, node));
+    Some(Common {
+        kind: kind?,
+        owner: owner?,
+        purpose: purpose?,
+        tenant: tenant.flatten(),
+        risk: risk?,
+        groups: groups?,
+    })
+}
+
+fn groups(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<(GroupName, At)>> {
+    reader.some(node, |reader, node| {
+        let name: GroupName = reader.parse(node)?;
+        if name.as_str() == policy::OPERATORS {
+            reader.problem(node.at, format!("`{name}` is the group of this installation's operators"));
+            return None;
+        }
+        Some((name, node.at))
+    })
+}
+
+/// The group documents: who they are, and whom they name.
+#[derive(Default)]
+struct Groups {
+    declared: BTreeSet<String>,
+    /// Group, member, and where the member is named.
+    members: Vec<(GroupName, String, String, At)>,
+}
+
+impl Groups {
+    fn read(documents: &[Document], problems: &mut Vec<Problem>) -> Self {
+        let mut groups = Self::default();
+        for document in documents.iter().filter(|document| document.kind == "Group") {
+            let mut reader = Reader { file: &document.file, problems };
+            let Ok(name) = document.name.parse::<GroupName>() else { continue };
+            if name.as_str() == policy::OPERATORS {
+                reader.problem(document.name_at, format!("`{name}` is the group of this installation's operators"));
+                continue;
+            }
+            groups.declared.insert(document.name.clone());
+            let Some(mut fields) = reader.fields(&document.spec, "Group") else { continue };
+            let members = fields.required(&mut reader, "members");
+            fields.close(&mut reader);
+            let Some(nodes) = members.and_then(|node| reader.list(node)) else { continue };
+            for node in nodes {
+                if let Some(member) = reader.words(node) {
+                    groups.members.push((name.clone(), member, document.file.clone(), node.at));
+                }
+            }
+        }
+        groups
+    }
+}

@@ -1,0 +1,62 @@
+//! What is wrong with an estate, and where.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A place in a file; both count from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl At {
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+/// One problem: what it is, where, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    pub suggestion: Option<String>,
+}
+
+impl Problem {
+    pub fn new(file: &str, at: At, message: impl Into<String>) -> Self {
+        let (file, message) = (file.to_owned(), message.into());
+        Self { file, line: at.line, column: at.column, message, suggestion: None }
+    }
+
+    #[must_use]
+    pub fn suggest(self, suggestion: impl Into<String>) -> Self {
+        Self { suggestion: Some(suggestion.into()), ..self }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "\n  help: {suggestion}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<policy::PolicyProblem> for Problem {
+    fn from(problem: policy::PolicyProblem) -> Self {
+        let policy::PolicyProblem { file, line, column, message, suggestion } = problem;
+        Self { file, line, column, message, suggestion }
+    }
+}
+
+/// The one of `known` that was probably meant, as a suggestion.
+pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(found, name);
+    let best = known.into_iter().min_by_key(distance)?;
+    (distance(&best) <= found.chars().count().max(3) / 3 + 1).then(|| format!("did you mean `{best}`?"))
+}

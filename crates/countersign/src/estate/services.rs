@@ -1,0 +1,194 @@
+//! `Service`: what stands behind the gateway, and what its operations ask.
+
+use std::collections::HashMap;
+
+use http::Uri;
+use http::uri::Authority;
+use model::{ActionName, ResourceId, ServiceName};
+
+use super::document::Document;
+use super::problem::{At, Problem};
+use super::read::{Fields, Reader};
+use super::resources::Resources;
+use super::yaml::Node;
+use crate::catalog::{Asks, Route, Routes};
+use crate::live::{Limits, Timeouts};
+
+/// A service, ready to be served.
+#[derive(Debug)]
+pub struct Service {
+    pub name: ServiceName,
+    /// ASCII lower-case, without a port.
+    pub hosts: Vec<String>,
+    pub authority: Authority,
+    pub routes: Routes,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+}
+
+/// Reads every service.
+pub(super) fn read(documents: &[Document], resources: &Resources, problems: &mut Vec<Problem>) -> Vec<Service> {
+    let mut services: Vec<Service> = Vec::new();
+    let mut owners: HashMap<String, String> = HashMap::new();
+    for document in documents.iter().filter(|document| document.kind == "Service") {
+        let mut reader = Reader { file: &document.file, problems };
+        services.extend(service(&mut reader, document, resources, &mut owners));
+    }
+    services
+}
+
+fn service(
+    reader: &mut Reader<'_>,
+    document: &Document,
+    resources: &Resources,
+    owners: &mut HashMap<String, String>,
+) -> Option<Service> {
+    let mut fields = reader.fields(&document.spec, "Service")?;
+    let hosts = fields.required(reader, "hosts");
+    let upstream = fields.required(reader, "upstream");
+    let http = fields.required(reader, "http");
+    let limits = limits(reader, &mut fields);
+    let timeouts = timeouts(reader, &mut fields);
+    fields.close(reader);
+    let hosts = hosts.and_then(|node| reader.some(node, |reader, node| host(reader, node, &document.name, owners)));
+    let authority = upstream.and_then(|node| authority(reader, node));
+    let routes = http.and_then(|node| routes(reader, node, resources));
+    Some(Service {
+        name: document.name.parse().ok()?,
+        hosts: hosts?,
+        authority: authority?,
+        routes: routes?,
+        limits,
+        timeouts,
+    })
+}
+
+fn host(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    service: &str,
+    owners: &mut HashMap<String, String>,
+) -> Option<String> {
+    let host = reader.words(node)?;
+    let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b':');
+    // an IPv6 address is written without its brackets, and is the only host with a colon
+    let colon = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err();
+    if !host.bytes().all(sound) || host.starts_with('.') || host.ends_with('.') || colon {
+        reader.problem(node.at, format!("`{host}`: expected a host in lower case, without port and trailing dot"));
+        return None;
+    }
+    if let Some(other) = owners.insert(host.clone(), service.to_owned()) {
+        reader.problem(node.at, format!("host `{host}` belongs to service `{other}` already"));
+    }
+    Some(host)
+}
+
+fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
+    let mut fields = reader.fields(node, "upstream")?;
+    let url = fields.required(reader, "url");
+    fields.close(reader);
+    let node = url?;
+    let url = reader.words(node)?;
+    let uri: Option<Uri> = url.parse().ok();
+    let authority = uri.as_ref().filter(|uri| uri.scheme_str() == Some("http")).and_then(|uri| {
+        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !url.contains(['#', '@']);
+        uri.authority().filter(|_| bare).cloned()
+    });
+    if authority.is_none() {
+        reader.problem(node.at, format!("`{url}`: expected `http://host:port`, without a path"));
+    }
+    authority
+}
+
+fn routes(reader: &mut Reader<'_>, node: &Node, resources: &Resources) -> Option<Routes> {
+    let routes = reader.some(node, |reader, node| route(reader, node, resources))?;
+    let places: Vec<At> = reader.list(node)?.iter().map(|node| node.at).collect();
+    match Routes::new(routes) {
+        Ok(routes) => Some(routes),
+        Err((index, error)) => {
+            reader.refuse(places.get(index).copied().unwrap_or(node.at), &error);
+            None
+        }
+    }
+}
+
+fn route(reader: &mut Reader<'_>, node: &Node, resources: &Resources) -> Option<Route> {
+    let mut fields = reader.fields(node, "http")?;
+    let text = fields.required(reader, "match");
+    let access = fields.optional("access");
+    let action = fields.optional("action");
+    let resource = fields.optional("resource");
+    fields.close(reader);
+    let asks = match (access, action, resource) {
+        (Some(access), None, None) => match reader.text(access)? {
+            "public" => Asks::Public,
+            other => {
+                reader.problem(access.at, format!("`{other}`: the only access that is written is `public`"));
+                return None;
+            }
+        },
+        (None, Some(action), Some(resource)) => asks(reader, action, resource, resources)?,
+        _ => {
+            reader.problem(node.at, "expected either `access: public`, or `action` and `resource`");
+            return None;
+        }
+    };
+    let text = text?;
+    match Route::new(reader.text(text)?, asks) {
+        Ok(route) => Some(route),
+        Err(error) => {
+            reader.refuse(text.at, &error);
+            None
+        }
+    }
+}
+
+fn asks(reader: &mut Reader<'_>, action: &Node, resource: &Node, resources: &Resources) -> Option<Asks> {
+    let name: ActionName = reader.parse(action)?;
+    let id: ResourceId = reader.parse(resource)?;
+    if name.base().is_none() && !resources.actions.contains_key(&name) {
+        let known = model::BaseAction::ALL.iter().map(|base| base.as_str());
+        let known = known.chain(resources.actions.keys().map(ActionName::as_str));
+        let suggestion = super::problem::nearest(name.as_str(), known);
+        reader.suggest(action.at, format!("`{name}` is not an action here"), suggestion);
+    }
+    if !resources.has(&id) {
+        let known = resources.resources.iter().map(|resource| resource.id.as_str());
+        let suggestion = super::problem::nearest(id.as_str(), known);
+        reader.suggest(resource.at, format!("`{id}` is not a resource here"), suggestion);
+    }
+    Some(Asks::Action { action: name, resource: id })
+}
+
+fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {
+    let defaults = Limits::default();
+    let Some(node) = fields.optional("limits") else { return defaults };
+    let Some(mut fields) = reader.fields(node, "limits") else { return defaults };
+    let mut size = |reader: &mut Reader<'_>, name| fields.optional(name).and_then(|node| reader.size(node));
+    let bytes = |read: Option<u64>, default: usize| read.and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
+    let limits = Limits {
+        request_line: bytes(size(reader, "requestLine"), defaults.request_line),
+        headers: bytes(size(reader, "headers"), defaults.headers),
+        header_count: bytes(size(reader, "headerCount"), defaults.header_count),
+        body: size(reader, "body"),
+        // a semaphore holds fewer than this many permits
+        in_flight: bytes(size(reader, "inFlight"), defaults.in_flight).min(1 << 20),
+    };
+    fields.close(reader);
+    limits
+}
+
+fn timeouts(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Timeouts {
+    let defaults = Timeouts::default();
+    let Some(node) = fields.optional("timeouts") else { return defaults };
+    let Some(mut fields) = reader.fields(node, "timeouts") else { return defaults };
+    let mut span = |reader: &mut Reader<'_>, name| fields.optional(name).and_then(|node| reader.duration(node));
+    let timeouts = Timeouts {
+        header: span(reader, "header").unwrap_or(defaults.header),
+        idle: span(reader, "idle").unwrap_or(defaults.idle),
+        body_idle: span(reader, "bodyIdle").unwrap_or(defaults.body_idle),
+        upstream: span(reader, "upstream").unwrap_or(defaults.upstream),
+    };
+    fields.close(reader);
+    timeouts
+}

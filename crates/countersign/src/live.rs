@@ -1,0 +1,73 @@
+//! What is in force: one snapshot for the gates and the catalog made from the same estate, swapped together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::uri::Authority;
+use tokio::sync::Semaphore;
+
+use crate::catalog::Catalog;
+
+/// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile.
+pub struct Live {
+    pub snapshot: guard::Snapshot,
+    pub catalog: Catalog<Upstream>,
+    pub about: About,
+}
+
+/// The snapshot in force, behind one atomic pointer.
+pub type Current = Arc<ArcSwap<Live>>;
+
+/// How the gateway reaches a service, and what it takes from callers on its way.
+#[derive(Debug)]
+pub struct Upstream {
+    pub authority: Authority,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    /// One permit for each request in flight.
+    pub in_flight: Arc<Semaphore>,
+}
+
+/// Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub request_line: usize,
+    pub headers: usize,
+    pub header_count: usize,
+    pub body: Option<u64>,
+    pub in_flight: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub header: Duration,
+    pub idle: Duration,
+    pub body_idle: Duration,
+    /// From the last byte of the request to the first of the answer.
+    pub upstream: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_line: 8 * 1024, headers: 32 * 1024, header_count: 100, body: None, in_flight: 1024 }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { header: seconds(10), idle: seconds(60), body_idle: seconds(30), upstream: seconds(30) }
+    }
+}
+
+/// What is known of an estate beside what decisions read.
+#[derive(Debug, Default)]
+pub struct About {
+    /// Digest of every document, by kind and name: what a plan compares.
+    pub documents: std::collections::BTreeMap<(String, String), model::Digest>,
+    /// Names of principals, for `decide --principal NAME`.
+    pub principals: std::collections::HashMap<String, model::PrincipalId>,
+    /// What binds credentials to principals: an id or `source:NAME`, and kind and name of the document that says so.
+    pub binders: std::collections::BTreeMap<String, (String, String)>,
+}

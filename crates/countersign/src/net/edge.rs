@@ -1,0 +1,28 @@
+//! Where time and randomness enter.
+
+use std::time::SystemTime;
+
+use model::{RecordId, Time, TraceId};
+
+/// The wall clock, in microseconds.
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A fresh name for a judgement: 128 random bits.
+pub fn record_id() -> RecordId {
+    RecordId::new(random())
+}
+
+/// A fresh trace.
+pub fn trace_id() -> TraceId {
+    TraceId::new(random())
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    #[expect(clippy::expect_used, reason = "without the system's randomness no identifier may be made: stop at once")]
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}

@@ -1,0 +1,169 @@
+//! Listeners: every connection belongs to a task that the listener joins, and draining is bounded.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use credential::PeerCredentials;
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::pace::{Pace, Paced, PacedBody, Pacing};
+
+/// How long open requests may take to end once a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Most bytes of a head that are held; a longer one gets a bare 431.
+const HEAD_BYTES: usize = 128 * 1024;
+/// Most header lines that are held.
+const HEAD_LINES: usize = 512;
+
+/// Who is at the other end, as far as the transport knows.
+#[derive(Debug, Clone, Copy)]
+pub enum Peer {
+    /// Somebody: an address adds no rights.
+    Network,
+    /// A local process, by the kernel's word.
+    Local(PeerCredentials),
+}
+
+/// What answers the requests of a listener.
+pub trait Door: Send + Sync + 'static {
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static;
+
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// A connection sent bytes that are no request, or not all of one.
+    fn unreadable(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing { header: Duration::from_secs(10), idle: Duration::from_secs(60) }
+    }
+}
+
+/// Where requests come from.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Hears when to stop.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+/// Says when to stop.
+pub struct Stopper(watch::Sender<bool>);
+
+/// A stop that was not asked for yet.
+pub fn stop() -> (Stopper, Stop) {
+    let (say, hear) = watch::channel(false);
+    (Stopper(say), Stop(hear))
+}
+
+impl Stopper {
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Returns once a stop is asked for, or can no longer be.
+    pub async fn asked(&mut self) {
+        // an error means that nobody is left to ask
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Serves until asked to stop, then lets open requests end for a bounded time.
+pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = accept(&listener) => match accepted {
+                Ok(accepted) => {
+                    let (door, stop) = (Arc::clone(&door), stop.clone());
+                    match accepted {
+                        Accepted::Tcp(stream) => connections.spawn(connection(stream, Peer::Network, door, stop)),
+                        Accepted::Unix(stream, peer) => connections.spawn(connection(stream, Peer::Local(peer), door, stop)),
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    // out of descriptors, most likely: give the open ones a moment to end
+                    sleep(Duration::from_millis(50)).await;
+                }
+            },
+            () = stop.asked() => break,
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    let drained = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream, PeerCredentials),
+}
+
+async fn accept(listener: &Listener) -> io::Result<Accepted> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Accepted::Tcp(stream))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let peer = stream.peer_cred()?;
+            let credentials = PeerCredentials { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() };
+            Ok(Accepted::Unix(stream, credentials))
+        }
+    }
+}
+
+async fn connection<D: Door>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    peer: Peer,
+    door: Arc<D>,
+    mut stop: Stop,
+) {
+    let pace = Pace::fresh();
+    let service = service_fn(|request| {
+        pace.head_complete();
+        let (door, pace) = (Arc::clone(&door), Arc::clone(&pace));
+        async move {
+            let answer = door.answer(request, peer).await;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| PacedBody::new(body, pace)))
+        }
+    });
+    let paced = Paced::new(stream, Arc::clone(&pace), door.pacing());
+    let mut http = http1::Builder::new();
+    // the transport keeps time: hyper's own deadline would count idle time as part of a head
+    http.header_read_timeout(None).max_buf_size(HEAD_BYTES).max_headers(HEAD_LINES);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(paced), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.asked() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if ended.is_err_and(|error| error.is_parse() || pace.is_within_head()) {
+        door.unreadable().await;
+    }
+}
