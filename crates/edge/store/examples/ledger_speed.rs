@@ -1,0 +1,147 @@
+//! How many records a second the ledger takes in: `cargo run --release -p store --example ledger_speed DIR`.
+
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::{Context, Inputs, Judgement, Ledger, Outcome, OutcomeResult, Presented, Principal, Slot, Urgency, Verdict};
+use model::Time;
+use store::{FileLedger, Options};
+
+const CALLERS: u64 = 64;
+const AT: Time = Time::from_unix_seconds(1_800_000_000);
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let dir = std::env::args().nth(1).map(PathBuf::from).ok_or("usage: ledger_speed DIR")?;
+    measure(&dir, "routine", Urgency::Routine, 3_000).await?;
+    measure(&dir, "durable", Urgency::Durable, 200).await?;
+    let begun = Instant::now();
+    let (ledger, _) = FileLedger::start(&dir, Options::default())?;
+    println!("start: {:?}", begun.elapsed());
+    ledger.close().await;
+    let begun = Instant::now();
+    let verification = store::verify(&dir, None)?;
+    println!("verify: {:?} for {:?}, ok {}", begun.elapsed(), verification.through.values(), verification.ok);
+    let begun = Instant::now();
+    let found = store::find(&dir, store::Wanted::Id(&id(7, 7)))?.len();
+    println!("find: {:?}, found {found}", begun.elapsed());
+    Ok(())
+}
+
+async fn measure(dir: &Path, name: &str, urgency: Urgency, calls: u64) -> Result<(), Box<dyn Error>> {
+    let (ledger, _) = FileLedger::start(dir, Options { segment_bytes: 16 << 20, ..Options::default() })?;
+    let ledger = Arc::new(ledger);
+    let begun = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let ledger = Arc::clone(&ledger);
+        callers.spawn(async move {
+            let mut waits = Vec::new();
+            for call in 0..calls {
+                let asked = Instant::now();
+                if let Ok(slot) = ledger.open(judgement(caller, call), AT, urgency).await {
+                    waits.push(asked.elapsed());
+                    slot.settle(outcome(call), AT);
+                }
+            }
+            waits
+        });
+    }
+    let mut waits: Vec<Duration> = Vec::new();
+    while let Some(joined) = callers.join_next().await {
+        waits.extend(joined?);
+    }
+    let took = begun.elapsed();
+    ledger.close().await;
+    waits.sort_unstable();
+    let part = |parts: usize| waits.get(waits.len() * parts / 1000).copied().unwrap_or_default();
+    let rate = waits.len() as f64 / took.as_secs_f64();
+    let (half, most) = (part(500), part(990));
+    println!("{name}: {} judgements and outcomes, {rate:.0} a second, p50 {half:?}, p99 {most:?}", waits.len());
+    Ok(())
+}
+
+/// Ids look random, as real ones are.
+fn id(caller: u64, call: u64) -> String {
+    let mixed = (caller << 32 | call).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{mixed:016x}{:016x}", mixed.rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9))
+}
+
+fn outcome(call: u64) -> Outcome {
+    Outcome {
+        of: String::new(),
+        result: OutcomeResult::Delivered,
+        status: Some(200),
+        code: None,
+        bytes_in: Some(0),
+        bytes_out: Some(40 + call % 100),
+        micros: Some(900 + call % 777),
+    }
+}
+
+fn judgement(caller: u64, call: u64) -> Judgement {
+    let time = || Some("2027-01-15T08:00:00.000000Z".to_owned());
+    let presented = Presented {
+        source: Some("github".to_owned()),
+        kind: "jwt".to_owned(),
+        binding: "bearer".to_owned(),
+        credential_id: Some(id(caller, call / 50)),
+        digest: format!("sha256:{}{}", id(caller, call / 50), id(caller + 9, call / 50)),
+        issued: time(),
+        expires: time(),
+        until: time(),
+        key: Some(vec!["9001".to_owned(), "4711".to_owned()]),
+        facts: vec!["protected_ref".to_owned()],
+        display: vec![("repository".to_owned(), "acme/billing".to_owned())],
+        key_thumbprint: Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".to_owned()),
+        refused: None,
+    };
+    let principal = Principal {
+        id: "spiffe://prod.acme.test/ci/billing".to_owned(),
+        kind: "Job".to_owned(),
+        owner: "team-billing".to_owned(),
+    };
+    let verdict = Verdict {
+        action: Some("read".to_owned()),
+        resource: Some("billing/invoices".to_owned()),
+        tier: Some("routine".to_owned()),
+        decision: "allow".to_owned(),
+        layer: None,
+        code: None,
+        reason: None,
+        policies: vec!["ci-reads".to_owned()],
+        missing: Vec::new(),
+        obligations: Vec::new(),
+    };
+    let context = Context {
+        service: Some("billing-api".to_owned()),
+        public: false,
+        params: vec![("invoice".to_owned(), (call % 1000).to_string())],
+    };
+    Judgement {
+        id: id(caller, call),
+        trace_id: id(caller + 1, call),
+        door: "gateway".to_owned(),
+        protocol: Some("http".to_owned()),
+        operation: Some("GET /invoices/{invoice}".to_owned()),
+        presented: vec![presented],
+        principal: Some(principal),
+        subject: None,
+        actors: Vec::new(),
+        verdicts: vec![verdict],
+        evidence: vec!["protected_ref".to_owned()],
+        generation: 1,
+        epoch: 7,
+        revocation_seq: 0,
+        inputs: Inputs {
+            snapshot: format!("sha256:{}{}", id(1, 1), id(1, 2)),
+            keys: format!("sha256:{}{}", id(1, 3), id(1, 4)),
+            context,
+        },
+        deadline: time(),
+    }
+}

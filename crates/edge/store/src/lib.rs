@@ -1,0 +1,37 @@
+//! The ledger as files: one thread that writes them, what finds their end again after a crash, and what reads and
+//! verifies them while they are written.
+//!
+//! `api/ledger.md` describes the format for others. This crate decides nothing about callers, and never sees a credential.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod active;
+mod compress;
+mod counts;
+mod cursor;
+mod fault;
+mod files;
+mod frames;
+mod glance;
+mod layout;
+mod ledger;
+mod mailbox;
+mod pem;
+mod read;
+mod signer;
+mod start;
+mod verify;
+mod walk;
+mod writer;
+
+pub use cursor::Cursor;
+pub use fault::LedgerFault;
+pub use ledger::{FileLedger, FileSlot, Options, Started};
+pub use pem::BadPem;
+pub use read::{Entry, Merged, Reader, Wanted, find, find_last, read};
+pub use signer::{BadSigner, DiskSigner};
+pub use start::begin_new_chain;
+pub use verify::{End, Note, Verification, verify};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! What waits to be written. Nobody waits here for room: what does not fit is refused at once.
+//!
+//! INVARIANT: an outcome always has room, because `open` counted it when its judgement was taken in.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use audit::{Body, Head, Judgement, Outcome, Unrecorded, Urgency};
+use model::{Code, RecordId, Time};
+use tokio::sync::oneshot;
+
+use crate::counts::Counts;
+use crate::ledger::FileSlot;
+
+/// Most records of a kind that are written at once.
+const BATCH: usize = 512;
+/// Most checkpoints that wait at once.
+const CHECKPOINTS: usize = 16;
+/// How often counted judgements are written.
+const COUNTING: Duration = Duration::from_secs(1);
+
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    limits: Limits,
+}
+
+/// Bounds, in records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) waiting: usize,
+    pub(crate) open: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    judgements: VecDeque<Asked>,
+    outcomes: VecDeque<Settled>,
+    checkpoints: VecDeque<Mark>,
+    counts: Counts,
+    counting_since: Option<Instant>,
+    /// Judgements that were taken in to be opened and whose outcome is not written.
+    open: usize,
+    state: State,
+    latest: Option<Time>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Taking,
+    /// Takes in outcomes only, and ends once they are written.
+    Closing,
+    /// Nothing will be written any more.
+    Closed,
+}
+
+/// A judgement that waits, and who waits for it.
+pub(crate) struct Asked {
+    pub(crate) judgement: Box<Judgement>,
+    pub(crate) at: Time,
+    pub(crate) answer: Answer,
+}
+
+/// Who hears that a judgement is recorded.
+pub(crate) enum Answer {
+    Recorded(oneshot::Sender<Result<(), Unrecorded>>),
+    Opened(Urgency, oneshot::Sender<Result<FileSlot, Unrecorded>>),
+}
+
+/// An outcome that waits.
+pub(crate) struct Settled {
+    pub(crate) body: Body,
+    pub(crate) at: Time,
+}
+
+/// A checkpoint that waits.
+pub(crate) struct Mark {
+    pub(crate) at: Time,
+    pub(crate) answer: oneshot::Sender<Result<Head, Unrecorded>>,
+}
+
+/// What is to be written next, in this order.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) outcomes: Vec<Settled>,
+    pub(crate) counts: Counts,
+    pub(crate) judgements: Vec<Asked>,
+    pub(crate) checkpoints: Vec<Mark>,
+    pub(crate) closing: bool,
+}
+
+/// Whether what nobody waits for is wanted now, or only together with a judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backlog {
+    Wanted,
+    CanWait,
+}
+
+impl Work {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.counts.is_empty() && self.judgements.is_empty() && self.checkpoints.is_empty()
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::default(), wake: Condvar::new(), limits })
+    }
+
+    /// Takes in a judgement that nothing follows.
+    pub(crate) fn record(
+        &self,
+        judgement: Judgement,
+        at: Time,
+    ) -> Result<oneshot::Receiver<Result<(), Unrecorded>>, Unrecorded> {
+        let (answer, answered) = oneshot::channel();
+        let mut queue = self.room(at)?;
+        queue.judgements.push_back(Asked { judgement: Box::new(judgement), at, answer: Answer::Recorded(answer) });
+        self.wake.notify_one();
+        Ok(answered)
+    }
+
+    /// Takes in a judgement that an effect follows, and reserves the room for its outcome.
+    pub(crate) fn open(
+        &self,
+        judgement: Judgement,
+        at: Time,
+        urgency: Urgency,
+    ) -> Result<oneshot::Receiver<Result<FileSlot, Unrecorded>>, Unrecorded> {
+        let (answer, answered) = oneshot::channel();
+        let mut queue = self.room(at)?;
+        if queue.open >= self.limits.open {
+            return Err(Unrecorded::Full);
+        }
+        queue.open += 1;
+        let answer = Answer::Opened(urgency, answer);
+        queue.judgements.push_back(Asked { judgement: Box::new(judgement), at, answer });
+        self.wake.notify_one();
+        Ok(answered)
+    }
+
+    /// Takes in the outcome of an opened judgement. Without an instant it ends at the latest one that was heard of.
+    pub(crate) fn settle(&self, outcome: Outcome, at: Option<Time>) {
+        let mut queue = self.queue();
+        if queue.state == State::Closed {
+            return;
+        }
+        let Some(at) = at.or(queue.latest) else { return };
+        queue.latest = queue.latest.max(Some(at));
+        queue.outcomes.push_back(Settled { body: Body::Outcome(outcome), at });
+        self.wake.notify_one();
+    }
+
+    /// Counts a judgement that is not recorded by itself.
+    pub(crate) fn count(&self, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
+        let mut queue = self.queue();
+        queue.latest = queue.latest.max(Some(at));
+        queue.counting_since.get_or_insert_with(Instant::now);
+        let id = queue.counts.add(code, source, id, at);
+        self.wake.notify_one();
+        id
+    }
+
+    /// Takes in a wish for a checkpoint.
+    pub(crate) fn mark(&self, at: Time) -> Result<oneshot::Receiver<Result<Head, Unrecorded>>, Unrecorded> {
+        let (answer, answered) = oneshot::channel();
+        let mut queue = self.room(at)?;
+        if queue.checkpoints.len() >= CHECKPOINTS {
+            return Err(Unrecorded::Full);
+        }
+        queue.checkpoints.push_back(Mark { at, answer });
+        self.wake.notify_one();
+        Ok(answered)
+    }
+
+    /// Waits until there is something to write, at most until `until`.
+    pub(crate) fn take(&self, backlog: Backlog, until: Option<Instant>) -> Work {
+        let mut queue = self.queue();
+        loop {
+            let now = Instant::now();
+            if queue.is_ready(backlog, now) || until.is_some_and(|until| until <= now) {
+                return queue.take(backlog, now);
+            }
+            let counting = queue.counting_until().filter(|_| backlog == Backlog::Wanted);
+            let until = match (until, counting) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            queue = match until {
+                Some(until) => {
+                    let span = until.saturating_duration_since(now).max(Duration::from_millis(1));
+                    self.wake.wait_timeout(queue, span).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Puts back, in front, what could not be written and must be tried again.
+    pub(crate) fn give_back(&self, outcomes: Vec<Settled>, counts: Counts) {
+        let mut queue = self.queue();
+        for outcome in outcomes.into_iter().rev() {
+            queue.outcomes.push_front(outcome);
+        }
+        if !counts.is_empty() {
+            queue.counting_since.get_or_insert_with(Instant::now);
+            queue.counts.merge(counts);
+        }
+    }
+
+    /// Refuses what somebody waits for: it cannot be written now, and nobody waits for a disk.
+    pub(crate) fn refuse_waiting(&self) {
+        let (judgements, checkpoints) = {
+            let mut queue = self.queue();
+            let judgements = std::mem::take(&mut queue.judgements);
+            let opened = judgements.iter().filter(|asked| asked.answer.is_opened()).count();
+            queue.open = queue.open.saturating_sub(opened);
+            (judgements, std::mem::take(&mut queue.checkpoints))
+        };
+        judgements.into_iter().for_each(|asked| asked.answer.refuse(Unrecorded::Unwritable));
+        checkpoints.into_iter().for_each(|mark| mark.refuse());
+    }
+
+    /// Frees the room of `slots` judgements: their outcomes are written, or they were never opened.
+    pub(crate) fn free(&self, slots: usize) {
+        let mut queue = self.queue();
+        queue.open = queue.open.saturating_sub(slots);
+    }
+
+    /// Takes in no further judgement.
+    pub(crate) fn close(&self) {
+        let mut queue = self.queue();
+        if queue.state == State::Taking {
+            queue.state = State::Closing;
+        }
+        self.wake.notify_all();
+    }
+
+    /// Refuses everything from now on, what waits too.
+    pub(crate) fn end(&self) {
+        {
+            let mut queue = self.queue();
+            queue.state = State::Closed;
+            queue.outcomes.clear();
+        }
+        self.refuse_waiting();
+    }
+
+    fn room(&self, at: Time) -> Result<MutexGuard<'_, Queue>, Unrecorded> {
+        let mut queue = self.queue();
+        if queue.state != State::Taking {
+            return Err(Unrecorded::Unwritable);
+        }
+        if queue.judgements.len() >= self.limits.waiting {
+            return Err(Unrecorded::Full);
+        }
+        queue.latest = queue.latest.max(Some(at));
+        Ok(queue)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_ready(&self, backlog: Backlog, now: Instant) -> bool {
+        let waited_for = !self.judgements.is_empty() || !self.checkpoints.is_empty();
+        let unwaited = !self.outcomes.is_empty() || self.counting_until().is_some_and(|until| until <= now);
+        waited_for || self.state != State::Taking || (unwaited && backlog == Backlog::Wanted)
+    }
+
+    fn take(&mut self, backlog: Backlog, now: Instant) -> Work {
+        let closing = self.state != State::Taking;
+        let waited_for = !self.judgements.is_empty() || !self.checkpoints.is_empty();
+        let mut work = Work { closing, ..Work::default() };
+        if backlog == Backlog::Wanted || waited_for {
+            work.outcomes = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
+            if closing || self.counting_until().is_some_and(|until| until <= now) {
+                work.counts = std::mem::take(&mut self.counts);
+                self.counting_since = None;
+            }
+        }
+        if self.outcomes.is_empty() {
+            work.judgements = self.judgements.drain(..self.judgements.len().min(BATCH)).collect();
+            work.checkpoints = self.checkpoints.drain(..).collect();
+        }
+        work
+    }
+
+    fn counting_until(&self) -> Option<Instant> {
+        self.counting_since.map(|since| since + COUNTING)
+    }
+}
+
+impl Mark {
+    pub(crate) fn refuse(self) {
+        // an error means that the caller has left
+        drop(self.answer.send(Err(Unrecorded::Unwritable)));
+    }
+}
+
+impl Answer {
+    pub(crate) const fn is_opened(&self) -> bool {
+        matches!(self, Self::Opened(..))
+    }
+
+    pub(crate) fn refuse(self, why: Unrecorded) {
+        // an error means that the caller has left
+        match self {
+            Self::Recorded(answer) => drop(answer.send(Err(why))),
+            Self::Opened(_, answer) => drop(answer.send(Err(why))),
+        }
+    }
+}

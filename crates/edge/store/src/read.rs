@@ -1,0 +1,166 @@
+//! Reads a ledger: in order, by id, by trace, from its end. It may be in use meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use audit::{Body, Fault, FaultKind, Judgement, Outcome, Record, Stamp};
+
+use crate::fault::LedgerFault;
+use crate::glance;
+use crate::layout::segments;
+use crate::walk::{Walk, writers_in_order};
+
+/// Most judgements that a search gives: enough to show that it was ambiguous.
+const MOST_FOUND: usize = 32;
+
+/// A record, and the segment that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// File name, relative to the ledger's directory.
+    pub segment: String,
+    pub record: Record,
+}
+
+/// Every record of a ledger. Ends after the first fault.
+pub struct Reader(Walk);
+
+/// A judgement and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    pub stamp: Stamp,
+    pub judgement: Judgement,
+    /// `None` for a refusal, and while the effect lasts.
+    pub outcome: Option<(Stamp, Outcome)>,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// The id of a judgement, or how it begins.
+    Id(&'a str),
+    /// Judgements of one trace.
+    Trace(&'a str),
+}
+
+/// Every record in `dir`, writer after writer.
+///
+/// # Errors
+/// [`LedgerFault`] if the directory cannot be read.
+pub fn read(dir: &Path) -> Result<Reader, LedgerFault> {
+    let mut all = Vec::new();
+    for writer in writers_in_order(dir)? {
+        all.extend(segments(dir, &writer)?);
+    }
+    Ok(Reader(Walk::through(dir, all)))
+}
+
+/// The judgements that are wanted, at most 32, each with its outcome. Parses nothing else.
+///
+/// # Errors
+/// [`LedgerFault`].
+pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Merged>, LedgerFault> {
+    let mut search = Search::default();
+    let Reader(mut walk) = read(dir)?;
+    while walk.advance()? {
+        let fits = glance::judged(walk.json()).is_some_and(|id| match wanted {
+            Wanted::Id(prefix) => id.starts_with(prefix),
+            Wanted::Trace(trace) => glance::trace(walk.json()) == Some(trace),
+        });
+        if fits && search.found.len() < MOST_FOUND {
+            search.judged(parse(&walk)?);
+        } else if glance::settled(walk.json()).is_some_and(|id| search.knows(id)) {
+            search.settled(parse(&walk)?);
+        }
+    }
+    Ok(search.found)
+}
+
+/// The latest judgement for which `is_wanted` holds, with its outcome.
+///
+/// # Errors
+/// [`LedgerFault`].
+pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<Option<Merged>, LedgerFault> {
+    for writer in writers_in_order(dir)?.into_iter().rev() {
+        let segments = segments(dir, &writer)?;
+        for (nth, segment) in segments.iter().enumerate().rev() {
+            let mut walk = Walk::through(dir, [segment.clone()]);
+            let mut last = None;
+            while walk.advance()? {
+                if glance::judged(walk.json()).is_some() {
+                    let record = parse(&walk)?;
+                    last = judgement(record).filter(|(_, judgement)| is_wanted(judgement)).or(last);
+                }
+            }
+            if let Some((stamp, judgement)) = last {
+                let mut search = Search::default();
+                search.push(stamp, judgement);
+                // its outcome stands behind it, in this segment or a later one
+                let mut walk = Walk::through(dir, segments.iter().skip(nth).cloned());
+                while walk.advance()? {
+                    if glance::settled(walk.json()).is_some_and(|id| search.knows(id)) {
+                        search.settled(parse(&walk)?);
+                        break;
+                    }
+                }
+                return Ok(search.found.pop());
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Iterator for Reader {
+    type Item = Result<Entry, LedgerFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.0.advance() {
+            Ok(true) => Some(parse(&self.0).map(|record| Entry { segment: self.0.segment(), record })),
+            Ok(false) => None,
+            Err(fault) => Some(Err(fault)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Search {
+    found: Vec<Merged>,
+    /// Where the judgement of an id stands in `found`.
+    places: BTreeMap<String, usize>,
+}
+
+impl Search {
+    fn knows(&self, id: &str) -> bool {
+        self.places.contains_key(id)
+    }
+
+    fn judged(&mut self, record: Record) {
+        if let Some((stamp, judgement)) = judgement(record) {
+            self.push(stamp, judgement);
+        }
+    }
+
+    fn push(&mut self, stamp: Stamp, judgement: Judgement) {
+        self.places.insert(judgement.id.clone(), self.found.len());
+        self.found.push(Merged { stamp, judgement, outcome: None });
+    }
+
+    fn settled(&mut self, record: Record) {
+        let Body::Outcome(outcome) = record.body else { return };
+        let place = self.places.get(&outcome.of).copied();
+        if let Some(merged) = place.and_then(|place| self.found.get_mut(place)) {
+            merged.outcome = Some((record.stamp, outcome));
+        }
+    }
+}
+
+fn judgement(record: Record) -> Option<(Stamp, Judgement)> {
+    match record.body {
+        Body::Judgement(judgement) => Some((record.stamp, *judgement)),
+        Body::Outcome(_) | Body::Checkpoint { .. } | Body::Counted(_) | Body::Recovered(_) => None,
+    }
+}
+
+fn parse(walk: &Walk) -> Result<Record, LedgerFault> {
+    let fault = || Fault { segment: walk.segment(), seq: walk.seq(), kind: FaultKind::Json };
+    Record::from_json(walk.json()).ok().ok_or_else(|| fault().into())
+}

@@ -1,0 +1,9 @@
+mod cursor;
+mod find;
+mod mailbox;
+mod signer;
+mod start;
+mod support;
+mod tamper;
+mod verify;
+mod write;

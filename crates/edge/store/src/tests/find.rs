@@ -1,0 +1,104 @@
+use std::fs;
+
+use audit::{Ledger, OutcomeResult, Urgency};
+
+use super::support::{AT, Shelf, id, open, refused, settle};
+use crate::read::{Merged, Wanted, find, find_last};
+
+/// Ten judgements in several segments; the even ones are allowed, and delivered but for the tenth.
+async fn ten() -> Shelf {
+    let shelf = Shelf::new();
+    let (ledger, _) = shelf.start_with(2048);
+    for n in 1..=10 {
+        if n % 2 == 1 {
+            ledger.record(refused(n), AT).await.unwrap();
+            continue;
+        }
+        let slot = open(&ledger, n, Urgency::Routine).await;
+        if n == 10 {
+            ledger.close().await;
+            return shelf;
+        }
+        settle(slot);
+    }
+    shelf
+}
+
+fn say(found: &[Merged]) -> Vec<String> {
+    let one = |merged: &Merged| {
+        let outcome = merged.outcome.as_ref().map(|(_, outcome)| outcome.result);
+        format!("{} {outcome:?}", u64::from_str_radix(&merged.judgement.id, 16).unwrap())
+    };
+    found.iter().map(one).collect()
+}
+
+#[tokio::test]
+async fn a_judgement_is_found_by_its_id_with_its_outcome() {
+    let shelf = ten().await;
+    assert!(shelf.segments().len() > 2);
+    let by_id = |n| say(&find(shelf.dir(), Wanted::Id(&id(n))).unwrap());
+    assert_eq!(by_id(2), ["2 Some(Delivered)"]);
+    assert_eq!(by_id(3), ["3 None"]);
+    assert_eq!(by_id(10), ["10 None"]);
+    assert_eq!(by_id(11), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_ambiguous_prefix_gives_all_that_fit() {
+    let shelf = ten().await;
+    let found = find(shelf.dir(), Wanted::Id(&id(0)[..31])).unwrap();
+    assert_eq!(found.len(), 10);
+    assert_eq!(found.iter().filter(|merged| merged.outcome.is_some()).count(), 4);
+    let many = Shelf::with(50).await;
+    assert_eq!(find(many.dir(), Wanted::Id("")).unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn judgements_are_found_by_their_trace() {
+    let shelf = ten().await;
+    let found = find(shelf.dir(), Wanted::Trace(&id(1))).unwrap();
+    assert_eq!(say(&found), ["1 None", "4 Some(Delivered)", "7 None", "10 None"]);
+}
+
+#[tokio::test]
+async fn the_last_judgement_is_found_from_the_end() {
+    let shelf = ten().await;
+    let gateway = |found: Option<Merged>| say(found.as_slice());
+    assert_eq!(gateway(find_last(shelf.dir(), |_| true).unwrap()), ["10 None"]);
+    assert_eq!(gateway(find_last(shelf.dir(), |judgement| judgement.door == "gateway").unwrap()), ["9 None"]);
+    assert_eq!(gateway(find_last(shelf.dir(), |judgement| judgement.id == id(2)).unwrap()), ["2 Some(Delivered)"]);
+    assert_eq!(gateway(find_last(shelf.dir(), |_| false).unwrap()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_stands_in_a_segment_is_said() {
+    let shelf = ten().await;
+    let entries: Vec<_> = crate::read(shelf.dir()).unwrap().map(|entry| entry.unwrap()).collect();
+    let segments: Vec<_> =
+        shelf.segments().iter().map(|path| path.strip_prefix(shelf.dir()).unwrap().to_owned()).collect();
+    assert_eq!(entries[0].segment, segments[0].to_str().unwrap());
+    assert_eq!(entries.last().unwrap().segment, segments.last().unwrap().to_str().unwrap());
+}
+
+#[tokio::test]
+async fn a_torn_tail_ends_reading_and_damage_is_an_error() {
+    let shelf = Shelf::whole(3).await;
+    let mut bytes = fs::read(shelf.last()).unwrap();
+    bytes.truncate(bytes.len() - 1);
+    fs::write(shelf.last(), &bytes).unwrap();
+    assert_eq!(shelf.story(), ["judgement 1", "judgement 2"]);
+    bytes[100] ^= 1;
+    fs::write(shelf.last(), &bytes).unwrap();
+    let read: Vec<_> = crate::read(shelf.dir()).unwrap().collect();
+    assert_eq!(read.len(), 1);
+    assert!(matches!(&read[0], Err(crate::LedgerFault::Damaged(fault)) if fault.seq == 1));
+    assert!(find(shelf.dir(), Wanted::Id("")).is_err());
+}
+
+#[tokio::test]
+async fn what_a_crash_closed_is_merged_as_unknown() {
+    let shelf = ten().await;
+    drop(shelf.start());
+    let found = find(shelf.dir(), Wanted::Id(&id(10))).unwrap();
+    assert_eq!(found[0].outcome.as_ref().unwrap().1.result, OutcomeResult::Unknown);
+}

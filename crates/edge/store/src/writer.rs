@@ -1,0 +1,262 @@
+//! The one thread that writes: it takes what waits, chains it, writes it at once, and answers.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::{Body, Chain, Head, Unencodable, Unrecorded, Urgency};
+use model::Time;
+use tokio::sync::oneshot;
+
+use crate::active::Active;
+use crate::compress::Compressor;
+use crate::files::remove_if_there;
+use crate::layout::Segment;
+use crate::ledger::FileSlot;
+use crate::mailbox::{Answer, Asked, Backlog, Mailbox, Mark, Settled, Work};
+
+/// How long a routine record may stay unsynced; 50 ms are promised.
+const SYNC_AFTER: Duration = Duration::from_millis(25);
+/// How soon outcomes are tried again that could not be written.
+const RETRY: Duration = Duration::from_millis(200);
+/// How long outcomes are tried to be written while the ledger closes.
+const DRAIN: Duration = Duration::from_secs(2);
+
+pub(crate) struct Writer {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) dir: PathBuf,
+    pub(crate) chain: Chain,
+    pub(crate) active: Active,
+    pub(crate) segment_bytes: u64,
+    pub(crate) compressor: Compressor,
+    /// Whether the last write failed.
+    pub(crate) failing: bool,
+    /// When the oldest record was written that is not synced.
+    pub(crate) unsynced: Option<Instant>,
+    /// When to try again, after a write that failed.
+    pub(crate) retry: Option<Instant>,
+}
+
+/// Nothing can be known any more about what is on the disk; only a start can find out.
+struct Poisoned;
+
+/// What was chained but is not written yet.
+struct Batch {
+    frames: Vec<u8>,
+    chain: Chain,
+    settled: usize,
+    judged: Vec<(Answer, String)>,
+    marked: Vec<(oneshot::Sender<Result<Head, Unrecorded>>, Head)>,
+}
+
+impl Writer {
+    /// Writes until the mailbox is closed and empty, or the disk cannot be trusted any more.
+    pub(crate) fn run(mut self) {
+        if let Err(Poisoned) = self.serve() {
+            tracing::error!("nothing is recorded until the next start");
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Poisoned> {
+        let mut give_up = None;
+        loop {
+            let work = self.mailbox.take(self.backlog(), self.patience());
+            let closing = work.closing;
+            if !work.is_empty() {
+                self.write(work)?;
+            } else if self.retry.is_none_or(|retry| retry <= Instant::now()) {
+                self.retry = None;
+                if closing {
+                    return self.sync();
+                }
+            }
+            if self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER) {
+                self.sync()?;
+            }
+            if closing && let Some(retry) = self.retry {
+                if *give_up.get_or_insert_with(|| Instant::now() + DRAIN) <= Instant::now() {
+                    tracing::error!("the ledger is closed with outcomes that it could not write");
+                    return self.sync();
+                }
+                std::thread::sleep(retry.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
+    fn backlog(&self) -> Backlog {
+        match self.retry {
+            Some(retry) if retry > Instant::now() => Backlog::CanWait,
+            Some(_) | None => Backlog::Wanted,
+        }
+    }
+
+    /// Until when there is nothing to do but to wait.
+    fn patience(&self) -> Option<Instant> {
+        let sync = self.unsynced.map(|since| since + SYNC_AFTER);
+        match (sync, self.retry) {
+            (Some(sync), Some(retry)) => Some(sync.min(retry)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn write(&mut self, work: Work) -> Result<(), Poisoned> {
+        let Work { outcomes, counts, judgements, checkpoints, closing: _ } = work;
+        let mut batch = Batch::after(&self.chain);
+        outcomes.iter().for_each(|settled| batch.settle(settled));
+        counts.records().for_each(|(counted, at)| batch.chain_or_log(&Body::Counted(counted), at));
+        let unchained: usize = judgements.into_iter().map(|asked| batch.judge(asked)).sum();
+        checkpoints.into_iter().for_each(|mark| batch.mark(mark));
+        self.mailbox.free(unchained);
+        match self.active.append(&batch.frames) {
+            Ok(()) => self.accepted(batch),
+            Err(error) => {
+                self.mailbox.give_back(outcomes, counts);
+                self.refused(batch, &error);
+                Ok(())
+            }
+        }
+    }
+
+    fn accepted(&mut self, batch: Batch) -> Result<(), Poisoned> {
+        self.retry = None;
+        if std::mem::replace(&mut self.failing, false) {
+            tracing::info!("the ledger can be written again");
+        }
+        self.chain = batch.chain;
+        self.unsynced.get_or_insert_with(Instant::now);
+        self.mailbox.free(batch.settled);
+        let (routine, durable): (Vec<_>, Vec<_>) =
+            batch.judged.into_iter().partition(|(answer, _)| answer.is_routine());
+        routine.into_iter().for_each(|(answer, id)| answer.accept(id, &self.mailbox));
+        if !durable.is_empty() || !batch.marked.is_empty() {
+            // those who wait hear of a failure when their answers are dropped
+            self.sync()?;
+        }
+        durable.into_iter().for_each(|(answer, id)| answer.accept(id, &self.mailbox));
+        for (answer, head) in batch.marked {
+            // an error means that the caller has left
+            drop(answer.send(Ok(head)));
+        }
+        self.close_if_full()
+    }
+
+    fn refused(&mut self, batch: Batch, error: &io::Error) {
+        self.retry = Some(Instant::now() + RETRY);
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(%error, "the ledger cannot be written");
+        }
+        let opened = batch.judged.iter().filter(|(answer, _)| answer.is_opened()).count();
+        self.mailbox.free(opened);
+        batch.judged.into_iter().for_each(|(answer, _)| answer.refuse(Unrecorded::Unwritable));
+        for (answer, _) in batch.marked {
+            // an error means that the caller has left
+            drop(answer.send(Err(Unrecorded::Unwritable)));
+        }
+        self.mailbox.refuse_waiting();
+    }
+
+    fn sync(&mut self) -> Result<(), Poisoned> {
+        if self.unsynced.take().is_some() {
+            // after a failed sync the kernel may have dropped what it could not write: trying again would lie
+            self.active.sync().map_err(|error| {
+                tracing::error!(%error, "the ledger cannot be synced");
+                Poisoned
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Begins a new segment where this one is long enough; if that fails, this one grows longer.
+    fn close_if_full(&mut self) -> Result<(), Poisoned> {
+        if self.active.length() < self.segment_bytes {
+            return Ok(());
+        }
+        self.sync()?;
+        let next = Segment::raw(self.chain.writer(), self.chain.next_seq());
+        let path = next.path(&self.dir);
+        match Active::create(&self.dir, next) {
+            Ok(next) => {
+                let closed = std::mem::replace(&mut self.active, next);
+                self.compressor.compress(closed.segment().clone());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no new segment can be begun");
+                // an empty segment that stayed here would be taken for the end of the chain
+                remove_if_there(&path).or(Err(Poisoned))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// However the thread ends, nobody waits for it in vain.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.mailbox.end();
+    }
+}
+
+impl Batch {
+    fn after(chain: &Chain) -> Self {
+        Self { frames: Vec::new(), chain: chain.clone(), settled: 0, judged: Vec::new(), marked: Vec::new() }
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        self.chain_or_log(&settled.body, settled.at);
+        self.settled += 1;
+    }
+
+    /// Chains a judgement. Gives the slots that it frees because no frame can hold it.
+    fn judge(&mut self, asked: Asked) -> usize {
+        let Asked { judgement, at, answer } = asked;
+        let id = judgement.id.clone();
+        if let Err(error) = self.chain_on(&Body::Judgement(judgement), at) {
+            tracing::error!(record = id, %error, "a judgement cannot be recorded");
+            let slots = usize::from(answer.is_opened());
+            answer.refuse(Unrecorded::Unwritable);
+            return slots;
+        }
+        self.judged.push((answer, id));
+        0
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        let body = Body::Checkpoint { head: self.chain.head().to_string() };
+        if let Err(error) = self.chain_on(&body, mark.at) {
+            tracing::error!(%error, "a checkpoint cannot be recorded");
+            return mark.refuse();
+        }
+        let writer = self.chain.writer().to_owned();
+        let head = Head { writer, seq: self.chain.seq(), head: self.chain.head(), time: mark.at };
+        self.marked.push((mark.answer, head));
+    }
+
+    /// For what nobody waits for: there is nobody to refuse.
+    fn chain_or_log(&mut self, body: &Body, at: Time) {
+        if let Err(error) = self.chain_on(body, at) {
+            tracing::error!(%error, "a record is lost");
+        }
+    }
+
+    fn chain_on(&mut self, body: &Body, at: Time) -> Result<(), Unencodable> {
+        self.chain.append(body, at, &mut self.frames)
+    }
+}
+
+impl Answer {
+    const fn is_routine(&self) -> bool {
+        match self {
+            Self::Recorded(_) | Self::Opened(Urgency::Routine, _) => true,
+            Self::Opened(Urgency::Durable, _) => false,
+        }
+    }
+
+    fn accept(self, id: String, mailbox: &Arc<Mailbox>) {
+        // if the caller has left, its slot comes back here, and being dropped says `failed`
+        match self {
+            Self::Recorded(answer) => drop(answer.send(Ok(()))),
+            Self::Opened(_, answer) => drop(answer.send(Ok(FileSlot::new(Arc::clone(mailbox), id)))),
+        }
+    }
+}

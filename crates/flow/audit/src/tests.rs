@@ -1,0 +1,5 @@
+mod chain;
+mod checkpoint;
+mod frame;
+mod line;
+mod samples;
