@@ -1,0 +1,28 @@
+//! Gate 2: may this caller do this to this resource? Cedar, wrapped so that it fails closed.
+//!
+//! This crate never lets an erroring policy be skipped, builds no context from JSON, and knows no protocol but by name.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod case;
+mod cause;
+mod compile;
+mod decide;
+mod engine;
+mod explain;
+mod lint;
+mod names;
+mod rule;
+mod scan;
+mod schema;
+mod shipped;
+mod vocabulary;
+mod world;
+
+pub use decide::{Denial, Grant, Question, decide};
+pub use engine::{Engine, Facts, Finding};
+pub use shipped::{OPERATORS, ROOTS};
+pub use vocabulary::{Group, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What every installation has, whatever its estate says: two policy packs and two resource trees.
+
+use model::{Owner, ResourceId, Tier};
+
+use crate::vocabulary::{PolicyFile, Resource, Tiers};
+
+/// The group of those who operate an installation. Its members are the vocabulary's `operators` and nobody else: an
+/// estate that names it in a group or a principal adds nobody.
+pub const OPERATORS: &str = "countersign-operators";
+
+/// Roots of the built-in resource trees: no estate can declare a resource under them.
+pub const ROOTS: &[&str] = &[COUNTERSIGN, PUBLIC];
+
+/// Ids of shipped policies start with this, and no others do.
+pub(crate) const PREFIX: &str = "countersign/";
+
+const COUNTERSIGN: &str = "countersign";
+const PUBLIC: &str = "public";
+
+/// What the product's own operations act on.
+const OPERATED: &[&str] = &[
+    COUNTERSIGN,
+    "countersign/estate",
+    "countersign/keys",
+    "countersign/ledger",
+    "countersign/planes",
+    "countersign/svids",
+];
+
+const OPERATED_TIERS: Tiers =
+    Tiers { read: Tier::Routine, write: Tier::Sensitive, administer: Tier::Sensitive, effect: Tier::Sensitive };
+
+const PUBLIC_TIERS: Tiers =
+    Tiers { read: Tier::Routine, write: Tier::Routine, administer: Tier::Routine, effect: Tier::Routine };
+
+/// The shipped packs, read like an estate's policies.
+pub(crate) fn packs() -> [PolicyFile; 2] {
+    let pack = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
+    [
+        pack("countersign/operators.cedar", include_str!("../../../../policy/packs/operators.cedar")),
+        pack("countersign/public.cedar", include_str!("../../../../policy/packs/public.cedar")),
+    ]
+}
+
+/// The built-in resources, without the child that each service has under `public`.
+pub(crate) fn resources() -> Vec<Resource> {
+    let ids = OPERATED.iter().chain(&[PUBLIC]);
+    ids.filter_map(|id| id.parse().ok()).map(built_in).collect()
+}
+
+/// The resource of a service's public operations, whatever the service is called.
+pub(crate) fn public(id: &ResourceId) -> Option<Resource> {
+    let service = id.as_str().strip_prefix(PUBLIC)?.strip_prefix('/')?;
+    service.parse::<model::ServiceName>().ok()?;
+    Some(built_in(id.clone()))
+}
+
+/// Whether `id` lies in the public tree, where no tier above routine is asked.
+pub(crate) fn is_public(id: &ResourceId) -> bool {
+    root(id) == PUBLIC
+}
+
+pub(crate) fn is_built_in(id: &ResourceId) -> bool {
+    ROOTS.contains(&root(id))
+}
+
+fn root(id: &ResourceId) -> &str {
+    id.as_str().split('/').next().unwrap_or_default()
+}
+
+fn built_in(id: ResourceId) -> Resource {
+    let (tiers, sensitivity) = if is_public(&id) { (PUBLIC_TIERS, "public") } else { (OPERATED_TIERS, "restricted") };
+    Resource { id, owner: owner(), tenant: None, sensitivity: sensitivity.to_owned(), tiers }
+}
+
+fn owner() -> Owner {
+    #[expect(clippy::expect_used, reason = "a literal that the name parser accepts; every test run reads it")]
+    COUNTERSIGN.parse().expect("a sound owner")
+}
