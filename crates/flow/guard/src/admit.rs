@@ -1,0 +1,101 @@
+//! The flow: presented → verify → resolve → decide → record → permit.
+
+use audit::{Ledger, Urgency};
+use credential::{Presented, Proofs, Refused};
+use identity::{Caller, Unresolved};
+use model::{Code, Tier, Time};
+use policy::{Denial, Grant};
+
+use crate::asked::{Asked, Call};
+use crate::permit::{Permit, Refusal};
+use crate::record;
+use crate::snapshot::Snapshot;
+
+/// How a call ended, and with what in hand.
+#[derive(Debug)]
+pub enum Verdict {
+    Unfit(Code),
+    Unproved(Box<Refused>),
+    Unresolved(Proofs, Unresolved),
+    Unmapped(Caller, Code),
+    Denied(Caller, Box<Denial>),
+    Granted(Caller, Box<Grant>),
+}
+
+/// The end of every path through the two gates. Refusals too can be recorded.
+#[derive(Debug)]
+pub struct Judgement {
+    pub verdict: Verdict,
+    pub at: Time,
+}
+
+/// Judges a call: pure and total. `at` is the instant at which the request's head was complete.
+pub fn judge<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, at: Time) -> Judgement {
+    Judgement { verdict: verdict(snapshot, presented, asked, at), at }
+}
+
+fn verdict<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, at: Time) -> Verdict {
+    if let Asked::Unfit(code) = asked {
+        return Verdict::Unfit(*code);
+    }
+    let proofs = match credential::verify(&snapshot.sources, presented, at) {
+        Ok(proofs) => proofs,
+        Err(refused) => return Verdict::Unproved(refused),
+    };
+    let caller = match identity::resolve(&snapshot.directory, &proofs, asked.access(), at) {
+        Ok(caller) => caller,
+        Err(unresolved) => return Verdict::Unresolved(proofs, unresolved),
+    };
+    let question = match asked {
+        Asked::Operation(operation) => &operation.question,
+        Asked::Unmapped { code, .. } | Asked::Unfit(code) => return Verdict::Unmapped(caller, *code),
+    };
+    match policy::decide(&snapshot.engine, &caller, question, at) {
+        Ok(grant) => Verdict::Granted(caller, Box::new(grant)),
+        Err(denial) => Verdict::Denied(caller, Box::new(denial)),
+    }
+}
+
+/// Judges a call, records the judgement, and only then lets it through.
+///
+/// # Errors
+/// [`Refusal`] if either gate refuses, or if the judgement cannot be recorded.
+pub async fn admit<E, L: Ledger>(
+    snapshot: &Snapshot,
+    ledger: &L,
+    call: &Call,
+    presented: &Presented<'_>,
+    asked: Asked<E>,
+    at: Time,
+) -> Result<Permit<E, L::Slot>, Refusal> {
+    let judgement = judge(snapshot, presented, &asked, at);
+    let entry = record::judgement(snapshot, call, &asked, &judgement);
+    log(call, &entry);
+    let (caller, grant, operation) = match (judgement.verdict, asked) {
+        (Verdict::Granted(caller, grant), Asked::Operation(operation)) => (caller, *grant, operation),
+        (verdict, _) => {
+            ledger.record(entry, at).await.map_err(Refusal::unrecorded)?;
+            return Err(Refusal::recorded(call.id, &verdict));
+        }
+    };
+    let urgency = match grant.tier() {
+        Tier::Routine => Urgency::Routine,
+        Tier::Sensitive | Tier::Critical => Urgency::Durable,
+    };
+    let slot = ledger.open(entry, at, urgency).await.map_err(Refusal::unrecorded)?;
+    Ok(Permit::earned(call.id, caller, grant, operation.errand, slot, at))
+}
+
+/// The one place where a decision is logged.
+fn log(call: &Call, entry: &audit::Judgement) {
+    let verdict = entry.verdicts.first();
+    tracing::info!(
+        record = %call.id,
+        door = call.door,
+        operation = call.operation,
+        principal = entry.principal.as_ref().map(|principal| principal.id.as_str()),
+        decision = verdict.map(|verdict| verdict.decision.as_str()),
+        code = verdict.and_then(|verdict| verdict.code.as_deref()),
+        "judged"
+    );
+}

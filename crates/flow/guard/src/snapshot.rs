@@ -1,0 +1,20 @@
+//! What planes decide from.
+
+use credential::Sources;
+use identity::Directory;
+use model::{Digest, Epoch, Generation};
+use policy::Engine;
+
+/// An estate, compiled, and the key sets in force: every input of a decision beside the request itself.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub generation: Generation,
+    pub epoch: Epoch,
+    /// Of the estate's content.
+    pub digest: Digest,
+    /// Of the key sets in force.
+    pub keys: Digest,
+    pub sources: Sources,
+    pub directory: Directory,
+    pub engine: Engine,
+}
