@@ -1,0 +1,190 @@
+//! An upstream in the test's own process. It keeps every byte that reaches it, and misbehaves as the query asks.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::http::find;
+use super::until;
+
+/// One request that reached the upstream.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// Request line and headers, exactly.
+    pub head: String,
+    /// What followed the head, as it was framed.
+    pub body: Vec<u8>,
+}
+
+impl Reached {
+    pub fn line(&self) -> &str {
+        self.head.split("\r\n").next().unwrap_or_default()
+    }
+
+    pub fn target(&self) -> &str {
+        self.line().split(' ').nth(1).unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.split("\r\n").filter_map(|line| line.split_once(':'));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+/// Everything that arrived, and whether to go on.
+#[derive(Default)]
+struct Shared {
+    bytes: Mutex<Vec<u8>>,
+    reached: Mutex<Vec<Reached>>,
+    stop: AtomicBool,
+}
+
+/// Listens on loopback until dropped.
+pub struct Upstream {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::<Shared>::default();
+        let inner = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if inner.stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let shared = Arc::clone(&inner);
+                thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Self { url: format!("http://{address}"), shared }
+    }
+
+    /// Every byte so far, of all connections.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.shared.bytes.lock().expect("not poisoned").clone()
+    }
+
+    pub fn reached(&self) -> Vec<Reached> {
+        self.shared.reached.lock().expect("not poisoned").clone()
+    }
+
+    /// The only request whose target contains `mark`.
+    #[track_caller]
+    pub fn only(&self, mark: &str) -> Reached {
+        let found = || self.reached().into_iter().filter(|reached| reached.target().contains(mark)).collect::<Vec<_>>();
+        let mut found = until(mark, || Some(found()).filter(|found| !found.is_empty()));
+        assert_eq!(found.len(), 1, "{mark}: {found:?}");
+        found.remove(0)
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        // wakes the listener, so that it sees the end
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+fn serve(mut stream: TcpStream, shared: &Shared) {
+    let mut buffer = Vec::new();
+    // an upstream that is not asked any more goes
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+    let _ = stream.set_nodelay(true);
+    loop {
+        let Some(end) = fill(&mut stream, &mut buffer, shared, |b| find(b, b"\r\n\r\n").map(|at| at + 4)) else { return };
+        let head = String::from_utf8_lossy(&buffer.drain(..end).collect::<Vec<_>>()).into_owned();
+        let entry = Reached { head, body: Vec::new() };
+        let at = {
+            // the head counts as reached before its body is read
+            let mut reached = shared.reached.lock().expect("not poisoned");
+            reached.push(entry.clone());
+            reached.len() - 1
+        };
+        let Some(end) = fill(&mut stream, &mut buffer, shared, |bytes| framed(&entry, bytes)) else { return };
+        let body: Vec<u8> = buffer.drain(..end).collect();
+        shared.reached.lock().expect("not poisoned")[at].body = body;
+        if !reply(&mut stream, &entry) {
+            return;
+        }
+    }
+}
+
+/// Reads until `enough` says where it ends.
+fn fill(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    shared: &Shared,
+    enough: impl Fn(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    loop {
+        if let Some(end) = enough(buffer) {
+            return Some(end);
+        }
+        let mut bytes = [0; 16 * 1024];
+        let read = stream.read(&mut bytes).ok().filter(|read| *read > 0)?;
+        shared.bytes.lock().expect("not poisoned").extend_from_slice(&bytes[..read]);
+        buffer.extend_from_slice(&bytes[..read]);
+    }
+}
+
+/// Where the body ends, if it has.
+fn framed(entry: &Reached, bytes: &[u8]) -> Option<usize> {
+    if entry.header("transfer-encoding").is_some() {
+        return find(bytes, b"0\r\n").and_then(|last| find(&bytes[last..], b"\r\n\r\n").map(|end| last + end + 4));
+    }
+    let length = entry.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+    (bytes.len() >= length).then_some(length)
+}
+
+/// Answers as the query asks; false if the connection is to close.
+fn reply(stream: &mut TcpStream, entry: &Reached) -> bool {
+    let query = entry.target().split_once('?').map_or("", |(_, query)| query).to_owned();
+    let (name, value) = query.split_once('=').unwrap_or((&query, ""));
+    let number: usize = value.parse().unwrap_or(0);
+    let plain = |lines: &str| {
+        let body = if entry.line().starts_with("HEAD ") { "" } else { "{\"invoice\":\"1\"}" };
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{lines}content-length: 15\r\n\r\n{body}")
+    };
+    let answer = match name {
+        "slow" => {
+            thread::sleep(Duration::from_millis(number as u64));
+            plain("")
+        }
+        "short" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned(),
+        "chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned(),
+        "trailers" => {
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ncountersign-record: forged\r\n\r\n".to_owned()
+        }
+        "forged" => plain("countersign-record: 00000000000000000000000000000000\r\nCountersign-Code: forbidden\r\n"),
+        "hop" => plain("connection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nx-kept: yes\r\n"),
+        "early" => format!("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n{}", plain("")),
+        "switch" => "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n".to_owned(),
+        "garbage" => "this is not HTTP\r\n\r\n".to_owned(),
+        "big" => return big(stream, number),
+        _ => plain(""),
+    };
+    let sent = stream.write_all(answer.as_bytes()).is_ok();
+    sent && !matches!(name, "short" | "switch" | "garbage")
+}
+
+/// Streams that many bytes, until the reader leaves.
+fn big(stream: &mut TcpStream, bytes: usize) -> bool {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+    let block = [b'x'; 64 * 1024];
+    let mut left = bytes;
+    let mut sent = stream.write_all(head.as_bytes()).is_ok();
+    while sent && left > 0 {
+        let part = left.min(block.len());
+        sent = stream.write_all(&block[..part]).is_ok();
+        left -= part;
+    }
+    sent
+}

@@ -1,0 +1,16 @@
+//! Scenarios: the built binary, driven from outside over loopback. A folder a story.
+//!
+//! Which binary: `COUNTERSIGN_BIN`, else the one beside this test. Answers are compared with files under `golden/`;
+//! `UPDATE=1` writes them anew. Peers (PyJWT, oauth2-mock-server, curl, openssl, prlimit) are installed by `./test`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod answers;
+mod cli;
+mod estate;
+mod harness;
+mod ledger;
+mod quickstart;
+mod requests;
+mod third_party;
+mod tokens;

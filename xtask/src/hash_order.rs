@@ -1,0 +1,109 @@
+//! No iteration over a hash map or set in the flow: its order differs from run to run, and a decision must not.
+//!
+//! An approximation: it knows names whose type, in the same file, is spelled with `HashMap` or `HashSet`.
+
+use std::collections::BTreeSet;
+
+use crate::finding::Finding;
+use crate::lex::{Kind, Token};
+use crate::purity::is_flow;
+use crate::source::Parsed;
+
+/// On the line above an iteration whose order was argued not to matter.
+const MARKER: &str = "// tidy: order cannot matter";
+
+const ITERATES: &[&str] = &[
+    "iter",
+    "iter_mut",
+    "into_iter",
+    "keys",
+    "into_keys",
+    "values",
+    "values_mut",
+    "into_values",
+    "drain",
+    "retain",
+    "extract_if",
+];
+
+pub(crate) fn check(source: &Parsed<'_>) -> Vec<Finding> {
+    if !is_flow(source.path) {
+        return Vec::new();
+    }
+    let tokens = &source.shipped;
+    let hashed = hashed_names(tokens);
+    let mut findings = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Some(name) = token.word().filter(|word| hashed.contains(word)) else { continue };
+        let iterated = method(tokens, at).is_some_and(|method| ITERATES.contains(&method)) || looped(tokens, at);
+        let line = tokens.get(at + 2).filter(|_| !looped(tokens, at)).map_or(token.line, |method| method.line);
+        if iterated && !is_marked(source, token.line) && !is_marked(source, line) {
+            let text = format!(
+                "`{name}` is a hash map or set: use a `BTreeMap` or `BTreeSet`, or write `{MARKER}` above, with the reason"
+            );
+            findings.push(Finding::new(source.path, token.line, "hash-order", text));
+        }
+    }
+    findings
+}
+
+fn is_marked(source: &Parsed<'_>, line: usize) -> bool {
+    source.comments.iter().any(|comment| comment.line + 1 == line && comment.text.starts_with(MARKER))
+}
+
+/// The method called on the word at `at`.
+fn method<'a>(tokens: &[Token<'a>], at: usize) -> Option<&'a str> {
+    tokens.get(at + 1).filter(|next| next.is_sign('.'))?;
+    tokens.get(at + 3).filter(|next| next.is_sign('('))?;
+    tokens.get(at + 2)?.word()
+}
+
+/// `for … in &self.name {`
+fn looped(tokens: &[Token<'_>], at: usize) -> bool {
+    if !tokens.get(at + 1).is_some_and(|next| next.is_sign('{')) {
+        return false;
+    }
+    let before = tokens.get(..at).unwrap_or_default().iter().rev();
+    let first = before.into_iter().find(|token| !is_access(**token));
+    first.is_some_and(|token| token.is_word("in"))
+}
+
+fn is_access(token: Token<'_>) -> bool {
+    match token.kind {
+        Kind::Word(word) => word != "in",
+        Kind::Sign(sign) => matches!(sign, '&' | '.'),
+        Kind::Literal => false,
+    }
+}
+
+/// Fields, arguments and variables that are declared as, or made from, a hash map or set.
+fn hashed_names<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Some(name) = token.word() else { continue };
+        let Some(Kind::Sign(sign @ (':' | '='))) = tokens.get(at + 1).map(|next| next.kind) else { continue };
+        if tokens.get(at + 2).is_some_and(|next| next.is_sign(':') || next.is_sign('=')) {
+            continue;
+        }
+        if type_is_hashed(tokens.get(at + 2..).unwrap_or_default(), sign) {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// Whether the type (after `:`) or the path of the expression (after `=`) names a hash map or set.
+fn type_is_hashed(tokens: &[Token<'_>], sign: char) -> bool {
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind {
+            Kind::Word("HashMap" | "HashSet") => return true,
+            Kind::Sign('<') if sign == ':' => depth += 1,
+            Kind::Sign('>') => depth = depth.saturating_sub(1),
+            Kind::Sign('&' | ':') | Kind::Word(_) | Kind::Literal => {}
+            Kind::Sign(_) if depth > 0 => {}
+            Kind::Sign(_) => return false,
+        }
+    }
+    false
+}
