@@ -19,7 +19,10 @@ pub use route::{BadRoute, Match, Route, Routes};
 pub enum Asks {
     /// `read` on the built-in `public/<service>`, with or without a caller.
     Public,
-    Action { action: ActionName, resource: ResourceId },
+    Action {
+        action: ActionName,
+        resource: ResourceId,
+    },
 }
 
 /// A service behind the gateway and its operations.

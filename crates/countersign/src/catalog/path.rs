@@ -46,7 +46,8 @@ fn check_triplets(path: &str) -> Result<(), AmbiguousPath> {
     if rest.any(|piece| piece.as_bytes().first_chunk().copied().and_then(triplet).is_none()) {
         return Err(AmbiguousPath::BadTriplet);
     }
-    let mut bytes = path.split('%').skip(1).filter_map(|piece| piece.as_bytes().first_chunk().copied().and_then(triplet));
+    let mut bytes =
+        path.split('%').skip(1).filter_map(|piece| piece.as_bytes().first_chunk().copied().and_then(triplet));
     if bytes.any(|byte| matches!(byte, b'/' | b'\\' | b'.' | b'%') || byte.is_ascii_control()) {
         return Err(AmbiguousPath::EncodedDelimiter);
     }

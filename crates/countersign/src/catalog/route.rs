@@ -59,7 +59,10 @@ struct Node {
 /// What the routes make of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Match<'a> {
-    Route { route: &'a Route, params: Vec<(String, String)> },
+    Route {
+        route: &'a Route,
+        params: Vec<(String, String)>,
+    },
     /// A route fits only in one of two readings: an encoded literal, or `;` parameters.
     Ambiguous,
     None,
@@ -71,9 +74,9 @@ impl Route {
     /// # Errors
     /// [`BadRoute`], but for overlaps.
     pub fn new(text: &str, asks: Asks) -> Result<Self, BadRoute> {
-        let (method, path) =
-            text.split_once(' ').ok_or_else(|| BadRoute::Shape { text: text.to_owned() })?;
-        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || matches!(method, "CONNECT" | "TRACE") {
+        let (method, path) = text.split_once(' ').ok_or_else(|| BadRoute::Shape { text: text.to_owned() })?;
+        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || matches!(method, "CONNECT" | "TRACE")
+        {
             return Err(BadRoute::Method { method: method.to_owned() });
         }
         let segments = segments(path)?;

@@ -21,7 +21,8 @@ fn found(routes: &Routes, method: &str, path: &str) -> String {
 #[test]
 fn a_request_finds_the_most_literal_route() {
     let routes =
-        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d}"]).unwrap();
+        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d}"])
+            .unwrap();
     for (method, path, expected) in [
         ("GET", "/", "GET /"),
         ("GET", "/invoices/1", "GET /invoices/{invoice} invoice=1"),

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use self::args::LedgerVerb;
+
 pub use args::{Cli, Format, Verb};
 pub use client::Client;
 pub use output::explain_text;
@@ -85,15 +87,27 @@ fn exit(code: Exit) -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Stopped> {
     let Cli { verb, server, output } = cli;
+    let client = || server::find(server.as_deref(), None);
     match verb {
         Verb::Dev(dev) => server::dev(dev, server.as_deref(), output),
         Verb::Check(check) => offline::check(&check, output),
+        Verb::Apply(apply) => remote::apply(&client, &apply, output),
         Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
+        Verb::Resolve(resolve) => remote::resolve(&client()?, &resolve, output),
         Verb::Decide(decide) if decide.file.is_some() => offline::decide(&decide, output),
-        Verb::Ledger(args::Ledger { verb: args::LedgerVerb::Verify(verify) }) => offline::verify(&verify, output),
-        Verb::Ledger(args::Ledger { verb: args::LedgerVerb::NewChain(chain) }) => offline::new_chain(&chain, output),
+        Verb::Decide(decide) => remote::decide(&client()?, &decide, output),
+        Verb::Explain(explain) => remote::explain(&client()?, explain, output),
+        Verb::Replay(replay) => remote::replay(&client()?, replay, output),
+        Verb::Ledger(ledger) => match ledger.verb {
+            LedgerVerb::Tail(tail) => server::runtime()?.block_on(remote::tail(&client()?, tail, output)),
+            LedgerVerb::Checkpoint { out } => remote::checkpoint(&client()?, &out, output),
+            LedgerVerb::Verify(verify) => offline::verify(&verify, output),
+            LedgerVerb::NewChain(chain) => offline::new_chain(&chain, output),
+        },
         Verb::ExplainCode(code) => offline::explain_code(&code, output),
-        Verb::Version => offline::version(output),
-        remote => remote::run(remote, server.as_deref(), output),
+        Verb::Version => {
+            offline::version(output);
+            Ok(())
+        }
     }
 }

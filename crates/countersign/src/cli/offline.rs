@@ -132,12 +132,7 @@ pub(super) fn explain_code(asked: &ExplainCode, format: Format) -> Result<(), St
 }
 
 /// Prints the version.
-///
-/// # Errors
-/// Never; the type is that of its siblings.
-#[expect(clippy::unnecessary_wraps, reason = "one of the verbs, all of which can stop")]
-pub(super) fn version(format: Format) -> Result<(), Stopped> {
+pub(super) fn version(format: Format) {
     let version = env!("CARGO_PKG_VERSION");
     output::result(&json!({"version": version}), format, |_| format!("countersign {version}"));
-    Ok(())
 }

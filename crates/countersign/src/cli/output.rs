@@ -68,7 +68,8 @@ Try it in another terminal:
 Ctrl-C drains and stops.",
         control = json.control,
         callers = json.tokens.join(", "),
-        dir = if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) },
+        dir =
+            if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) },
         dir_of = if is_default(running) { String::new() } else { format!(" --server {}", json.control) },
     ));
 }
@@ -120,7 +121,8 @@ pub(super) fn resolved_text(document: &Value) -> String {
     match (word(document, "/principal/id"), word(document, "/code")) {
         (Some(id), _) => {
             let kind = word(document, "/principal/kind").unwrap_or_default();
-            let _ = writeln!(text, "\n{kind} {id}, owned by {}", word(document, "/principal/owner").unwrap_or_default());
+            let _ =
+                writeln!(text, "\n{kind} {id}, owned by {}", word(document, "/principal/owner").unwrap_or_default());
         }
         (None, code) => {
             let _ = writeln!(text, "\nnobody: {}", code.unwrap_or_default());
@@ -142,7 +144,13 @@ pub(super) fn replayed_text(document: &Value) -> String {
     let mut text = format!("{} checked, {} agreed\n", number("checked"), number("agreed"));
     for differs in document.get("differ").and_then(Value::as_array).into_iter().flatten() {
         let part = |name: &str| differs.get(name).map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(text, "{}\n  was {}\n  now {}", word(differs, "/id").unwrap_or_default(), part("was"), part("now"));
+        let _ = writeln!(
+            text,
+            "{}\n  was {}\n  now {}",
+            word(differs, "/id").unwrap_or_default(),
+            part("was"),
+            part("now")
+        );
     }
     text
 }

@@ -7,9 +7,9 @@ use http::Method;
 use model::Time;
 use serde_json::{Value, json};
 
-use super::args::{Apply, Decide, Explain, LedgerVerb, Replay, Resolve, Tail};
-use super::server::{find, runtime};
-use super::{Client, Exit, Format, Stopped, Verb, output};
+use super::args::{Apply, Decide, Explain, Replay, Resolve, Tail};
+use super::server::runtime;
+use super::{Client, Exit, Format, Stopped, output};
 use crate::control::{DecideContext, DecideRequest, EstateRequest, ResolveRequest};
 use crate::estate::{Bundle, read_duration};
 use crate::net::now;
@@ -17,28 +17,15 @@ use crate::net::now;
 /// Longest token that is read from a file, in bytes.
 const MAX_TOKEN: u64 = 1024 * 1024;
 
-/// Runs a verb against its server.
+/// Shows what an estate would change, asks, and puts it in force.
 ///
 /// # Errors
 /// [`Stopped`].
-pub(super) fn run(verb: Verb, server: Option<&str>, format: Format) -> Result<(), Stopped> {
-    let client = || find(server, None);
-    match verb {
-        Verb::Apply(apply) => self::apply(&client, &apply, format),
-        Verb::Resolve(resolve) => self::resolve(&client()?, &resolve, format),
-        Verb::Decide(decide) => self::decide(&client()?, &decide, format),
-        Verb::Explain(explain) => self::explain(&client()?, explain, format),
-        Verb::Replay(replay) => self::replay(&client()?, replay, format),
-        Verb::Ledger(ledger) => match ledger.verb {
-            LedgerVerb::Tail(tail) => runtime()?.block_on(self::tail(&client()?, tail, format)),
-            LedgerVerb::Checkpoint { out } => checkpoint(&client()?, &out, format),
-            LedgerVerb::Verify(_) | LedgerVerb::NewChain(_) => Ok(()),
-        },
-        Verb::Dev(_) | Verb::Check(_) | Verb::ExplainCode(_) | Verb::Version => Ok(()),
-    }
-}
-
-fn apply(client: &dyn Fn() -> Result<Client, Stopped>, apply: &Apply, format: Format) -> Result<(), Stopped> {
+pub(super) fn apply(
+    client: &dyn Fn() -> Result<Client, Stopped>,
+    apply: &Apply,
+    format: Format,
+) -> Result<(), Stopped> {
     let estate = Bundle::read(&apply.file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let asks = !apply.yes;
     if asks && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
@@ -69,7 +56,11 @@ fn confirmed() -> bool {
     asked.is_ok() && std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn resolve(client: &Client, resolve: &Resolve, format: Format) -> Result<(), Stopped> {
+/// Gate 1, asked of a server.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn resolve(client: &Client, resolve: &Resolve, format: Format) -> Result<(), Stopped> {
     let token = read_token(&resolve.token_file)?;
     // bytes that are no text are no token either; gate 1 says so, whatever stands for them
     let token = String::from_utf8_lossy(&token).into_owned();
@@ -84,7 +75,11 @@ pub(super) fn print_resolved(document: &Value, format: Format) -> Result<(), Sto
     if document.get("principal").is_none_or(Value::is_null) { Err(Stopped::silently(Exit::Denied)) } else { Ok(()) }
 }
 
-fn decide(client: &Client, decide: &Decide, format: Format) -> Result<(), Stopped> {
+/// Gate 2, asked of a server.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn decide(client: &Client, decide: &Decide, format: Format) -> Result<(), Stopped> {
     let document = runtime()?.block_on(client.post("/v1/decide", &decide_request(decide)?))?;
     print_verdict(&document, format)
 }
@@ -111,7 +106,11 @@ pub(super) fn decide_request(decide: &Decide) -> Result<DecideRequest, Stopped> 
     Ok(DecideRequest { principal, action, resource, context })
 }
 
-fn explain(client: &Client, explain: Explain, format: Format) -> Result<(), Stopped> {
+/// Explains one judgement.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn explain(client: &Client, explain: Explain, format: Format) -> Result<(), Stopped> {
     let path = match (explain.id, explain.trace) {
         (Some(id), _) => format!("/v1/judgements/{}", checked(&id)?),
         (None, trace) => format!("/v1/traces/{}", checked(&trace.unwrap_or_default())?),
@@ -127,7 +126,11 @@ fn checked(id: &str) -> Result<&str, Stopped> {
     if sound { Ok(id) } else { Err(Stopped::new(Exit::Invalid, format!("`{}` is not an id", id.escape_debug()))) }
 }
 
-fn replay(client: &Client, replay: Replay, format: Format) -> Result<(), Stopped> {
+/// Decides recorded judgements again.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Failed`] if one differs.
+pub(super) fn replay(client: &Client, replay: Replay, format: Format) -> Result<(), Stopped> {
     let query = match (replay.id, replay.since) {
         (Some(id), _) => format!("id={}", checked(&id)?),
         (None, since) => format!("since={}", instant(&since.unwrap_or_default())?),
@@ -138,7 +141,11 @@ fn replay(client: &Client, replay: Replay, format: Format) -> Result<(), Stopped
     if differ { Err(Stopped::silently(Exit::Failed)) } else { Ok(()) }
 }
 
-async fn tail(client: &Client, tail: Tail, format: Format) -> Result<(), Stopped> {
+/// Prints records, and more as they come.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) async fn tail(client: &Client, tail: Tail, format: Format) -> Result<(), Stopped> {
     let mut query = Vec::new();
     query.extend(tail.follow.then(|| "follow=true".to_owned()));
     query.extend(tail.denied.then(|| "denied=true".to_owned()));
@@ -166,7 +173,11 @@ async fn tail(client: &Client, tail: Tail, format: Format) -> Result<(), Stopped
     Ok(())
 }
 
-fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<(), Stopped> {
+/// Writes a signed checkpoint.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<(), Stopped> {
     let document = runtime()?.block_on(client.post("/v1/checkpoints", &json!({})))?;
     let text = format!("{document}\n");
     crate::dev::write_whole(out, text.as_bytes(), 0o644).map_err(|error| Stopped::because(Exit::Failed, &error))?;

@@ -36,7 +36,8 @@ fn announced(directory: &Path) -> Result<DevJson, Stopped> {
     let path = directory.join("dev.json");
     let none = || {
         let path = path.display();
-        let why = format!("no server: `{path}` is not there; start one with `countersign dev`, or name one with --server");
+        let why =
+            format!("no server: `{path}` is not there; start one with `countersign dev`, or name one with --server");
         Stopped::new(Exit::Unreachable, why)
     };
     let bytes = std::fs::read(&path).ok().ok_or_else(none)?;
@@ -63,7 +64,9 @@ fn serve(dev: Dev, format: Format) -> Result<(), Stopped> {
         fresh: if dev.fresh { Fresh::Emptied } else { Fresh::Reused },
         watch: dev.watch,
     };
-    runtime()?.block_on(dev::run(options, |running| output::dev_ready(running, format))).map_err(|error| stopped(&error))
+    runtime()?
+        .block_on(dev::run(options, |running| output::dev_ready(running, format)))
+        .map_err(|error| stopped(&error))
 }
 
 fn walk(directory: Option<&Path>) -> Result<(), Stopped> {
@@ -82,8 +85,8 @@ fn token(name: &str, server: Option<&str>, directory: Option<&Path>) -> Result<(
     };
     let keys = json.ledger.parent().unwrap_or(Path::new(DIRECTORY)).join("keys");
     let id = record_id().to_string();
-    let token = dev::token(caller, &keys, &json.issuer, now(), &id)
-        .map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    let token =
+        dev::token(caller, &keys, &json.issuer, now(), &id).map_err(|error| Stopped::because(Exit::Failed, &error))?;
     output::line(&token);
     Ok(())
 }
@@ -101,7 +104,14 @@ fn stopped(error: &DevFailed) -> Stopped {
     let exit = match error {
         DevFailed::Apply { .. } | DevFailed::Estate(_) => Exit::Invalid,
         DevFailed::NotLoopback { .. } => Exit::Usage,
-        _ => Exit::Failed,
+        DevFailed::Directory(_)
+        | DevFailed::PortInUse { .. }
+        | DevFailed::Listen { .. }
+        | DevFailed::Ledger(_)
+        | DevFailed::CheckpointKey(_)
+        | DevFailed::Key(_)
+        | DevFailed::Epochs(_)
+        | DevFailed::Io(_) => Exit::Failed,
     };
     Stopped::because(exit, error)
 }

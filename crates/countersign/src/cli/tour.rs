@@ -21,8 +21,10 @@ use crate::estate::{Bundle, BundleError};
 use crate::net::{now, record_id};
 
 /// The policy line that the tour edits, and what it writes instead.
-const BEFORE: &str = r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"read""#;
-const AFTER: &str = r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"administer""#;
+const BEFORE: &str =
+    r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"read""#;
+const AFTER: &str =
+    r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"administer""#;
 
 /// Why the tour ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +122,10 @@ impl Tour {
             }
         }
         self.edit_loop().await?;
-        output::line(&format!("Why was the fork refused?\n\n  $ countersign explain {}\n", forked.get(..8).unwrap_or(&forked)));
+        output::line(&format!(
+            "Why was the fork refused?\n\n  $ countersign explain {}\n",
+            forked.get(..8).unwrap_or(&forked)
+        ));
         let explained = self.explained(&forked).await?;
         let text = explain_text(&explained);
         output::line(&indented(&text));
@@ -177,7 +182,10 @@ impl Tour {
             std::fs::write(&file, text)?;
             let request = EstateRequest { estate: Bundle::read(&estate)?, base: None };
             let applied = self.client.post("/v1/apply", &request).await.map_err(stopped)?;
-            output::line(&format!("epoch {} is in force", applied.get("epoch").map(ToString::to_string).unwrap_or_default()));
+            output::line(&format!(
+                "epoch {} is in force",
+                applied.get("epoch").map(ToString::to_string).unwrap_or_default()
+            ));
             let step = Step { status, code, ..reads(Caller::Dunning, title) };
             self.step(&step).await?;
         }
@@ -196,10 +204,8 @@ impl Tour {
     async fn ask(&self, step: &Step) -> Result<Answer, TourFailed> {
         let json = &self.running.json;
         let address = json.gateway.http.trim_start_matches("http://");
-        let mut request = Request::builder()
-            .method(step.method.clone())
-            .uri(step.target)
-            .header(header::HOST, "billing.acme.test");
+        let mut request =
+            Request::builder().method(step.method.clone()).uri(step.target).header(header::HOST, "billing.acme.test");
         if let Some(caller) = step.caller {
             let keys = self.running.directory.path("keys");
             let token = dev::token(caller, &keys, &json.issuer, now(), &record_id().to_string())
@@ -240,12 +246,7 @@ impl Tour {
 fn steps() -> Vec<Step> {
     const CI: &str = "spiffe://prod.acme.test/ci/billing";
     const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
-    let refused = |caller, title, target, code| Step {
-        target,
-        status: 403,
-        code: Some(code),
-        ..reads(caller, title)
-    };
+    let refused = |caller, title, target, code| Step { target, status: 403, code: Some(code), ..reads(caller, title) };
     let nobody = |title, target| Step {
         caller: None,
         target,
@@ -259,7 +260,12 @@ fn steps() -> Vec<Step> {
         Step {
             principal: Some(CI),
             missing: Some("protected_ref"),
-            ..refused(Caller::CiFork, "the same repository, but a fork's pull request: proved, and forbidden", "/invoices/1", "forbidden")
+            ..refused(
+                Caller::CiFork,
+                "the same repository, but a fork's pull request: proved, and forbidden",
+                "/invoices/1",
+                "forbidden",
+            )
         },
         Step {
             status: 401,
@@ -272,7 +278,12 @@ fn steps() -> Vec<Step> {
             method: Method::POST,
             principal: Some(DUNNING),
             missing: Some("task_capability"),
-            ..refused(Caller::Dunning, "the agent writes without a task: refused, and told what is missing", "/invoices", "no_permit")
+            ..refused(
+                Caller::Dunning,
+                "the agent writes without a task: refused, and told what is missing",
+                "/invoices",
+                "no_permit",
+            )
         },
         refused(Caller::Alice, "a person, proved, asks for what is not in the catalog", "/nope", "operation_unmapped"),
         nobody("without a credential: told nothing", "/nope"),
@@ -285,7 +296,12 @@ fn steps() -> Vec<Step> {
         },
         Step {
             missing: Some("sender_bound"),
-            ..refused(Caller::CiMain, "a sensitive export: a bearer token is not proof enough", "/export", "evidence_missing")
+            ..refused(
+                Caller::CiMain,
+                "a sensitive export: a bearer token is not proof enough",
+                "/export",
+                "evidence_missing",
+            )
         },
     ]
 }

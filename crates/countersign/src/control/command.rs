@@ -13,12 +13,17 @@ use crate::estate::Bundle;
 #[derive(Debug)]
 pub enum Command {
     Plan(Bundle),
-    Apply { bundle: Bundle, base: Option<u64> },
+    Apply {
+        bundle: Bundle,
+        base: Option<u64>,
+    },
     Explain(Selector),
     Tail(Tail),
     Replay(Replay),
     Checkpoint,
-    Resolve { token: String },
+    Resolve {
+        token: String,
+    },
     Decide(DecideRequest),
     /// What this server is and where its parts are.
     Describe,

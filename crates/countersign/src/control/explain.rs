@@ -24,11 +24,7 @@ pub struct Where {
 }
 
 /// Explains the judgement that `selector` names.
-pub(super) async fn explain(
-    ledger: &Path,
-    selector: Selector,
-    history: Result<Vec<Applied>, EpochsFailed>,
-) -> Reply {
+pub(super) async fn explain(ledger: &Path, selector: Selector, history: Result<Vec<Applied>, EpochsFailed>) -> Reply {
     let history = match history {
         Ok(history) => history,
         Err(error) => return Reply::failed(&error),
@@ -38,7 +34,9 @@ pub(super) async fn explain(
     match found {
         Ok(Ok(mut found)) => match (found.pop(), found.is_empty()) {
             (None, _) => Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": "no judgement has this id"})),
-            (Some(one), true) => document(one, &history).map_or_else(|error| Reply::failed(&error), |doc| Reply::ok(&doc)),
+            (Some(one), true) => {
+                document(one, &history).map_or_else(|error| Reply::failed(&error), |doc| Reply::ok(&doc))
+            }
             (Some(_), false) => {
                 let error = "more than one judgement has an id that begins so";
                 Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": error}))
@@ -68,8 +66,10 @@ fn document(merged: Merged, history: &[Applied]) -> Result<Value, serde_json::Er
     let policies: Vec<Where> = policies.filter_map(|id| since(&history, "Policy", id)).collect();
     let applied = json!({"binding": binding(&history, &judgement), "policies": policies});
     let mut document = value(&Record { stamp, body: Body::Judgement(Box::new(judgement)) })?;
-    document["outcome"] = json!(outcome);
-    document["applied"] = applied;
+    if let Value::Object(fields) = &mut document {
+        fields.insert("outcome".to_owned(), json!(outcome));
+        fields.insert("applied".to_owned(), applied);
+    }
     Ok(document)
 }
 
@@ -78,9 +78,8 @@ fn binding(history: &[&Applied], judgement: &Judgement) -> Option<Where> {
     let id = &judgement.principal.as_ref()?.id;
     let source = judgement.presented.iter().find_map(|presented| presented.source.as_ref());
     let keys = [Some(id.clone()), source.map(|source| format!("source:{source}"))];
-    let (kind, name) = keys.iter().flatten().find_map(|key| {
-        history.iter().rev().find_map(|applied| applied.binders.get(key))
-    })?;
+    let (kind, name) =
+        keys.iter().flatten().find_map(|key| history.iter().rev().find_map(|applied| applied.binders.get(key)))?;
     since(history, kind, name)
 }
 

@@ -55,7 +55,13 @@ pub struct Control {
 }
 
 impl Control {
-    pub fn new(epochs: Epochs, ledger: Arc<FileLedger>, signer: DiskSigner, directory: &Directory, dev: DevJson) -> Self {
+    pub fn new(
+        epochs: Epochs,
+        ledger: Arc<FileLedger>,
+        signer: DiskSigner,
+        directory: &Directory,
+        dev: DevJson,
+    ) -> Self {
         Self { epochs, ledger, signer, ledger_directory: directory.path("ledger"), dev }
     }
 
@@ -76,7 +82,8 @@ impl Control {
         let gid = 0;
         let pid = i32::try_from(std::process::id()).ok();
         let owner = PeerCredentials { uid, gid, pid };
-        let permit = self.admit(owner, Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
+        let permit =
+            self.admit(owner, Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
         self.perform_apply(permit).await
     }
 
@@ -91,9 +98,7 @@ impl Control {
             Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
         let presented = Presented { channel: Some(Channel::Kernel(peer)), message: None };
         let asked = match command.map(|command| (command.question(), command)) {
-            Ok((Some(question), errand)) => {
-                Asked::Operation(Operation { question, access: Access::Proved, errand })
-            }
+            Ok((Some(question), errand)) => Asked::Operation(Operation { question, access: Access::Proved, errand }),
             Ok((None, _)) => Asked::Unmapped { code: Code::OperationUnmapped, service: None },
             Err(code) => Asked::Unmapped { code, service: None },
         };

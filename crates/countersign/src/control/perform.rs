@@ -34,7 +34,9 @@ impl Control {
                 }
                 Err(problems) => unsound(&problems),
             },
-            Command::Explain(selector) => explain::explain(&self.ledger_directory, selector, self.epochs.history()).await,
+            Command::Explain(selector) => {
+                explain::explain(&self.ledger_directory, selector, self.epochs.history()).await
+            }
             Command::Replay(which) => replay::replay(&self.ledger_directory, which, &self.epochs).await,
             Command::Checkpoint => self.checkpoint().await,
             Command::Resolve { token } => {
@@ -97,18 +99,16 @@ impl Settling {
 }
 
 fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
-    Author {
-        principal: permit.caller().resolution().actor.id.to_string(),
-        record: permit.id().to_string(),
-        at: now(),
-    }
+    Author { principal: permit.caller().resolution().actor.id.to_string(), record: permit.id().to_string(), at: now() }
 }
 
 fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
     match applied {
         Ok(applied) => Reply::ok(&json!({"epoch": applied.epoch, "changes": applied.changes})),
         Err(ApplyFailed::Problems(problems)) => unsound(&problems),
-        Err(error @ ApplyFailed::Moved { .. }) => Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()})),
+        Err(error @ ApplyFailed::Moved { .. }) => {
+            Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()}))
+        }
         Err(error @ (ApplyFailed::Kept(_) | ApplyFailed::Refused(_))) => Reply::failed(&error),
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::directory::write_whole;
 use crate::net::{Door, Peer};
@@ -103,26 +103,25 @@ impl Issuer {
 
     /// The public key set, as this issuer publishes it.
     pub fn key_set(self, key: &SigningKey) -> Value {
-        let mut jwk = match key {
+        let mut jwk = Map::from_iter([("use".to_owned(), json!("sig")), ("alg".to_owned(), json!(self.algorithm()))]);
+        jwk.extend(self.kid().map(|kid| ("kid".to_owned(), json!(kid))));
+        let mut member = |name: &str, value: String| jwk.insert(name.to_owned(), Value::String(value));
+        match key {
             SigningKey::Rsa(key) => {
                 let public = key.public_key();
-                json!({
-                    "kty": "RSA",
-                    "n": base64url(public.modulus().big_endian_without_leading_zero()),
-                    "e": base64url(public.exponent().big_endian_without_leading_zero()),
-                })
+                member("kty", "RSA".to_owned());
+                member("n", base64url(public.modulus().big_endian_without_leading_zero()));
+                member("e", base64url(public.exponent().big_endian_without_leading_zero()));
             }
             SigningKey::P256(key) => {
                 // an uncompressed point: 4, x, y
                 let point = key.public_key().as_ref();
                 let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
-                json!({"kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y)})
+                member("kty", "EC".to_owned());
+                member("crv", "P-256".to_owned());
+                member("x", base64url(x));
+                member("y", base64url(y));
             }
-        };
-        jwk["use"] = json!("sig");
-        jwk["alg"] = json!(self.algorithm());
-        if let Some(kid) = self.kid() {
-            jwk["kid"] = json!(kid);
         }
         json!({"keys": [jwk]})
     }
@@ -132,10 +131,10 @@ impl Issuer {
     /// # Errors
     /// [`BadKey::Crypto`].
     pub fn sign(self, key: &SigningKey, claims: &Value) -> Result<String, BadKey> {
-        let mut header = json!({"alg": self.algorithm(), "typ": "JWT"});
-        if let Some(kid) = self.kid() {
-            header["kid"] = json!(kid);
-        }
+        let mut header =
+            Map::from_iter([("alg".to_owned(), json!(self.algorithm())), ("typ".to_owned(), json!("JWT"))]);
+        header.extend(self.kid().map(|kid| ("kid".to_owned(), json!(kid))));
+        let header = Value::Object(header);
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let random = SystemRandom::new();
         let signature = match key {

@@ -228,4 +228,3 @@ fn quickstart(directory: &Directory) -> Result<(), DevFailed> {
     write_whole(&estate.join("estate.yaml"), include_bytes!("../../../../examples/quickstart/estate.yaml"), 0o644)?;
     Ok(())
 }
-

@@ -147,7 +147,7 @@ impl Bundle {
             return Err(BundleError::TooLarge { path: path.to_owned() });
         }
         let text = String::from_utf8(fs::read(path).map_err(io)?);
-        let text = text.or_else(|_| Err(BundleError::NotUtf8 { path: path.to_owned() }))?;
+        let text = text.ok().ok_or_else(|| BundleError::NotUtf8 { path: path.to_owned() })?;
         self.files.insert(relative, text);
         Ok(())
     }

@@ -5,23 +5,15 @@ use std::time::Duration;
 
 use model::{Digest, Risk, Tier, TrustDomain};
 
+use super::Vars;
 use super::bundle::{Bundle, beside};
 use super::problem::{At, Problem, nearest};
 use super::read::Reader;
 use super::yaml::{self, Node, Value};
-use super::Vars;
 
 const API_VERSION: &str = "countersign.dev/v1";
-const KINDS: &[&str] = &[
-    "Environment",
-    "TrustSource",
-    "Principal",
-    "PrincipalClass",
-    "Group",
-    "Action",
-    "ResourceTree",
-    "Service",
-];
+const KINDS: &[&str] =
+    &["Environment", "TrustSource", "Principal", "PrincipalClass", "Group", "Action", "ResourceTree", "Service"];
 /// What stands for a dev server's addresses where none is at hand.
 const STAND_IN: &str = "http://127.0.0.1:1";
 
@@ -157,8 +149,11 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
     let risk_floor = fields.optional("riskFloor");
     fields.close(reader);
     let seconds = Duration::from_secs;
-    let mut ages =
-        BTreeMap::from([(Tier::Routine, seconds(3600)), (Tier::Sensitive, seconds(300)), (Tier::Critical, seconds(30))]);
+    let mut ages = BTreeMap::from([
+        (Tier::Routine, seconds(3600)),
+        (Tier::Sensitive, seconds(300)),
+        (Tier::Critical, seconds(30)),
+    ]);
     if let Some(node) = staleness
         && let Some(mut fields) = reader.fields(node, "staleness")
     {
@@ -282,11 +277,13 @@ impl Substitution<'_> {
                         let suggestion = nearest(&name, vars.keys().map(String::as_str));
                         let problem = Problem::new(self.file, at, format!("`dev` has no `${{{name}}}`"));
                         self.problems.push(Problem { suggestion, ..problem });
+                        whole.push_str(STAND_IN);
                     }
                 },
                 Vars::Refused => {
                     let problem = Problem::new(self.file, at, format!("only `dev` knows what `${{{name}}}` is"));
                     self.problems.push(problem.suggest("write the value"));
+                    whole.push_str(STAND_IN);
                 }
                 Vars::Noted => {
                     self.notes.push(Problem::new(self.file, at, format!("`${{{name}}}` is served by `dev` alone")));

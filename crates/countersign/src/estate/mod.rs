@@ -91,10 +91,7 @@ pub fn load(bundle: &Bundle, vars: &Vars, operators: &[PrincipalId], now: Time) 
 }
 
 /// What lies between two estates, by kind and name.
-pub fn changes(
-    old: &BTreeMap<(String, String), Digest>,
-    new: &BTreeMap<(String, String), Digest>,
-) -> Vec<Change> {
+pub fn changes(old: &BTreeMap<(String, String), Digest>, new: &BTreeMap<(String, String), Digest>) -> Vec<Change> {
     let change = |key: &(String, String), change| Change { kind: key.0.clone(), name: key.1.clone(), change };
     let mut changes: Vec<Change> = Vec::new();
     for (key, digest) in new {
@@ -120,6 +117,10 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn load(self) -> Option<Estate> {
         let documents = document::read(self.bundle, self.vars, self.problems, self.notes);
+        if !self.problems.is_empty() {
+            // what could not be read would only be missed elsewhere
+            return None;
+        }
         let environment = document::environment(&documents, self.problems)?;
         let development = environment.development || !matches!(self.vars, Vars::Refused);
         let sources = sources::read(&documents, self.bundle, development, self.problems);
@@ -127,6 +128,10 @@ impl Loading<'_> {
         let resources = resources::read(&documents, self.problems);
         let services = services::read(&documents, &resources, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
+        if !self.problems.is_empty() {
+            // policies would only name what is not declared because of them
+            return None;
+        }
         let mut policies = Vec::new();
         for (name, text) in self.bundle.with_ending(&[".cedar"]) {
             policies.push(PolicyFile { name: name.to_owned(), text: text.to_owned() });

@@ -81,11 +81,16 @@ pub(super) fn read(
             if let Ok(member) = member.parse() {
                 members.entry(member).or_default().insert(group);
             }
-        } else if documents.iter().any(|d| d.name == member && matches!(d.kind.as_str(), "Principal" | "PrincipalClass")) {
+        } else if documents
+            .iter()
+            .any(|d| d.name == member && matches!(d.kind.as_str(), "Principal" | "PrincipalClass"))
+        {
             of_principals.entry(member).or_default().push(group);
         } else {
-            let known = documents.iter().filter(|d| matches!(d.kind.as_str(), "Principal" | "PrincipalClass" | "Group"));
-            let problem = Problem::new(&file, at, format!("`{member}` is neither a principal, a class nor a group here"));
+            let known =
+                documents.iter().filter(|d| matches!(d.kind.as_str(), "Principal" | "PrincipalClass" | "Group"));
+            let problem =
+                Problem::new(&file, at, format!("`{member}` is neither a principal, a class nor a group here"));
             problems.push(Problem { suggestion: nearest(&member, known.map(|d| d.name.as_str())), ..problem });
         }
     }
@@ -140,7 +145,8 @@ fn principal(
     let common = common?;
     let id = id?;
     check_id(reader, id_node?.at, &id, common.kind, environment);
-    let bindings = bindings_node.map_or_else(|| Some(Vec::new()), |node| bindings(reader, node, common.kind, sources))?;
+    let bindings =
+        bindings_node.map_or_else(|| Some(Vec::new()), |node| bindings(reader, node, common.kind, sources))?;
     let principal = Principal {
         id,
         kind: common.kind,
@@ -157,7 +163,10 @@ fn principal(
 fn expires(reader: &mut Reader<'_>, node: &Node, now: Time) -> Option<Time> {
     let time: Time = reader.parse(node)?;
     if time > now.plus(MAX_LIFE) {
-        reader.problem(node.at, format!("`{time}` is more than two years ahead; a principal is looked at again before that"));
+        reader.problem(
+            node.at,
+            format!("`{time}` is more than two years ahead; a principal is looked at again before that"),
+        );
     }
     Some(time)
 }
@@ -173,7 +182,9 @@ fn check_id(reader: &mut Reader<'_>, at: At, id: &PrincipalId, kind: PrincipalKi
                 reader.problem(at, format!("`{id}` names the trust domain itself; a principal's id has a path"));
             }
         }
-        (_, PrincipalKind::Human) => reader.problem(at, format!("`{id}`: a Human has an id such as `human:<source>:<key>`")),
+        (_, PrincipalKind::Human) => {
+            reader.problem(at, format!("`{id}`: a Human has an id such as `human:<source>:<key>`"))
+        }
         (_, kind) => reader.problem(at, format!("`{id}`: the id of a {kind} is a SPIFFE ID")),
     }
 }
@@ -202,7 +213,8 @@ fn binding(
     let key = reader.some(key_node?, |r, n| r.words(n))?;
     if key.len() != source.identity_key.len() {
         let paths = source.identity_key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let message = format!("source `{}` has the key ({paths}): expected {} value(s)", source.name, source.identity_key.len());
+        let message =
+            format!("source `{}` has the key ({paths}): expected {} value(s)", source.name, source.identity_key.len());
         reader.problem(key_node?.at, message);
         return None;
     }
@@ -258,7 +270,10 @@ fn class(
         check_id(reader, id_node?.at, &sample, common.kind, environment);
         let own = format!("human:{}:", source.name);
         if common.kind == PrincipalKind::Human && !text.starts_with(&own) {
-            reader.problem(id_node?.at, format!("`{text}`: humans of source `{}` have ids that start with `{own}`", source.name));
+            reader.problem(
+                id_node?.at,
+                format!("`{text}`: humans of source `{}` have ids that start with `{own}`", source.name),
+            );
         }
     }
     Some(Class {

@@ -73,7 +73,11 @@ impl Reader<'_> {
     }
 
     /// A list with at least one value, each of which `one` reads.
-    pub(super) fn some<T>(&mut self, node: &Node, mut one: impl FnMut(&mut Self, &Node) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn some<T>(
+        &mut self,
+        node: &Node,
+        mut one: impl FnMut(&mut Self, &Node) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let nodes = self.list(node)?;
         if nodes.is_empty() {
             self.problem(node.at, "expected at least one");

@@ -57,7 +57,7 @@ pub(super) fn read(documents: &[Document], problems: &mut Vec<Problem>) -> Resou
         let mut reader = Reader { file: &one.file, problems };
         let parent = id.parent();
         let resource = match &parent {
-            None => root(&mut reader, &id, &one),
+            None => Some(root(&mut reader, &id, &one)),
             Some(parent) => match found.get(parent) {
                 Some(above) => Some(child(&mut reader, &id, &one, above)),
                 None => {
@@ -92,11 +92,7 @@ fn action(reader: &mut Reader<'_>, document: &Document) -> Option<(ActionName, B
     }
 }
 
-fn tree(
-    reader: &mut Reader<'_>,
-    document: &Document,
-    written: &mut BTreeMap<ResourceId, Written>,
-) -> Option<()> {
+fn tree(reader: &mut Reader<'_>, document: &Document, written: &mut BTreeMap<ResourceId, Written>) -> Option<()> {
     let mut fields = reader.fields(&document.spec, "ResourceTree")?;
     let owner = fields.required(reader, "owner").and_then(|node| reader.parse::<Owner>(node));
     let tenant = fields.optional("tenant").and_then(|node| reader.words(node));
@@ -130,13 +126,7 @@ fn tree(
     Some(())
 }
 
-fn resource(
-    reader: &mut Reader<'_>,
-    at: At,
-    node: &Node,
-    owner: Owner,
-    tenant: Option<String>,
-) -> Option<Written> {
+fn resource(reader: &mut Reader<'_>, at: At, node: &Node, owner: Owner, tenant: Option<String>) -> Option<Written> {
     let mut fields = reader.fields(node, "resource")?;
     let sensitivity = fields.optional("sensitivity").and_then(|node| reader.words(node));
     let own = fields.optional("owner").and_then(|node| reader.parse(node));
@@ -157,14 +147,16 @@ fn resource(
     Some(Written { file: reader.file.to_owned(), at, owner: own.unwrap_or(owner), tenant, sensitivity, tiers })
 }
 
-fn root(reader: &mut Reader<'_>, id: &ResourceId, one: &Written) -> Option<Resource> {
+fn root(reader: &mut Reader<'_>, id: &ResourceId, one: &Written) -> Resource {
     let missing: Vec<&str> =
         BaseAction::ALL.iter().filter(|action| !one.tiers.contains_key(action)).map(|action| action.as_str()).collect();
     if !missing.is_empty() {
-        reader.problem(one.at, format!("`{id}` is a root and names a tier for every action; {} missing", missing.join(", ")));
-        return None;
+        reader.problem(
+            one.at,
+            format!("`{id}` is a root and names a tier for every action; {} missing", missing.join(", ")),
+        );
     }
-    Some(made(id, one, DEFAULT_SENSITIVITY, |_| Tier::Routine))
+    made(id, one, DEFAULT_SENSITIVITY, |_| Tier::Routine)
 }
 
 /// A child inherits, and may only be stricter.
@@ -172,7 +164,8 @@ fn child(reader: &mut Reader<'_>, id: &ResourceId, one: &Written, above: &Resour
     for (action, (tier, at)) in &one.tiers {
         let floor = above.tiers.of(*action);
         if *tier < floor {
-            let message = format!("`{id}`: `{action}` is {floor} above it, and the strictest wins; {tier} would not hold");
+            let message =
+                format!("`{id}`: `{action}` is {floor} above it, and the strictest wins; {tier} would not hold");
             reader.problem(*at, message);
         }
     }

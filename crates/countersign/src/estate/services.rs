@@ -63,12 +63,7 @@ fn service(
     })
 }
 
-fn host(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    service: &str,
-    owners: &mut HashMap<String, String>,
-) -> Option<String> {
+fn host(reader: &mut Reader<'_>, node: &Node, service: &str, owners: &mut HashMap<String, String>) -> Option<String> {
     let host = reader.words(node)?;
     let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b':');
     // an IPv6 address is written without its brackets, and is the only host with a colon

@@ -49,12 +49,7 @@ pub(super) fn read(
     sources
 }
 
-fn source(
-    reader: &mut Reader<'_>,
-    document: &Document,
-    bundle: &Bundle,
-    development: bool,
-) -> Option<(Source, Jwks)> {
+fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, development: bool) -> Option<(Source, Jwks)> {
     let name: Option<SourceName> = document.name.parse().ok();
     let mut fields = reader.fields(&document.spec, "TrustSource")?;
     let proves = fields.required(reader, "proves");
@@ -163,13 +158,7 @@ fn max_age(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Duration>
     Some(age)
 }
 
-fn jwks(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    document: &Document,
-    bundle: &Bundle,
-    loopback: bool,
-) -> Option<Jwks> {
+fn jwks(reader: &mut Reader<'_>, node: &Node, document: &Document, bundle: &Bundle, loopback: bool) -> Option<Jwks> {
     let mut fields = reader.fields(node, "jwks")?;
     let (url, file, inline) = (fields.optional("url"), fields.optional("file"), fields.optional("inline"));
     fields.close(reader);
@@ -217,7 +206,8 @@ fn check_url(url: &str, loopback: bool) -> Result<(), String> {
     if url.contains('#') || url.contains('@') || host.is_empty() {
         return Err(format!("`{url}`: expected a host, and neither user nor fragment"));
     }
-    let is_loopback = host == "localhost" || host == "[::1]" || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());
+    let is_loopback =
+        host == "localhost" || host == "[::1]" || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());
     match uri.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_loopback && loopback => Ok(()),
@@ -259,7 +249,8 @@ fn rules(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<EvidenceRule>> {
             continue;
         }
         let Value::Map(conditions) = &entry.value.value else {
-            reader.problem(entry.value.at, format!("`{fact}`: expected conditions, such as `ref_protected: [\"true\"]`"));
+            reader
+                .problem(entry.value.at, format!("`{fact}`: expected conditions, such as `ref_protected: [\"true\"]`"));
             continue;
         };
         if conditions.is_empty() {

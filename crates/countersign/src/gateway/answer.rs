@@ -111,9 +111,7 @@ impl Body for AnswerBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
         match self.get_mut() {
-            Self::Whole(whole) => {
-                Pin::new(whole).poll_frame(cx).map(|frame| frame.map(|frame| frame.or_else(|never| match never {})))
-            }
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx).map_err(|never| match never {}),
             Self::Relayed(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
         }
     }

@@ -165,7 +165,10 @@ fn bare_host(text: &str) -> Result<String, Unfit> {
     if host.is_empty() {
         return Err(MALFORMED);
     }
-    if host.ends_with('.') || !host.bytes().all(sound) || port.is_some_and(|port| !port.bytes().all(|b| b.is_ascii_digit())) {
+    if host.ends_with('.')
+        || !host.bytes().all(sound)
+        || port.is_some_and(|port| !port.bytes().all(|b| b.is_ascii_digit()))
+    {
         return Err(AMBIGUOUS);
     }
     Ok(host.to_ascii_lowercase())

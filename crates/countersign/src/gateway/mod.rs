@@ -64,10 +64,8 @@ impl Door for Gateway {
         let (parts, body) = request.into_parts();
         let Read { trace, operation, bearer, asked, status } = head::read(&live.catalog, parts);
         let call = Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
-        let presented = Presented {
-            channel: None,
-            message: bearer.as_ref().map(|value| Message::Bearer(head::token(value))),
-        };
+        let presented =
+            Presented { channel: None, message: bearer.as_ref().map(|value| Message::Bearer(head::token(value))) };
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
             Ok(permit) => forward::forward(&self.client, permit, body).await,
             Err(refusal) => answer::refused(&refusal, status),

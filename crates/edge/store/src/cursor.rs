@@ -21,6 +21,8 @@ struct Place {
     offset: u64,
     /// Number of the next record.
     seq: u64,
+    /// Open there, if the last read ended because it had read enough.
+    frames: Option<Frames>,
 }
 
 /// Why reading a segment stopped.
@@ -48,7 +50,7 @@ impl Cursor {
         if let Some(writer) = writers_in_order(dir)?.last()
             && let Some(segment) = segments(dir, writer)?.pop()
         {
-            let mut place = Place { offset: 0, seq: segment.first, segment };
+            let mut place = Place::before(segment);
             place.read(dir, usize::MAX, drop)?;
             cursor.place = Some(place);
         }
@@ -68,10 +70,21 @@ impl Cursor {
             // looked for first: what has a segment behind it grows no more
             let later = place.later(&self.dir)?;
             let room = limit.saturating_sub(records.len());
-            let pause = place.read(&self.dir, room, |json| records.push(json))?;
+            let read = place.read(&self.dir, room, |record| records.push(record));
+            let pause = match (read, &later) {
+                (Ok(Pause::Unfinished), Some(_)) => Err(place.fault(FaultKind::Truncated)),
+                (read, _) => read,
+            };
             match (pause, later) {
-                (Pause::End, Some(later)) => *place = place.follow(later)?,
-                (Pause::End, None) | (Pause::Enough | Pause::Unfinished, _) => break,
+                (Ok(Pause::End), Some(later)) => *place = place.follow(later)?,
+                (Ok(_), _) => break,
+                // an operator gave a damaged chain up: its successor is read all the same
+                (Err(LedgerFault::Damaged(fault)), _) => match place.next_writer(&self.dir)? {
+                    Some(segment) => *place = Place::before(segment),
+                    None if records.is_empty() => return Err(fault.into()),
+                    None => break,
+                },
+                (Err(error), _) => return Err(error),
             }
         }
         Ok(records)
@@ -79,15 +92,19 @@ impl Cursor {
 }
 
 impl Place {
+    fn before(segment: Segment) -> Self {
+        Self { offset: 0, seq: segment.first, segment, frames: None }
+    }
+
     /// Reads on from here.
     fn read(&mut self, dir: &Path, limit: usize, mut each: impl FnMut(Record)) -> Result<Pause, LedgerFault> {
-        let opened = Frames::open(dir, &self.segment);
-        let mut frames = opened.map_err(LedgerFault::io("open", &self.segment.path(dir)))?;
-        match frames.skip(self.offset) {
-            Ok(true) => {}
-            Ok(false) => return self.read_again(dir),
-            Err(stop) => return Err(stop.fault(dir, &self.segment, self.seq)),
-        }
+        let opened = match self.frames.take() {
+            Some(frames) => Ok(Some(frames)),
+            None => Frames::open_at(dir, &self.segment, self.offset),
+        };
+        let Some(mut frames) = opened.map_err(|stop| stop.fault(dir, &self.segment, self.seq))? else {
+            return self.read_again(dir);
+        };
         for _ in 0..limit {
             match frames.advance() {
                 Ok(true) => {}
@@ -101,6 +118,7 @@ impl Place {
             self.offset = frames.offset();
             self.seq = self.seq.saturating_add(1);
         }
+        self.frames = Some(frames);
         Ok(Pause::Enough)
     }
 
@@ -128,6 +146,11 @@ impl Place {
         if next.is_some() {
             return Ok(next);
         }
+        self.next_writer(dir)
+    }
+
+    /// The first segment of the writer that follows this one, if there is one.
+    fn next_writer(&self, dir: &Path) -> Result<Option<Segment>, LedgerFault> {
         let writers = writers_in_order(dir)?.into_iter();
         let behind = writers.skip_while(|writer| *writer != self.segment.writer).skip(1);
         Ok(first_place(dir, behind)?.map(|place| place.segment))
@@ -138,7 +161,7 @@ impl Place {
         if later.writer == self.segment.writer && later.first != self.seq {
             return Err(self.fault(FaultKind::MissingSegment));
         }
-        Ok(Self { offset: 0, seq: later.first, segment: later })
+        Ok(Self::before(later))
     }
 
     fn fault(&self, kind: FaultKind) -> LedgerFault {
@@ -150,7 +173,7 @@ impl Place {
 fn first_place(dir: &Path, writers: impl IntoIterator<Item = String>) -> Result<Option<Place>, LedgerFault> {
     for writer in writers {
         if let Some(segment) = segments(dir, &writer)?.into_iter().next() {
-            return Ok(Some(Place { offset: 0, seq: segment.first, segment }));
+            return Ok(Some(Place::before(segment)));
         }
     }
     Ok(None)

@@ -13,9 +13,14 @@ const BUFFER: usize = 256 * 1024;
 
 /// The frames of one segment.
 pub(crate) struct Frames {
-    source: Box<dyn Read + Send>,
+    source: Source,
     json: Vec<u8>,
     offset: u64,
+}
+
+enum Source {
+    Raw(BufReader<File>),
+    Compressed(Box<BufReader<zstd::Decoder<'static, BufReader<File>>>>),
 }
 
 /// Why there is no further frame.
@@ -25,6 +30,28 @@ pub(crate) enum Stop {
     /// The compressed form cannot be read.
     Compression,
     Io(io::Error),
+}
+
+impl Source {
+    /// Goes on to `offset`. `false` if there are fewer bytes.
+    fn skip(&mut self, offset: u64) -> io::Result<bool> {
+        match self {
+            Self::Raw(file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                Ok(file.get_ref().metadata()?.len() >= offset)
+            }
+            Self::Compressed(decoder) => Ok(io::copy(&mut decoder.by_ref().take(offset), &mut io::sink())? == offset),
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Raw(file) => file.read(into),
+            Self::Compressed(decoder) => decoder.read(into),
+        }
+    }
 }
 
 impl Stop {
@@ -68,20 +95,23 @@ impl Frames {
         }
     }
 
-    fn open_as(dir: &Path, segment: &Segment) -> io::Result<Self> {
-        let file = File::open(segment.path(dir))?;
-        let source: Box<dyn Read + Send> = match segment.form {
-            Form::Raw => Box::new(BufReader::with_capacity(BUFFER, file)),
-            Form::Compressed => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?)),
-        };
-        Ok(Self { source, json: Vec::new(), offset: 0 })
+    /// The same, at the frame that begins at `offset`. `None` if the segment is shorter than that.
+    pub(crate) fn open_at(dir: &Path, segment: &Segment, offset: u64) -> Result<Option<Self>, Stop> {
+        let mut frames = Self::open(dir, segment).map_err(Stop::Io)?;
+        let skipped = frames.source.skip(offset).map_err(stop)?;
+        frames.offset = offset;
+        Ok(skipped.then_some(frames))
     }
 
-    /// Goes on to the frame at `offset`. `false` if the segment is shorter than that.
-    pub(crate) fn skip(&mut self, offset: u64) -> Result<bool, Stop> {
-        let skipped = io::copy(&mut self.source.by_ref().take(offset), &mut io::sink()).map_err(stop)?;
-        self.offset = skipped;
-        Ok(skipped == offset)
+    fn open_as(dir: &Path, segment: &Segment) -> io::Result<Self> {
+        let file = File::open(segment.path(dir))?;
+        let source = match segment.form {
+            Form::Raw => Source::Raw(BufReader::with_capacity(BUFFER, file)),
+            Form::Compressed => {
+                Source::Compressed(Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?)))
+            }
+        };
+        Ok(Self { source, json: Vec::new(), offset: 0 })
     }
 
     /// Reads the next frame. `false` at the end.

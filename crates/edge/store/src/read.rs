@@ -21,7 +21,7 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// Every record of a ledger. Ends after the first fault.
+/// Every record of a ledger. After a fault it goes on with the next writer: an operator may have given up a damaged chain.
 pub struct Reader(Walk);
 
 /// A judgement and what became of it.
@@ -54,14 +54,15 @@ pub fn read(dir: &Path) -> Result<Reader, LedgerFault> {
     Ok(Reader(Walk::through(dir, all)))
 }
 
-/// The judgements that are wanted, at most 32, each with its outcome. Parses nothing else.
+/// The judgements that are wanted, at most 32, each with its outcome. Parses nothing else. What stands behind damage in a
+/// chain that was given up is not found.
 ///
 /// # Errors
 /// [`LedgerFault`].
 pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Merged>, LedgerFault> {
     let mut search = Search::default();
     let Reader(mut walk) = read(dir)?;
-    while walk.advance()? {
+    while advance(&mut walk)? {
         let fits = glance::judged(walk.json()).is_some_and(|id| match wanted {
             Wanted::Id(prefix) => id.starts_with(prefix),
             Wanted::Trace(trace) => glance::trace(walk.json()) == Some(trace),
@@ -80,12 +81,13 @@ pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Merged>, LedgerFault> 
 /// # Errors
 /// [`LedgerFault`].
 pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<Option<Merged>, LedgerFault> {
-    for writer in writers_in_order(dir)?.into_iter().rev() {
-        let segments = segments(dir, &writer)?;
+    let writers = writers_in_order(dir)?;
+    for writer in writers.iter().rev() {
+        let segments = segments(dir, writer)?;
         for (nth, segment) in segments.iter().enumerate().rev() {
             let mut walk = Walk::through(dir, [segment.clone()]);
             let mut last = None;
-            while walk.advance()? {
+            while walk.advance().or_else(|fault| given_up(&writers, writer, fault))? {
                 if glance::judged(walk.json()).is_some() {
                     let record = parse(&walk)?;
                     last = judgement(record).filter(|(_, judgement)| is_wanted(judgement)).or(last);
@@ -96,7 +98,7 @@ pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<O
                 search.push(stamp, judgement);
                 // its outcome stands behind it, in this segment or a later one
                 let mut walk = Walk::through(dir, segments.iter().skip(nth).cloned());
-                while walk.advance()? {
+                while walk.advance().or_else(|fault| given_up(&writers, writer, fault))? {
                     if glance::settled(walk.json()).is_some_and(|id| search.knows(id)) {
                         search.settled(parse(&walk)?);
                         break;
@@ -151,6 +153,22 @@ impl Search {
             merged.outcome = Some((record.stamp, outcome));
         }
     }
+}
+
+/// Goes to the next frame, over damage in chains that another one follows.
+fn advance(walk: &mut Walk) -> Result<bool, LedgerFault> {
+    loop {
+        match walk.advance() {
+            Err(LedgerFault::Damaged(_)) if !walk.is_over() => {}
+            advanced => return advanced,
+        }
+    }
+}
+
+/// Damage ends what is read of a chain that another one follows; in the current one it is an error.
+fn given_up(writers: &[String], writer: &String, fault: LedgerFault) -> Result<bool, LedgerFault> {
+    let followed = writers.last() != Some(writer);
+    if followed && matches!(fault, LedgerFault::Damaged(_)) { Ok(false) } else { Err(fault) }
 }
 
 fn judgement(record: Record) -> Option<(Stamp, Judgement)> {

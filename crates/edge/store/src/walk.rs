@@ -23,7 +23,7 @@ impl Walk {
         Self { dir: dir.to_owned(), segments: segments.into_iter().collect(), now: None, seq: 0 }
     }
 
-    /// Goes to the next frame. `false` at the end.
+    /// Goes to the next frame. `false` at the end. After an error it goes on with the next writer.
     pub(crate) fn advance(&mut self) -> Result<bool, LedgerFault> {
         loop {
             let Some((segment, frames)) = &mut self.now else {
@@ -43,13 +43,19 @@ impl Walk {
                 Err(Stop::Unframed(Unframed::Short)) if segment.last => self.now = None,
                 Err(stop) => {
                     let fault = stop.fault(&self.dir, segment, self.seq);
-                    // nothing behind damage can be trusted
-                    self.segments.clear();
+                    // nothing behind damage can be trusted, but another writer's chain stands by itself
+                    let damaged = segment.writer.clone();
+                    self.segments.retain(|segment| segment.writer != damaged);
                     self.now = None;
                     return Err(fault);
                 }
             }
         }
+    }
+
+    /// Whether nothing follows.
+    pub(crate) fn is_over(&self) -> bool {
+        self.now.is_none() && self.segments.is_empty()
     }
 
     /// JSON of the frame.

@@ -61,13 +61,15 @@ impl Writer {
     fn serve(&mut self) -> Result<(), Poisoned> {
         let mut give_up = None;
         loop {
-            let work = self.mailbox.take(self.backlog(), self.patience());
+            let backlog = self.backlog();
+            let work = self.mailbox.take(backlog, self.patience());
             let closing = work.closing;
             if !work.is_empty() {
                 self.write(work)?;
             } else if self.retry.is_none_or(|retry| retry <= Instant::now()) {
                 self.retry = None;
-                if closing {
+                // what could wait may still be there
+                if closing && backlog == Backlog::Wanted {
                     return self.sync();
                 }
             }

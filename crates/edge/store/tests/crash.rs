@@ -231,6 +231,28 @@ fn a_full_disk_refuses_and_loses_no_outcome_and_recovers_by_itself() {
 }
 
 #[test]
+fn a_ledger_that_closes_on_a_full_disk_gives_up_soon_and_says_unknown_later() {
+    let dir = TempDir::new().unwrap();
+    let mut starved = Starved::start(dir.path(), 10_000);
+    let mut accepted = 0;
+    while starved.ask(&format!("open {accepted:032x}")) == "ok" {
+        accepted += 1;
+        assert!(accepted < 1000, "the disk never fills");
+    }
+    for n in 0..accepted {
+        assert_eq!(starved.ask(&format!("settle {n:032x}")), "ok");
+    }
+    let begun = Instant::now();
+    assert_eq!(starved.ask("close"), "ok");
+    assert!(begun.elapsed() < PATIENCE);
+    drop(starved);
+    let (ledger, started) = FileLedger::start(dir.path(), Options::default()).unwrap();
+    drop(ledger);
+    assert_eq!(tell(dir.path()).settled.len() as u64, accepted);
+    assert!(started.open > 0 && started.open <= accepted, "{} of {accepted}", started.open);
+}
+
+#[test]
 fn a_ledger_that_is_killed_while_the_disk_is_full_starts_again() {
     let dir = TempDir::new().unwrap();
     let mut starved = Starved::start(dir.path(), 10_000);

@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 pub enum Verdict {
     Unfit(Code),
     Unproved(Box<Refused>),
-    Unresolved(Proofs, Unresolved),
+    Unresolved(Box<Proofs>, Unresolved),
     Unmapped(Caller, Code),
     Denied(Caller, Box<Denial>),
     Granted(Caller, Box<Grant>),
@@ -44,7 +44,7 @@ fn verdict<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, 
     };
     let caller = match identity::resolve(&snapshot.directory, &proofs, asked.access(), at) {
         Ok(caller) => caller,
-        Err(unresolved) => return Verdict::Unresolved(proofs, unresolved),
+        Err(unresolved) => return Verdict::Unresolved(Box::new(proofs), unresolved),
     };
     let question = match asked {
         Asked::Operation(operation) => &operation.question,

@@ -130,5 +130,5 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
 }
 
 fn parse<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Unreplayable> {
-    text.parse().or_else(|_: T::Err| Err(Unreplayable::Field { field, value: text.to_owned() }))
+    text.parse().ok().ok_or_else(|| Unreplayable::Field { field, value: text.to_owned() })
 }

@@ -41,7 +41,8 @@ pub(crate) fn missing(rules: &[&Rule], case: &Case<'_>) -> Vec<Fact> {
 pub(crate) fn no_permit(rules: &[&Rule], case: &Case<'_>) -> String {
     let permits: Vec<_> = rules.iter().filter(|rule| rule.effect == Effect::Permit).collect();
     if permits.is_empty() {
-        return format!("no policy permits {} to {}", kind_and_action(case), case.resource.uid.id().unescaped());
+        let (kind, action) = (case.principal.uid.type_name(), case.action.uid.id().unescaped());
+        return format!("no policy lets this {kind} `{action}` `{}`", case.resource.uid.id().unescaped());
     }
     let named: Vec<_> =
         permits.iter().take(MAX_NAMED).map(|rule| format!("`{}` would, but {}", rule.id, blame(rule, case))).collect();
@@ -65,10 +66,6 @@ pub(crate) fn forbidden(rules: &[&Rule], forbids: &[PolicyId], case: &Case<'_>) 
 /// Names in backticks, with commas between.
 pub(crate) fn listed<T: std::fmt::Display>(names: &[T]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn kind_and_action(case: &Case<'_>) -> String {
-    format!("this {} {}", case.principal.uid.type_name(), case.action.uid.id().unescaped())
 }
 
 /// The parts of a policy's conditions that are to blame.

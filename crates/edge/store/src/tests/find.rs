@@ -2,7 +2,7 @@ use std::fs;
 
 use audit::{Ledger, OutcomeResult, Urgency};
 
-use super::support::{AT, Shelf, id, open, refused, settle};
+use super::support::{AT, Shelf, id, open, refused, settle, tell};
 use crate::read::{Merged, Wanted, find, find_last};
 
 /// Ten judgements in several segments; the even ones are allowed, and delivered but for the tenth.
@@ -101,4 +101,28 @@ async fn what_a_crash_closed_is_merged_as_unknown() {
     drop(shelf.start());
     let found = find(shelf.dir(), Wanted::Id(&id(10))).unwrap();
     assert_eq!(found[0].outcome.as_ref().unwrap().1.result, OutcomeResult::Unknown);
+}
+
+#[tokio::test]
+async fn what_follows_a_damaged_chain_is_read_all_the_same() {
+    let shelf = Shelf::whole(3).await;
+    let mut bytes = fs::read(shelf.last()).unwrap();
+    let second = bytes.len() / 3 + 100;
+    bytes[second] ^= 1;
+    fs::write(shelf.last(), &bytes).unwrap();
+    assert!(find_last(shelf.dir(), |_| true).is_err(), "in the current chain damage is an error");
+    crate::begin_new_chain(shelf.dir(), AT).unwrap();
+    let (ledger, _) = shelf.start();
+    ledger.record(refused(9), AT).await.unwrap();
+    drop(ledger);
+    let by_id = |n| say(&find(shelf.dir(), Wanted::Id(&id(n))).unwrap());
+    assert_eq!((by_id(1), by_id(3), by_id(9)), (vec!["1 None".to_owned()], vec![], vec!["9 None".to_owned()]));
+    assert_eq!(say(find_last(shelf.dir(), |_| true).unwrap().as_slice()), ["9 None"]);
+    assert_eq!(say(find_last(shelf.dir(), |judgement| judgement.id == id(1)).unwrap().as_slice()), ["1 None"]);
+    let read: Vec<_> = crate::read(shelf.dir()).unwrap().map(|entry| entry.map(|entry| tell(&entry.record))).collect();
+    assert_eq!(read.len(), 4);
+    assert!(matches!(&read[1], Err(crate::LedgerFault::Damaged(fault)) if fault.seq == 2));
+    assert_eq!(read[3].as_ref().unwrap(), "judgement 9");
+    let tail: Vec<_> = crate::Cursor::at_start(shelf.dir()).poll(100).unwrap().iter().map(tell).collect();
+    assert_eq!(tail, ["judgement 1", "recovered 0 0", "judgement 9"]);
 }

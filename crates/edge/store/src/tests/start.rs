@@ -185,7 +185,7 @@ async fn a_ledger_that_lacks_the_segment_before_the_last_does_not_start() {
 
 #[tokio::test]
 async fn a_link_to_the_segment_before_is_checked() {
-    let (shelf, other) = (Shelf::with(9).await, Shelf::with(9).await);
+    let (shelf, other) = (Shelf::compressed(9).await, Shelf::compressed(9).await);
     let (one, two) = (shelf.segments(), other.segments());
     // the same numbers by another writer, and under this writer's name
     fs::rename(&two[two.len() - 2], &one[one.len() - 2]).unwrap();

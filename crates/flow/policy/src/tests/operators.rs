@@ -1,0 +1,43 @@
+use super::*;
+
+#[test]
+fn an_operator_over_a_kernel_channel_operates() {
+    let engine = compile("").unwrap();
+    let ask = |action: &str, facts: &[&str]| shown(&decide(&engine, OPERATOR, action, "countersign/estate", facts));
+    assert_eq!(ask("administer", &["sender_bound"]), "allow, by countersign/operators");
+    assert_eq!(ask("administer", &[]), "deny evidence_missing, missing sender_bound, by countersign/operators");
+    assert_eq!(ask("read", &[]), "allow, by countersign/operators");
+}
+
+#[test]
+fn nobody_becomes_an_operator_by_naming_the_group() {
+    // a principal that lists the group, and a group that says it is in it
+    let mut claimant = principal(CI);
+    claimant.groups = Arc::from(["countersign-operators".parse().unwrap(), "ci-billing".parse().unwrap()]);
+    let mut vocabulary = vocabulary();
+    vocabulary.groups[0].parents.push("countersign-operators".parse().unwrap());
+    vocabulary
+        .groups
+        .push(Group { name: "countersign-operators".parse().unwrap(), parents: vec!["machines".parse().unwrap()] });
+    let engine = Engine::compile(&[], &vocabulary, &declared).unwrap();
+    let ask = |principal: &Principal| {
+        shown(&decide_as(&engine, principal, &question("administer", "countersign/estate"), &["sender_bound"]))
+    };
+    assert_eq!(ask(&claimant), "deny no_permit");
+    assert_eq!(ask(&principal(OPERATOR)), "allow, by countersign/operators");
+}
+
+#[test]
+fn an_estate_may_narrow_what_operators_do() {
+    let engine = engine(&[r#"forbid (principal in Group::"countersign-operators", action in Action::"effect",
+        resource == Resource::"countersign/svids");"#]);
+    let ask = |resource: &str| shown(&decide(&engine, OPERATOR, "effect", resource, &["sender_bound"]));
+    assert_eq!(ask("countersign/svids"), "deny forbidden, by p0");
+    assert_eq!(ask("countersign/keys"), "allow, by countersign/operators");
+}
+
+#[test]
+fn an_operator_is_nobody_special_beyond_the_product() {
+    let engine = compile(QUICKSTART).unwrap();
+    assert_eq!(shown(&decide(&engine, OPERATOR, "read", "billing/invoices", &["sender_bound"])), "deny no_permit");
+}

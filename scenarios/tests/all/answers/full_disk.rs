@@ -1,0 +1,51 @@
+//! A ledger that cannot be written: nothing is let through, reading verbs still answer, and all recovers by itself.
+
+use std::path::Path;
+
+use super::compare;
+use crate::harness::{Dev, Estate, Mint, Upstream, ci_claims, command, finish, until};
+
+/// Sets the most bytes that a file of that process may grow to.
+fn limit(pid: u32, bytes: &str) {
+    let args = ["--pid", &pid.to_string(), &format!("--fsize={bytes}")];
+    let ran = finish(command(Path::new("prlimit"), &args), b"");
+    assert_eq!(ran.code, 0, "prlimit (util-linux; `./test` says how to install it): {ran:?}");
+}
+
+#[test]
+fn what_cannot_be_recorded_does_not_happen_and_recovery_needs_nobody() {
+    let upstream = Upstream::start();
+    let dev = Dev::serving(&Estate::ours().upstream(&upstream.url));
+    let token = Mint::shared().ci(&ci_claims());
+    dev.get("/invoices/before", &token).is(200);
+    let id = dev.get("/invoices/before", &token).is(200).record().to_owned();
+    dev.outcome(&id);
+
+    let before = upstream.bytes().len();
+    limit(dev.pid(), "1:unlimited");
+    let refused = dev.get("/invoices/held", &token).is(503);
+    compare("ledger_unavailable", &refused, &serde_json::Value::Null);
+    assert!(refused.header("retry-after").is_some() && refused.header("countersign-record").is_none());
+    for (method, target, token) in
+        [("GET", "/invoices/held", Some(token.as_str())), ("GET", "/invoices/held", None), ("GET", "/healthz", None)]
+    {
+        let answer = dev.call(method, target, token);
+        assert_eq!((answer.status, answer.code().as_str()), (503, "ledger_unavailable"), "{method} {target}");
+    }
+    assert_eq!(upstream.bytes().len(), before, "a byte went upstream unrecorded");
+
+    // whoever has to find out what is wrong can still look
+    assert_eq!(dev.cli(&["explain", &id, "--output", "json"]).ended(0).json()["id"], id.as_str());
+    dev.cli(&["ledger", "tail"]).ended(0);
+    dev.cli(&["decide", "--principal", "dunning", "--action", "read", "--resource", "billing/invoices"]).ended(0);
+    // a change is no reading
+    let changed = dev.cli(&["apply", "--yes", "-f", dev.estate().to_str().unwrap()]);
+    assert_eq!(changed.code, 1, "{changed:?}");
+
+    limit(dev.pid(), "unlimited:unlimited");
+    let back = until("recovery", || Some(dev.get("/invoices/after", &token)).filter(|answer| answer.status == 200));
+    dev.outcome(back.record());
+    let counted = until("the reads are counted", || dev.records().into_iter().find(|r| r["kind"] == "counted"));
+    assert_eq!(counted["code"], "ledger_unavailable", "{counted}");
+    dev.verify().ended(0);
+}
