@@ -198,6 +198,24 @@ fn an_estate_may_narrow_what_operators_do() {
 }
 
 #[test]
+fn a_policy_about_everything_neither_locks_operators_out_nor_lets_others_in() {
+    let policies = [
+        "forbid (principal, action, resource);",
+        "forbid (principal is Human, action, resource is Resource);",
+        "forbid (principal, action, resource) when { 9223372036854775807 + (context.depth + 1) > 0 };",
+        "permit (principal, action, resource);",
+    ];
+    for policy in policies {
+        let snapshot = snapshot(&format!(r#"@id("all") @owner("security") @purpose("test") {policy}"#));
+        let asked = |uid| {
+            let answer = now_or_never(admit(&snapshot, &MemoryLedger::new(), &call(), &from(uid), reads(), NOW));
+            answer.map(drop).map_err(|refusal| refusal.code)
+        };
+        assert_eq!((asked(0), asked(1)), (Ok(()), Err(Code::NoPermit)), "{policy}");
+    }
+}
+
+#[test]
 fn a_replay_of_any_record_agrees_with_it() {
     let public = || asks(BaseAction::Read, "public/billing", Access::Public);
     let snapshot = snapshot("");

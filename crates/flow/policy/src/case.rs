@@ -10,6 +10,7 @@ use model::{Fact, PrincipalKind, Time};
 
 use crate::engine::Facts;
 use crate::schema::Types;
+use crate::shipped;
 use crate::vocabulary::Resource;
 use crate::world::World;
 
@@ -63,6 +64,11 @@ pub(crate) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// Whether the question is about one of the product's own operations.
+    pub(crate) fn is_about_operations(&self) -> bool {
+        shipped::is_operated(self.resource.uid.id().unescaped())
+    }
+
     pub(crate) fn new(
         facts: &'a Facts<'a>,
         resource: &Resource,

@@ -48,6 +48,8 @@ pub struct Engine {
     types: Types,
     world: World,
     set: PolicySet,
+    /// Those that have a say about the product's own operations.
+    operating: PolicySet,
     rules: BTreeMap<PolicyId, Rule>,
 }
 
@@ -86,7 +88,12 @@ impl Engine {
         })?;
         let packs = shipped::packs();
         let (set, rules) = compile::compile(&packs, files, &schema, &Names { vocabulary, world: &world, declared })?;
-        Ok(Self { schema, types: Types::new(), world, set, rules })
+        let mut operating = PolicySet::new();
+        for rule in rules.values().filter(|rule| rule.is_shipped() || rule.names_operations()) {
+            let added = operating.add(rule.policy.clone());
+            debug_assert!(added.is_ok(), "ids were found to be unique");
+        }
+        Ok(Self { schema, types: Types::new(), world, set, operating, rules })
     }
 
     /// Decides. Total: an error in a policy denies.
@@ -145,17 +152,19 @@ impl Engine {
 
     /// The estate's policies as they were written, by id; the shipped ones are left out.
     pub fn policy_texts(&self) -> impl Iterator<Item = (&PolicyId, &str)> {
-        let own = self.rules.values().filter(|rule| !rule.id.as_str().starts_with(shipped::PREFIX));
+        let own = self.rules.values().filter(|rule| !rule.is_shipped());
         own.map(|rule| (&rule.id, rule.text.as_str()))
     }
 
-    /// The policies that may have a say. For now all of them: Cedar scans them.
-    const fn candidates(&self, _case: &Case<'_>) -> &PolicySet {
-        &self.set
+    /// The policies that may have a say: all of them, and Cedar scans them. About the product's own operations only those
+    /// that name them: a policy about everything neither locks operators out nor lets anybody else in.
+    fn candidates(&self, case: &Case<'_>) -> &PolicySet {
+        if case.is_about_operations() { &self.operating } else { &self.set }
     }
 
     fn rules_about(&self, case: &Case<'_>) -> Vec<&Rule> {
-        self.rules.values().filter(|rule| rule.is_about(case)).collect()
+        let has_say = |rule: &&Rule| !case.is_about_operations() || rule.is_shipped() || rule.names_operations();
+        self.rules.values().filter(has_say).filter(|rule| rule.is_about(case)).collect()
     }
 
     fn unknown(&self, question: &Question) -> Unaskable {

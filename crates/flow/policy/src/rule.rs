@@ -9,6 +9,7 @@ use model::{Fact, PolicyId};
 
 use crate::case::Case;
 use crate::lint::{self, Sight};
+use crate::shipped;
 
 /// A policy that was checked.
 #[derive(Debug)]
@@ -72,6 +73,29 @@ impl Rule {
             },
             policy,
         })
+    }
+
+    /// Whether the policy belongs to a shipped pack.
+    pub(crate) fn is_shipped(&self) -> bool {
+        self.id.as_str().starts_with(shipped::PREFIX)
+    }
+
+    /// Whether the scope names the product's own tree, its operators' group or one of its local operators.
+    pub(crate) fn names_operations(&self) -> bool {
+        let resource = match &self.scope.resource {
+            ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => {
+                shipped::is_operated(uid.id().unescaped())
+            }
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => false,
+        };
+        let principal = match &self.scope.principal {
+            PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
+                let id: &str = uid.id().unescaped();
+                id == shipped::OPERATORS || id.starts_with(shipped::LOCAL)
+            }
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
+        };
+        resource || principal
     }
 
     /// Whether the policy speaks of this principal, action and resource at all, whatever its conditions say.

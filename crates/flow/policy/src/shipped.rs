@@ -14,6 +14,9 @@ pub const ROOTS: &[&str] = &[COUNTERSIGN, PUBLIC];
 /// Ids of shipped policies start with this, and no others do.
 pub(crate) const PREFIX: &str = "countersign/";
 
+/// Ids of local operators start with this.
+pub(crate) const LOCAL: &str = "human:local:";
+
 const COUNTERSIGN: &str = "countersign";
 const PUBLIC: &str = "public";
 
@@ -76,4 +79,9 @@ fn built_in(id: ResourceId) -> Resource {
 fn owner() -> Owner {
     #[expect(clippy::expect_used, reason = "a literal that the name parser accepts; every test run reads it")]
     COUNTERSIGN.parse().expect("a sound owner")
+}
+
+/// Whether a resource lies in the tree of the product's own operations.
+pub(crate) fn is_operated(id: &str) -> bool {
+    id.split('/').next() == Some(COUNTERSIGN)
 }

@@ -2,7 +2,12 @@
 
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request, RestrictedExpression};
 
-use super::*;
+use identity::Principal;
+
+use super::{
+    CI, REPORTER, annotated, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+};
+use crate::{Engine, PolicyFile};
 
 /// Passes strict validation and overflows whenever it is evaluated.
 const OVERFLOW: &str = "9223372036854775807 + (context.depth + 1) > 0";

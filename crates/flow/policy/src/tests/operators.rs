@@ -1,4 +1,10 @@
-use super::*;
+use identity::Principal;
+use std::sync::Arc;
+
+use super::{
+    CI, OPERATOR, QUICKSTART, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+};
+use crate::{Engine, Group};
 
 #[test]
 fn an_operator_over_a_kernel_channel_operates() {

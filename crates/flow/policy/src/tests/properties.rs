@@ -2,7 +2,10 @@ use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::{select, subsequence};
 use proptest::{collection, prop_assert, prop_assert_eq, proptest};
 
-use super::*;
+use model::Fact;
+
+use super::{ALICE, CI, DUNNING, OPERATOR, QUICKSTART, REPORTER, annotated, compile, decide};
+use crate::Engine;
 use crate::scan;
 
 const IDS: &[&str] = &[CI, REPORTER, DUNNING, ALICE, OPERATOR, "anonymous"];

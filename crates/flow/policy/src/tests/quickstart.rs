@@ -1,6 +1,12 @@
-use model::PolicyId;
+use model::{BaseAction, PolicyId, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::*;
+use super::{
+    ALICE, CI, DUNNING, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide, decide_as,
+    declared, engine, evidence, principal, question, shown, table, vocabulary,
+};
+use crate::{Engine, Facts, PolicyFile, Vocabulary};
 
 const BASE: &[&str] = &["read", "write", "administer", "effect"];
 

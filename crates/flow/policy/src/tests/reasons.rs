@@ -1,4 +1,5 @@
-use super::*;
+use super::{CI, REPORTER, annotated, decide, declared, engine, shown, vocabulary};
+use crate::{Engine, PolicyFile, Vocabulary};
 
 /// Decides a read of `billing` by the job of the quickstart, and shows answer and reason.
 fn check(policies: &[&str], facts: &[&str], expected: &str) {

@@ -1,7 +1,8 @@
 //! What does not load, and the exact words that say why.
 
-use super::*;
+use super::{annotated, compile, declared, vocabulary};
 use crate::scan::{MAX_DEPTH, MAX_OPERATORS};
+use crate::{Engine, PolicyFile, PolicyProblem};
 
 /// Compiles a file, and compares what is wrong with it.
 fn check(text: &str, expected: &[&str]) {
@@ -98,7 +99,7 @@ fn what_cedar_cannot_read_is_told_where_it_stands() {
         "// ünï\n@purpose(\"ünï\") permit (principal, action, resource) when { tru };",
         &[
             "billing.cedar:2:61: invalid variable: tru | the valid Cedar variables are `principal`, `action`, `resource`, \
-           and `context`; did you mean `true`?",
+           and `context`; did you mean to enclose `tru` in quotes to make a string?",
         ],
     );
     check(
@@ -107,7 +108,7 @@ fn what_cedar_cannot_read_is_told_where_it_stands() {
     );
     check(
         "permit (principal, action, resource) when { context.service == \"a; };",
-        &["billing.cedar:1:64: invalid token"],
+        &["billing.cedar:1:64: invalid token | try checking that all strings are closed properly"],
     );
     check(";", &["billing.cedar:1:1: unexpected token `;` | expected `@` or identifier"]);
 }

@@ -1,4 +1,10 @@
-use super::*;
+use identity::Principal;
+use model::{Risk, Tier};
+
+use super::{
+    CI, OPERATOR, REPORTER, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+};
+use crate::{Engine, Resource, Tiers};
 
 const PERMIT: &[&str] = &["permit (principal, action, resource);"];
 
