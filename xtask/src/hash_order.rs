@@ -35,13 +35,13 @@ pub(crate) fn check(source: &Parsed<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let Some(name) = token.word().filter(|word| hashed.contains(word)) else { continue };
-        let iterated = method(tokens, at).is_some_and(|method| ITERATES.contains(&method)) || looped(tokens, at);
-        let line = tokens.get(at + 2).filter(|_| !looped(tokens, at)).map_or(token.line, |method| method.line);
-        if iterated && !is_marked(source, token.line) && !is_marked(source, line) {
+        let iterated = method(tokens, at).filter(|method| method.word().is_some_and(|word| ITERATES.contains(&word)));
+        let Some(place) = iterated.or_else(|| looped(tokens, at).then_some(*token)) else { continue };
+        if !is_marked(source, token.line) && !is_marked(source, place.line) {
             let text = format!(
                 "`{name}` is a hash map or set: use a `BTreeMap` or `BTreeSet`, or write `{MARKER}` above, with the reason"
             );
-            findings.push(Finding::new(source.path, token.line, "hash-order", text));
+            findings.push(Finding::new(source.path, place.line, "hash-order", text));
         }
     }
     findings
@@ -52,10 +52,10 @@ fn is_marked(source: &Parsed<'_>, line: usize) -> bool {
 }
 
 /// The method called on the word at `at`.
-fn method<'a>(tokens: &[Token<'a>], at: usize) -> Option<&'a str> {
+fn method<'a>(tokens: &[Token<'a>], at: usize) -> Option<Token<'a>> {
     tokens.get(at + 1).filter(|next| next.is_sign('.'))?;
     tokens.get(at + 3).filter(|next| next.is_sign('('))?;
-    tokens.get(at + 2)?.word()
+    tokens.get(at + 2).copied()
 }
 
 /// `for … in &self.name {`
@@ -82,7 +82,7 @@ fn hashed_names<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
     for (at, token) in tokens.iter().enumerate() {
         let Some(name) = token.word() else { continue };
         let Some(Kind::Sign(sign @ (':' | '='))) = tokens.get(at + 1).map(|next| next.kind) else { continue };
-        if tokens.get(at + 2).is_some_and(|next| next.is_sign(':') || next.is_sign('=')) {
+        if tokens.get(at + 2).is_some_and(|next| next.is_sign(':') || next.is_sign('=') || next.is_sign('>')) {
             continue;
         }
         if type_is_hashed(tokens.get(at + 2..).unwrap_or_default(), sign) {

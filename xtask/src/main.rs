@@ -1,6 +1,10 @@
 //! `cargo run -p xtask -- tidy`: scans the sources and fails with every place that breaks a rule.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "findings on stdout and failures on stderr are this program's face")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "findings on stdout and failures on stderr are this program's face"
+)]
 
 use std::path::Path;
 use std::process::ExitCode;

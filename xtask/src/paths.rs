@@ -24,10 +24,11 @@ pub(crate) fn paths(tokens: &[Token<'_>]) -> Vec<Named> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
-        let after_colons = at >= 2 && colons(tokens, at - 2);
+        let continues = at >= 2 && colons(tokens, at - 2) && !starts_absolute(tokens, at);
         at = match token.kind {
-            Kind::Word("use") if !next_is(tokens, at, '<') => tree(tokens, at + 1, &[], &mut found),
-            Kind::Word(_) if !after_colons || starts_absolute(tokens, at) => in_place(tokens, at, &mut found),
+            // not the `use<'a>` of a bound
+            Kind::Word("use") if !is(tokens, at + 1, '<') => tree(tokens, at + 1, &[], &mut found),
+            Kind::Word(_) if !continues => in_place(tokens, at, &mut found),
             Kind::Word(_) | Kind::Sign(_) | Kind::Literal => at + 1,
         };
     }
@@ -79,7 +80,7 @@ fn tree(tokens: &[Token<'_>], mut at: usize, prefix: &[String], found: &mut Vec<
         }
     }
     let line = at.checked_sub(1).and_then(|last| tokens.get(last)).map_or(0, |token| token.line);
-    if segments.len() > prefix.len() || !prefix.is_empty() {
+    if !segments.is_empty() {
         found.push(Named { segments, line });
     }
     at
@@ -98,9 +99,9 @@ fn branches(tokens: &[Token<'_>], mut at: usize, prefix: &[String], found: &mut 
 }
 
 fn colons(tokens: &[Token<'_>], at: usize) -> bool {
-    next_is(tokens, at.wrapping_sub(1), ':') && next_is(tokens, at, ':')
+    is(tokens, at, ':') && is(tokens, at + 1, ':')
 }
 
-fn next_is(tokens: &[Token<'_>], at: usize, sign: char) -> bool {
-    tokens.get(at.wrapping_add(1)).is_some_and(|token| token.is_sign(sign))
+fn is(tokens: &[Token<'_>], at: usize, sign: char) -> bool {
+    tokens.get(at).is_some_and(|token| token.is_sign(sign))
 }

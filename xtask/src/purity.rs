@@ -15,6 +15,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Instant", "the time comes as an argument"),
     ("SystemRandom", "entropy comes as an argument"),
     ("thread_rng", "entropy comes as an argument"),
+    ("hmac", "no symmetric key exists in the flow, so that a public key can never be used as a secret"),
     ("getrandom", "entropy comes as an argument"),
     ("RandomState", "entropy comes as an argument"),
     ("OnceLock", "the answer depends on its arguments only"),

@@ -91,10 +91,12 @@ fn tests_that_ship(source: &Parsed<'_>) -> Vec<Finding> {
 
 fn bare_tests(path: &str, shipped: &[Token<'_>]) -> Vec<Finding> {
     let is_test = |tokens: &&[Token<'_>]| {
-        tokens
-            .iter()
-            .map(|token| token.kind)
-            .eq([Kind::Sign('#'), Kind::Sign('['), Kind::Word("test"), Kind::Sign(']')])
+        tokens.iter().map(|token| token.kind).eq([
+            Kind::Sign('#'),
+            Kind::Sign('['),
+            Kind::Word("test"),
+            Kind::Sign(']'),
+        ])
     };
     let found = shipped.windows(4).filter(is_test).filter_map(|tokens| tokens.first());
     found.map(|token| Finding::new(path, token.line, "tests", "a test outside `#[cfg(test)]`")).collect()

@@ -89,6 +89,8 @@ pub async fn run(options: Options, ready: impl FnOnce(&Running)) -> Result<(), D
 /// # Errors
 /// [`DevFailed`].
 pub async fn start(options: Options) -> Result<Running, DevFailed> {
+    // a file at its size limit is a failed write, which the ledger knows to refuse by; unhandled, this signal would end us
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     if !options.listen.ip().is_loopback() {
         return Err(DevFailed::NotLoopback { address: options.listen });
     }
@@ -141,8 +143,11 @@ impl Running {
         self.stopper.stop();
         while self.servers.join_next().await.is_some() {}
         self.ledger.close().await;
-        // a stale file would only point at a closed door
-        let _ = std::fs::remove_file(self.directory.dev_json());
+        // stale files would only point at a closed door
+        let socket = self.json.control.trim_start_matches("unix:");
+        for gone in [self.directory.dev_json(), PathBuf::from(socket)] {
+            let _ = std::fs::remove_file(gone);
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! An estate as files: what is read from disk, sent over the control socket and kept for every epoch.
+//!
+//! A file that counts is read or refused, never passed over: the one left out could hold a `forbid`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use model::Digest;
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::Serialize;
 
 use super::Vars;
 use super::yaml::{self, Node, Value};
@@ -16,7 +19,7 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 const MAX_DEPTH: usize = 16;
 
 /// The files of an estate: paths with `/`, relative to its directory, and their text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Bundle {
     files: BTreeMap<String, String>,
@@ -31,10 +34,14 @@ pub enum BundleError {
     NotUtf8 { path: PathBuf },
     #[error("`{}`: an estate is a directory, or a file that ends in .yaml or .yml", .path.display())]
     NotAnEstate { path: PathBuf },
-    #[error("`{}`: an estate has at most {MAX_FILES} files, {MAX_BYTES} bytes and {MAX_DEPTH} levels of directories", .path.display())]
+    #[error("`{}` is one too many: an estate has at most {MAX_FILES} files, {MAX_BYTES} bytes and {MAX_DEPTH} levels of directories", .path.display())]
     TooLarge { path: PathBuf },
-    #[error("`{}` names the key set `{named}`, which lies outside the estate", .file)]
-    Outside { file: String, named: String },
+    #[error("`{}` is a link out of the estate or to a directory; put what it leads to in its place", .path.display())]
+    Link { path: PathBuf },
+    #[error("`{}` is neither a file nor a directory", .path.display())]
+    NotAFile { path: PathBuf },
+    #[error("`{}`: the path of a file is printable UTF-8, relative, and goes down only", .path.escape_debug())]
+    Path { path: String },
 }
 
 impl Bundle {
@@ -48,21 +55,19 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`].
     pub fn read(path: &Path) -> Result<Self, BundleError> {
-        let kind = fs::metadata(path).map_err(|source| BundleError::Io { path: path.to_owned(), source })?;
-        let mut bundle = Self::default();
-        let root = if kind.is_dir() {
-            bundle.read_directory(path, "", 0)?;
-            path
+        let io = |source| BundleError::Io { path: path.to_owned(), source };
+        let kind = fs::metadata(path).map_err(io)?;
+        let root = if kind.is_dir() { path } else { folder_of(path) };
+        let mut reading = Reading { root: root.canonicalize().map_err(io)?, bytes: 0, files: BTreeMap::new() };
+        if kind.is_dir() {
+            reading.directory(path, "", 0)?;
+        } else if kind.is_file() && is_yaml(path) {
+            reading.file(path, path.file_name().unwrap_or_default().to_string_lossy().into_owned())?;
         } else {
-            if !is_yaml(path) {
-                return Err(BundleError::NotAnEstate { path: path.to_owned() });
-            }
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            bundle.add(path, name)?;
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-        };
-        bundle.read_key_sets(root)?;
-        Ok(bundle)
+            return Err(BundleError::NotAnEstate { path: path.to_owned() });
+        }
+        reading.key_sets(root)?;
+        Ok(Self { files: reading.files })
     }
 
     pub fn file(&self, path: &str) -> Option<&str> {
@@ -76,26 +81,39 @@ impl Bundle {
     }
 
     /// SHA-256 over every path, every file and everything that is substituted in them: names the estate by content.
+    ///
+    /// INVARIANT: counts and lengths stand before what they count, so that no two estates share a listing.
     pub fn digest(&self, vars: &Vars) -> Digest {
         let mut listing = Vec::new();
-        let mut add = |part: &str| {
-            listing.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            listing.extend_from_slice(part.as_bytes());
-        };
-        for (path, text) in &self.files {
-            add(path);
-            add(text);
-        }
-        if let Vars::Dev(vars) = vars {
-            for (name, value) in vars {
-                add(name);
-                add(value);
-            }
+        list(&self.files, &mut listing);
+        match vars {
+            Vars::Refused => {}
+            Vars::Noted => listing.push(0),
+            Vars::Dev(vars) => list(vars, &mut listing),
         }
         credential::digest_of(&listing)
     }
+}
 
-    fn read_directory(&mut self, folder: &Path, below: &str, depth: usize) -> Result<(), BundleError> {
+/// What comes over a socket or from a disk is bounded like what is read from a directory.
+impl<'de> Deserialize<'de> for Bundle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let files = BTreeMap::<String, String>::deserialize(deserializer)?;
+        check(&files).map_err(D::Error::custom)?;
+        Ok(Self { files })
+    }
+}
+
+/// An estate being read from disk.
+struct Reading {
+    /// Canonical: no link leads out of it.
+    root: PathBuf,
+    bytes: usize,
+    files: BTreeMap<String, String>,
+}
+
+impl Reading {
+    fn directory(&mut self, folder: &Path, below: &str, depth: usize) -> Result<(), BundleError> {
         let io = |source| BundleError::Io { path: folder.to_owned(), source };
         if depth > MAX_DEPTH {
             return Err(BundleError::TooLarge { path: folder.to_owned() });
@@ -103,51 +121,63 @@ impl Bundle {
         for entry in fs::read_dir(folder).map_err(io)? {
             let entry = entry.map_err(io)?;
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            // a link could lead out of the estate
-            let kind = entry.file_type().map_err(io)?;
-            if name.starts_with('.') || kind.is_symlink() {
+            if name.starts_with('.') {
                 continue;
             }
+            let kind = entry.file_type().map_err(io)?;
             let relative = if below.is_empty() { name } else { format!("{below}/{name}") };
+            if kind.is_symlink() && path.is_dir() {
+                return Err(BundleError::Link { path });
+            }
             if kind.is_dir() {
-                self.read_directory(&path, &relative, depth + 1)?;
+                self.directory(&path, &relative, depth + 1)?;
             } else if is_yaml(&path) || relative.ends_with(".cedar") {
-                self.add(&path, relative)?;
+                self.file(&path, relative)?;
             }
         }
         Ok(())
     }
 
-    /// Key sets are found by what names them; a file that is not there is for the loader to report, at its place.
-    fn read_key_sets(&mut self, root: &Path) -> Result<(), BundleError> {
+    /// Key sets are found by what names them. One that is not there or lies outside is for the loader to report, at its
+    /// place.
+    fn key_sets(&mut self, root: &Path) -> Result<(), BundleError> {
         let mut named = Vec::new();
-        for (file, text) in self.with_ending(&[".yaml", ".yml"]) {
+        for (file, text) in self.files.iter().filter(|(file, _)| is_yaml(Path::new(file))) {
             for document in yaml::read(text).unwrap_or_default() {
-                collect_key_sets(&document, &mut |name| named.push((file.to_owned(), name.to_owned())));
+                collect_key_sets(&document, &mut |name| named.extend(beside(file, name)));
             }
         }
-        for (file, name) in named {
-            let Some(relative) = beside(&file, &name) else {
-                return Err(BundleError::Outside { file, named: name });
-            };
+        for relative in named {
             let path = root.join(&relative);
             if !self.files.contains_key(&relative) && path.is_file() {
-                self.add(&path, relative)?;
+                self.file(&path, relative)?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, relative: String) -> Result<(), BundleError> {
+    fn file(&mut self, path: &Path, relative: String) -> Result<(), BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
-        let size = fs::metadata(path).map_err(io)?.len();
-        let total: usize = self.files.values().map(String::len).sum();
-        let fits = usize::try_from(size).is_ok_and(|size| size + total <= MAX_BYTES);
-        if !fits || self.files.len() >= MAX_FILES {
+        if !is_sound(&relative) {
+            return Err(BundleError::Path { path: relative });
+        }
+        let place = path.canonicalize().map_err(io)?;
+        if !place.starts_with(&self.root) {
+            return Err(BundleError::Link { path: path.to_owned() });
+        }
+        // a pipe would be waited for
+        if !fs::metadata(&place).map_err(io)?.is_file() {
+            return Err(BundleError::NotAFile { path: path.to_owned() });
+        }
+        let room = MAX_BYTES.saturating_sub(self.bytes);
+        let mut bytes = Vec::new();
+        // one byte more than there is room for shows that there was more
+        File::open(&place).map_err(io)?.take(room as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() > room || self.files.len() >= MAX_FILES {
             return Err(BundleError::TooLarge { path: path.to_owned() });
         }
-        let text = String::from_utf8(fs::read(path).map_err(io)?);
-        let text = text.ok().ok_or_else(|| BundleError::NotUtf8 { path: path.to_owned() })?;
+        self.bytes += bytes.len();
+        let text = String::from_utf8(bytes).or_else(|_| Err(BundleError::NotUtf8 { path: path.to_owned() }))?;
         self.files.insert(relative, text);
         Ok(())
     }
@@ -172,8 +202,40 @@ pub(super) fn beside(file: &str, name: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+fn check(files: &BTreeMap<String, String>) -> Result<(), BundleError> {
+    let mut bytes: usize = 0;
+    for (index, (path, text)) in files.iter().enumerate() {
+        if !is_sound(path) {
+            return Err(BundleError::Path { path: path.clone() });
+        }
+        bytes = bytes.saturating_add(text.len());
+        if bytes > MAX_BYTES || index >= MAX_FILES {
+            return Err(BundleError::TooLarge { path: path.into() });
+        }
+    }
+    Ok(())
+}
+
+/// Paths are printed with every problem, so that a control character in one could forge a line.
+fn is_sound(path: &str) -> bool {
+    let printable = |c: char| !c.is_control() && c != '\\' && c != char::REPLACEMENT_CHARACTER;
+    path.split('/').all(|part| !matches!(part, "" | "." | "..")) && path.chars().all(printable)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn list(texts: &BTreeMap<String, String>, into: &mut Vec<u8>) {
+    into.extend_from_slice(&(texts.len() as u64).to_be_bytes());
+    for part in texts.iter().flat_map(|(name, text)| [name, text]) {
+        into.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        into.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Calls `found` with every `jwks: {file: …}`, wherever it stands.

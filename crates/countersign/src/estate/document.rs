@@ -1,21 +1,19 @@
-//! Documents: their envelope, the environment, and what stands for `${DEV_…}`.
+//! Documents: their envelope, and the environment that they are of.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use model::{Digest, Risk, Tier, TrustDomain};
 
-use super::Vars;
 use super::bundle::{Bundle, beside};
 use super::problem::{At, Problem, nearest};
 use super::read::Reader;
+use super::vars::{Substitution, Vars};
 use super::yaml::{self, Node, Value};
 
 const API_VERSION: &str = "countersign.dev/v1";
 const KINDS: &[&str] =
     &["Environment", "TrustSource", "Principal", "PrincipalClass", "Group", "Action", "ResourceTree", "Service"];
-/// What stands for a dev server's addresses where none is at hand.
-const STAND_IN: &str = "http://127.0.0.1:1";
 
 /// A document: what it is, and its spec still to be read.
 #[derive(Debug)]
@@ -109,8 +107,11 @@ fn envelope(reader: &mut Reader<'_>, node: &Node) -> Option<Document> {
         reader.problem(labels.at, "labels: expected a mapping");
     }
     let name_at = name?.at;
-    // every name of an estate is of the same alphabet
-    let name = reader.parse::<model::ServiceName>(name?)?.to_string();
+    // an action's name is a word of the policies; every other name is of one alphabet
+    let name = match kind {
+        "Action" => reader.parse::<model::ActionName>(name?)?.to_string(),
+        _ => reader.parse::<model::ServiceName>(name?)?.to_string(),
+    };
     let environment = environment.and_then(|node| Some((reader.words(node)?, node.at)));
     let (file, kind) = (reader.file.to_owned(), kind.to_owned());
     Some(Document { file, at: node.at, kind, name, name_at, environment, spec: spec?.clone() })
@@ -239,59 +240,5 @@ fn render(node: &Node, into: &mut String) {
                 render(&entry.value, into);
             }
         }
-    }
-}
-
-/// Puts a dev server's addresses into scalars, after parsing, so that no value can change the structure.
-struct Substitution<'a> {
-    file: &'a str,
-    vars: &'a Vars,
-    problems: &'a mut Vec<Problem>,
-    notes: &'a mut Vec<Problem>,
-}
-
-impl Substitution<'_> {
-    fn apply(&mut self, node: &mut Node) {
-        let at = node.at;
-        match &mut node.value {
-            Value::Scalar(text, _) if text.contains("${DEV_") => *text = self.text(text, at),
-            Value::Scalar(..) => {}
-            Value::List(nodes) => nodes.iter_mut().for_each(|node| self.apply(node)),
-            Value::Map(entries) => entries.iter_mut().for_each(|entry| self.apply(&mut entry.value)),
-        }
-    }
-
-    fn text(&mut self, text: &str, at: At) -> String {
-        let mut pieces = text.split("${DEV_");
-        let mut whole = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let Some((name, rest)) = piece.split_once('}') else {
-                self.problems.push(Problem::new(self.file, at, "`${DEV_` without its `}`"));
-                return whole;
-            };
-            let name = format!("DEV_{name}");
-            match self.vars {
-                Vars::Dev(vars) => match vars.get(&name) {
-                    Some(value) => whole.push_str(value),
-                    None => {
-                        let suggestion = nearest(&name, vars.keys().map(String::as_str));
-                        let problem = Problem::new(self.file, at, format!("`dev` has no `${{{name}}}`"));
-                        self.problems.push(Problem { suggestion, ..problem });
-                        whole.push_str(STAND_IN);
-                    }
-                },
-                Vars::Refused => {
-                    let problem = Problem::new(self.file, at, format!("only `dev` knows what `${{{name}}}` is"));
-                    self.problems.push(problem.suggest("write the value"));
-                    whole.push_str(STAND_IN);
-                }
-                Vars::Noted => {
-                    self.notes.push(Problem::new(self.file, at, format!("`${{{name}}}` is served by `dev` alone")));
-                    whole.push_str(STAND_IN);
-                }
-            }
-            whole.push_str(rest);
-        }
-        whole
     }
 }

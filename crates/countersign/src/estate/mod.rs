@@ -3,12 +3,14 @@
 
 mod bundle;
 mod document;
+mod groups;
 mod principals;
 mod problem;
 mod read;
 mod resources;
 mod services;
 mod sources;
+mod vars;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,17 +30,7 @@ pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;
 pub use sources::Jwks;
-
-/// What `${DEV_…}` stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Vars {
-    /// A dev server's own addresses.
-    Dev(BTreeMap<String, String>),
-    /// Nothing: an estate that contains one does not load.
-    Refused,
-    /// Nothing yet: noted, and a stand-in is used.
-    Noted,
-}
+pub use vars::Vars;
 
 /// An estate that loads.
 pub struct Estate {

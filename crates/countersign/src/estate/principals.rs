@@ -1,6 +1,6 @@
-//! `Principal`, `PrincipalClass` and `Group`: who there is, and which credentials are theirs.
+//! `Principal` and `PrincipalClass`: who there is, and which credentials are theirs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time
 use policy::Group;
 
 use super::document::{Document, Environment};
+use super::groups::Groups;
 use super::problem::{At, Problem, nearest};
 use super::read::{Fields, Reader};
 use super::sources::{Jwks, LOCAL, kind};
@@ -31,8 +32,8 @@ pub(super) struct People {
     pub binders: BTreeMap<String, (String, String)>,
 }
 
-/// What sources say of themselves, as far as principals need it.
-type Sources<'a> = BTreeMap<&'a str, &'a Source>;
+/// Sources by name; one that is declared but could not be read has nothing to say.
+type Sources<'a> = BTreeMap<&'a str, Option<&'a Source>>;
 
 /// What every principal and class says.
 struct Common {
@@ -41,7 +42,7 @@ struct Common {
     purpose: String,
     tenant: Option<String>,
     risk: Risk,
-    groups: Vec<(GroupName, At)>,
+    groups: Vec<GroupName>,
 }
 
 /// Whoever the kernel names on a local socket: the built-in class of operators.
@@ -71,37 +72,15 @@ pub(super) fn read(
     now: Time,
     problems: &mut Vec<Problem>,
 ) -> People {
-    let by_name: Sources<'_> = sources.iter().map(|(source, _)| (source.name.as_str(), source)).collect();
-    let mut people = People { classes: vec![local_operators()], ..People::default() };
-    let mut members: BTreeMap<GroupName, BTreeSet<GroupName>> = BTreeMap::new();
-    let mut of_principals: HashMap<String, Vec<GroupName>> = HashMap::new();
+    let sources = sources_by_name(documents, sources);
     let groups = Groups::read(documents, problems);
-    for (group, member, file, at) in groups.members {
-        if groups.declared.contains(member.as_str()) {
-            if let Ok(member) = member.parse() {
-                members.entry(member).or_default().insert(group);
-            }
-        } else if documents
-            .iter()
-            .any(|d| d.name == member && matches!(d.kind.as_str(), "Principal" | "PrincipalClass"))
-        {
-            of_principals.entry(member).or_default().push(group);
-        } else {
-            let known =
-                documents.iter().filter(|d| matches!(d.kind.as_str(), "Principal" | "PrincipalClass" | "Group"));
-            let problem =
-                Problem::new(&file, at, format!("`{member}` is neither a principal, a class nor a group here"));
-            problems.push(Problem { suggestion: nearest(&member, known.map(|d| d.name.as_str())), ..problem });
-        }
-    }
-    let mut named: BTreeSet<GroupName> = groups.declared.iter().filter_map(|name| name.parse().ok()).collect();
+    let mut people = People { classes: vec![local_operators()], ..People::default() };
     for document in documents {
         let mut reader = Reader { file: &document.file, problems };
-        let also = of_principals.get(&document.name).map(Vec::as_slice).unwrap_or_default();
+        let also = groups.of(&document.name);
         match document.kind.as_str() {
             "Principal" => {
-                if let Some(bound) = principal(&mut reader, document, environment, &by_name, also, now) {
-                    named.extend(bound.0.groups.iter().cloned());
+                if let Some(bound) = principal(&mut reader, document, environment, &sources, also, now) {
                     let id = bound.0.id.clone();
                     people.binders.insert(id.to_string(), ("Principal".to_owned(), document.name.clone()));
                     people.names.insert(document.name.clone(), id);
@@ -109,8 +88,7 @@ pub(super) fn read(
                 }
             }
             "PrincipalClass" => {
-                if let Some(class) = class(&mut reader, document, environment, &by_name, also) {
-                    named.extend(class.groups.iter().cloned());
+                if let Some(class) = class(&mut reader, document, environment, &sources, also) {
                     let binder = ("PrincipalClass".to_owned(), document.name.clone());
                     people.binders.insert(format!("source:{}", class.source), binder);
                     people.classes.push(class);
@@ -119,10 +97,9 @@ pub(super) fn read(
             _ => {}
         }
     }
-    people.groups = named
-        .into_iter()
-        .map(|name| Group { parents: members.remove(&name).unwrap_or_default().into_iter().collect(), name })
-        .collect();
+    let of_principals = people.principals.iter().flat_map(|(principal, ..)| principal.groups.iter());
+    let of_classes = people.classes.iter().flat_map(|class| class.groups.iter());
+    people.groups = groups.with(of_principals.chain(of_classes));
     people
 }
 
@@ -155,7 +132,7 @@ fn principal(
         tenant: common.tenant,
         risk: common.risk,
         expires: expires.flatten(),
-        groups: common.groups.into_iter().map(|(name, _)| name).chain(also.iter().cloned()).collect(),
+        groups: common.groups.into_iter().chain(also.iter().cloned()).collect(),
     };
     Some((principal, bindings, (document.file.clone(), document.at)))
 }
@@ -221,6 +198,13 @@ fn binding(
     Some((source.name.clone(), key))
 }
 
+fn sources_by_name<'a>(documents: &'a [Document], sources: &'a [(Source, Jwks)]) -> Sources<'a> {
+    let declared = documents.iter().filter(|document| document.kind == "TrustSource");
+    let mut by_name: Sources<'a> = declared.map(|document| (document.name.as_str(), None)).collect();
+    by_name.extend(sources.iter().map(|(source, _)| (source.name.as_str(), Some(source))));
+    by_name
+}
+
 /// The source that a node names, if it can prove `kind`.
 fn source_of<'s>(
     reader: &mut Reader<'_>,
@@ -229,11 +213,13 @@ fn source_of<'s>(
     sources: &Sources<'s>,
 ) -> Option<&'s Source> {
     let name = reader.text(node)?;
-    let Some(source) = sources.get(name) else {
+    let Some(declared) = sources.get(name) else {
         let suggestion = nearest(name, sources.keys().copied());
         reader.suggest(node.at, format!("`{name}` is not a trust source here"), suggestion);
         return None;
     };
+    // what is wrong with it was said where it stands
+    let source = (*declared)?;
     if !source.proves.contains(&kind) {
         let proves = source.proves.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
         reader.problem(node.at, format!("source `{name}` proves {proves}, not {kind}"));
@@ -266,15 +252,15 @@ fn class(
             return None;
         }
     };
-    if let Some(sample) = template.sample() {
-        check_id(reader, id_node?.at, &sample, common.kind, environment);
-        let own = format!("human:{}:", source.name);
-        if common.kind == PrincipalKind::Human && !text.starts_with(&own) {
-            reader.problem(
-                id_node?.at,
-                format!("`{text}`: humans of source `{}` have ids that start with `{own}`", source.name),
-            );
-        }
+    let Some(sample) = template.sample() else {
+        reader.problem(id_node?.at, format!("`{text}` makes no ids"));
+        return None;
+    };
+    check_id(reader, id_node?.at, &sample, common.kind, environment);
+    let own = format!("human:{}:", source.name);
+    if common.kind == PrincipalKind::Human && !text.starts_with(&own) {
+        let message = format!("`{text}`: humans of source `{}` have ids that start with `{own}`", source.name);
+        reader.problem(id_node?.at, message);
     }
     Some(Class {
         name: document.name.clone(),
@@ -285,7 +271,7 @@ fn class(
         purpose: common.purpose,
         tenant: common.tenant,
         risk: common.risk,
-        groups: common.groups.into_iter().map(|(name, _)| name).chain(also.iter().cloned()).collect(),
+        groups: common.groups.into_iter().chain(also.iter().cloned()).collect(),
     })
 }
 
@@ -306,46 +292,14 @@ fn common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Common> {
     })
 }
 
-fn groups(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<(GroupName, At)>> {
-    reader.some(node, |reader, node| {
+fn groups(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<GroupName>> {
+    let mut groups = Vec::new();
+    for node in reader.list(node)? {
         let name: GroupName = reader.parse(node)?;
         if name.as_str() == policy::OPERATORS {
             reader.problem(node.at, format!("`{name}` is the group of this installation's operators"));
-            return None;
         }
-        Some((name, node.at))
-    })
-}
-
-/// The group documents: who they are, and whom they name.
-#[derive(Default)]
-struct Groups {
-    declared: BTreeSet<String>,
-    /// Group, member, and where the member is named.
-    members: Vec<(GroupName, String, String, At)>,
-}
-
-impl Groups {
-    fn read(documents: &[Document], problems: &mut Vec<Problem>) -> Self {
-        let mut groups = Self::default();
-        for document in documents.iter().filter(|document| document.kind == "Group") {
-            let mut reader = Reader { file: &document.file, problems };
-            let Ok(name) = document.name.parse::<GroupName>() else { continue };
-            if name.as_str() == policy::OPERATORS {
-                reader.problem(document.name_at, format!("`{name}` is the group of this installation's operators"));
-                continue;
-            }
-            groups.declared.insert(document.name.clone());
-            let Some(mut fields) = reader.fields(&document.spec, "Group") else { continue };
-            let members = fields.required(&mut reader, "members");
-            fields.close(&mut reader);
-            let Some(nodes) = members.and_then(|node| reader.list(node)) else { continue };
-            for node in nodes {
-                if let Some(member) = reader.words(node) {
-                    groups.members.push((name.clone(), member, document.file.clone(), node.at));
-                }
-            }
-        }
-        groups
+        groups.push(name);
     }
+    Some(groups)
 }

@@ -27,7 +27,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(file: &str, at: At, message: impl Into<String>) -> Self {
-        let (file, message) = (file.to_owned(), message.into());
+        let (file, message) = (file.to_owned(), printable(&message.into()));
         Self { file, line: at.line, column: at.column, message, suggestion: None }
     }
 
@@ -50,8 +50,18 @@ impl fmt::Display for Problem {
 impl From<policy::PolicyProblem> for Problem {
     fn from(problem: policy::PolicyProblem) -> Self {
         let policy::PolicyProblem { file, line, column, message, suggestion } = problem;
-        Self { file, line, column, message, suggestion }
+        let suggestion = suggestion.as_deref().map(printable);
+        Self { file, line, column, message: printable(&message), suggestion }
     }
+}
+
+/// Messages quote the estate, which may be somebody else's: no control character reaches a terminal.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// The one of `known` that was probably meant, as a suggestion.

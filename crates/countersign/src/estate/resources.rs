@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::{ActionName, BaseAction, Owner, ResourceId, Tier};
-use policy::{Resource, Tiers};
+use policy::{ROOTS, Resource, Tiers};
 
 use super::document::Document;
 use super::problem::{At, Problem};
 use super::read::Reader;
 use super::yaml::{Node, Value};
 
-/// Roots of the trees that are built in.
-const BUILT_IN: &[&str] = &["countersign", "public"];
 const DEFAULT_SENSITIVITY: &str = "internal";
 
 /// Resources with all that they inherit, and declared actions.
@@ -112,7 +110,7 @@ fn tree(reader: &mut Reader<'_>, document: &Document, written: &mut BTreeMap<Res
             }
         };
         let top = entry.key.split('/').next().unwrap_or_default();
-        if BUILT_IN.contains(&top) {
+        if ROOTS.contains(&top) {
             reader.problem(entry.at, format!("`{top}` is a tree that is built in"));
             continue;
         }

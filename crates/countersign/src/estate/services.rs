@@ -1,6 +1,7 @@
 //! `Service`: what stands behind the gateway, and what its operations ask.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::Uri;
 use http::uri::Authority;
@@ -13,6 +14,14 @@ use super::resources::Resources;
 use super::yaml::Node;
 use crate::catalog::{Asks, Route, Routes};
 use crate::live::{Limits, Timeouts};
+
+/// Largest `requestLine` and `headers`: what the door holds of a head before it answers 431.
+const MAX_HEAD: u64 = 128 * 1024;
+/// Largest `headerCount`, likewise.
+const MAX_HEADER_COUNT: u64 = 512;
+const MAX_IN_FLIGHT: u64 = 1 << 20;
+/// Longest timeout: the end of a longer one may lie beyond what a clock can count to.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// A service, ready to be served.
 #[derive(Debug)]
@@ -87,7 +96,10 @@ fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
     let uri: Option<Uri> = url.parse().ok();
     let authority = uri.as_ref().filter(|uri| uri.scheme_str() == Some("http")).and_then(|uri| {
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !url.contains(['#', '@']);
-        uri.authority().filter(|_| bare).cloned()
+        // a port that is no u16 would be read as none
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        uri.authority().filter(|authority| bare && authority.as_str() == format!("{host}{port}")).cloned()
     });
     if authority.is_none() {
         reader.problem(node.at, format!("`{url}`: expected `http://host:port`, without a path"));
@@ -159,15 +171,22 @@ fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {
     let defaults = Limits::default();
     let Some(node) = fields.optional("limits") else { return defaults };
     let Some(mut fields) = reader.fields(node, "limits") else { return defaults };
-    let mut size = |reader: &mut Reader<'_>, name| fields.optional(name).and_then(|node| reader.size(node));
+    let mut size = |reader: &mut Reader<'_>, name, most: u64| {
+        let node = fields.optional(name)?;
+        let size = reader.size(node)?;
+        if size > most {
+            reader.problem(node.at, format!("`{name}` is at most {most}"));
+            return None;
+        }
+        Some(size)
+    };
     let bytes = |read: Option<u64>, default: usize| read.and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
     let limits = Limits {
-        request_line: bytes(size(reader, "requestLine"), defaults.request_line),
-        headers: bytes(size(reader, "headers"), defaults.headers),
-        header_count: bytes(size(reader, "headerCount"), defaults.header_count),
-        body: size(reader, "body"),
-        // a semaphore holds fewer than this many permits
-        in_flight: bytes(size(reader, "inFlight"), defaults.in_flight).min(1 << 20),
+        request_line: bytes(size(reader, "requestLine", MAX_HEAD), defaults.request_line),
+        headers: bytes(size(reader, "headers", MAX_HEAD), defaults.headers),
+        header_count: bytes(size(reader, "headerCount", MAX_HEADER_COUNT), defaults.header_count),
+        body: size(reader, "body", u64::MAX),
+        in_flight: bytes(size(reader, "inFlight", MAX_IN_FLIGHT), defaults.in_flight),
     };
     fields.close(reader);
     limits
@@ -177,7 +196,15 @@ fn timeouts(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Timeouts {
     let defaults = Timeouts::default();
     let Some(node) = fields.optional("timeouts") else { return defaults };
     let Some(mut fields) = reader.fields(node, "timeouts") else { return defaults };
-    let mut span = |reader: &mut Reader<'_>, name| fields.optional(name).and_then(|node| reader.duration(node));
+    let mut span = |reader: &mut Reader<'_>, name| {
+        let node = fields.optional(name)?;
+        let span = reader.duration(node)?;
+        if span.is_zero() || span > MAX_TIMEOUT {
+            reader.problem(node.at, format!("`{name}` lies between 1 ms and 24 h"));
+            return None;
+        }
+        Some(span)
+    };
     let timeouts = Timeouts {
         header: span(reader, "header").unwrap_or(defaults.header),
         idle: span(reader, "idle").unwrap_or(defaults.idle),

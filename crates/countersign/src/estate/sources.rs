@@ -18,6 +18,8 @@ use super::yaml::{Node, Quoting, Value};
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// `maxAge` where none is written.
 const DEFAULT_AGE: Duration = Duration::from_secs(3600);
+/// How `types` says that a token without `typ` is accepted.
+const ABSENT: &str = "absent";
 /// The source that speaks for the kernel.
 pub(super) const LOCAL: &str = "local";
 
@@ -112,7 +114,7 @@ fn oidc(
     let max_age = max_age(reader, &mut fields);
     let types = fields.optional("types").map_or_else(
         || Some(vec![Some("jwt".to_owned()), Some("at+jwt".to_owned()), None]),
-        |node| reader.some(node, |r, n| r.words(n).map(|text| Some(text.to_ascii_lowercase()))),
+        |node| reader.some(node, |r, n| r.words(n).map(|text| (text != ABSENT).then(|| text.to_ascii_lowercase()))),
     );
     let extra = fields.optional("allowExtraAudiences").and_then(|node| reader.flag(node)).unwrap_or(false);
     let loopback = fields.optional("dangerouslyAllowLoopbackHttp");
@@ -175,8 +177,11 @@ fn jwks(reader: &mut Reader<'_>, node: &Node, document: &Document, bundle: &Bund
         }
         (None, Some(node), None) => {
             let name = reader.words(node)?;
-            let path = beside(&document.file, &name);
-            let Some(text) = path.and_then(|path| bundle.file(&path)) else {
+            let Some(path) = beside(&document.file, &name) else {
+                reader.problem(node.at, format!("`{name}` lies outside the estate"));
+                return None;
+            };
+            let Some(text) = bundle.file(&path) else {
                 reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", document.file));
                 return None;
             };

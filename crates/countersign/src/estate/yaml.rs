@@ -1,5 +1,5 @@
 //! YAML with a place for every value. Scalars keep their exact text: what is a number is for the reader to say. Anchors,
-//! aliases, tags and repeated keys are refused: two readers of one file must see the same estate.
+//! aliases, tags, merges and repeated keys are refused: two readers of one file must see the same estate.
 
 use std::collections::HashSet;
 
@@ -60,6 +60,8 @@ pub(super) enum BadYaml {
     Tag,
     #[error("a key has to be a word")]
     Key,
+    #[error("`<<` is not accepted: write the fields out")]
+    Merge,
     #[error("key `{key}` stands here twice")]
     RepeatedKey { key: String },
 }
@@ -146,6 +148,9 @@ impl Builder {
 
     fn scalar(&mut self, text: String, quoting: Quoting, at: At) -> Result<(), (At, BadYaml)> {
         if let Some(Open::Map { keys, key: key @ None, .. }) = self.open.last_mut() {
+            if text == "<<" && quoting == Quoting::Plain {
+                return Err((at, BadYaml::Merge));
+            }
             if !keys.insert(text.clone()) {
                 return Err((at, BadYaml::RepeatedKey { key: text }));
             }

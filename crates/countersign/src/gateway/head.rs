@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guard::{Asked, Operation};
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use identity::Access;
 use model::{ActionName, BaseAction, Code, TraceId};
@@ -192,7 +192,9 @@ fn check_size(parts: &Parts, limits: Limits) -> Result<(), Unfit> {
 }
 
 fn operation(method: &Method, uri: &Uri) -> String {
-    let mut text = format!("{method} {}", uri.path());
+    // CONNECT names an authority and no path
+    let target = if uri.path().is_empty() { uri.authority().map_or("", Authority::as_str) } else { uri.path() };
+    let mut text = format!("{method} {target}");
     if text.len() > MAX_OPERATION {
         let end = (0..=MAX_OPERATION).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);

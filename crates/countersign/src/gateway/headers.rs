@@ -62,6 +62,10 @@ pub(super) fn for_upstream(headers: HeaderMap, traceparent: &HeaderValue) -> Hea
 
 /// What comes back of an upstream's headers.
 pub(super) fn for_caller(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // the transfer coding has framed the body (RFC 9112 §6.3): a length beside it is not of this message
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let named: Vec<String> = named_in_connection(headers).collect();
     let gone: Vec<HeaderName> = headers
         .keys()

@@ -242,8 +242,10 @@ fn a_replay_shows_what_would_be_answered_now() {
     let ledger = MemoryLedger::new();
     let _ = admitted(&ledger, &from(0), reads());
     let judgement = ledger.judgements().remove(0);
-    let stricter =
-        snapshot(r#"@id("nobody") @owner("security") @purpose("test") forbid (principal, action, resource);"#);
+    let stricter = snapshot(
+        r#"@id("nobody") @owner("security") @purpose("test")
+           forbid (principal, action, resource in Resource::"countersign");"#,
+    );
     let again = replay(&stricter, &judgement, NOW).unwrap();
     assert_eq!(again.verdict.code.as_deref(), Some("forbidden"));
 }

@@ -13,5 +13,5 @@ pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST};
 pub use golden::{golden, normal};
 pub use http::{Answer, Conn, End, call, request};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
-pub use process::{Ran, binary, command, finish, folder, peer, run, signal, until};
+pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until};
 pub use upstream::{Reached, Upstream};

@@ -1,7 +1,6 @@
 //! A policy that errs is never skipped, whatever Cedar alone would do with it.
 
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet, Request, RestrictedExpression};
-
 use identity::Principal;
 
 use super::{

@@ -1,5 +1,6 @@
-use identity::Principal;
 use std::sync::Arc;
+
+use identity::Principal;
 
 use super::{
     CI, OPERATOR, QUICKSTART, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
@@ -46,4 +47,25 @@ fn an_estate_may_narrow_what_operators_do() {
 fn an_operator_is_nobody_special_beyond_the_product() {
     let engine = compile(QUICKSTART).unwrap();
     assert_eq!(shown(&decide(&engine, OPERATOR, "read", "billing/invoices", &["sender_bound"])), "deny no_permit");
+}
+
+#[test]
+fn a_policy_about_everything_neither_locks_operators_out_nor_lets_others_in() {
+    let engine = engine(&[
+        "permit (principal, action, resource);",
+        "forbid (principal, action, resource);",
+        "forbid (principal, action, resource) when { 9223372036854775807 + (context.depth + 1) > 0 };",
+    ]);
+    let ask = |id: &str| shown(&decide(&engine, id, "administer", "countersign/estate", &["sender_bound"]));
+    assert_eq!(ask(OPERATOR), "allow, by countersign/operators");
+    assert_eq!(ask(CI), "deny no_permit");
+}
+
+#[test]
+fn an_erring_policy_that_names_the_products_tree_denies() {
+    let engine = engine(&[r#"forbid (principal, action, resource in Resource::"countersign/estate")
+        when { 9223372036854775807 + (context.depth + 1) > 0 };"#]);
+    let ask = |resource: &str| shown(&decide(&engine, OPERATOR, "read", resource, &[]));
+    assert_eq!(ask("countersign/estate"), "deny policy_error, by p0");
+    assert_eq!(ask("countersign/ledger"), "allow, by countersign/operators");
 }

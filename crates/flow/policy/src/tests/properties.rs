@@ -1,8 +1,7 @@
+use model::Fact;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::{select, subsequence};
 use proptest::{collection, prop_assert, prop_assert_eq, proptest};
-
-use model::Fact;
 
 use super::{ALICE, CI, DUNNING, OPERATOR, QUICKSTART, REPORTER, annotated, compile, decide};
 use crate::Engine;

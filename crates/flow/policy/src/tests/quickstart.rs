@@ -1,6 +1,7 @@
-use model::{BaseAction, PolicyId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use model::{BaseAction, PolicyId, Time};
 
 use super::{
     ALICE, CI, DUNNING, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide, decide_as,

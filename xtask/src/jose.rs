@@ -1,0 +1,42 @@
+//! Who reads JOSE and who knows Cedar: one crate each, so that there is one place to proofread.
+
+use crate::finding::Finding;
+use crate::source::Parsed;
+
+const CREDENTIAL: &str = "crates/flow/credential/";
+const POLICY: &str = "crates/flow/policy/";
+
+/// Signs the tokens of sample callers, and reads none.
+const SAMPLE_ISSUERS: &str = "crates/countersign/src/dev/issuers.rs";
+
+/// Words without which nobody can read a JWS or a JWK: base64url, and public keys that are not our own Ed25519 ones.
+const JOSE: &[&str] = &[
+    "URL_SAFE",
+    "URL_SAFE_NO_PAD",
+    "BASE64_URL_SAFE",
+    "BASE64_URL_SAFE_NO_PAD",
+    "RsaPublicKeyComponents",
+    "RsaParameters",
+    "EcdsaVerificationAlgorithm",
+];
+
+pub(crate) fn check(source: &Parsed<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for token in &source.tokens {
+        if token.is_word("cedar_policy") && !source.path.starts_with(POLICY) {
+            let text = "`cedar_policy`: only crates/flow/policy knows the engine";
+            findings.push(Finding::new(source.path, token.line, "cedar", text));
+        }
+    }
+    let reads = source.path.starts_with("crates/") && !source.path.starts_with(CREDENTIAL);
+    if !reads || source.path == SAMPLE_ISSUERS {
+        return findings;
+    }
+    for token in &source.shipped {
+        if let Some(word) = token.word().filter(|word| JOSE.contains(word)) {
+            let text = format!("`{word}`: only crates/flow/credential reads JOSE");
+            findings.push(Finding::new(source.path, token.line, "jose", text));
+        }
+    }
+    findings
+}
