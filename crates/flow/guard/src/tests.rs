@@ -211,7 +211,7 @@ fn a_policy_about_everything_neither_locks_operators_out_nor_lets_others_in() {
             let answer = now_or_never(admit(&snapshot, &MemoryLedger::new(), &call(), &from(uid), reads(), NOW));
             answer.map(drop).map_err(|refusal| refusal.code)
         };
-        assert_eq!((asked(0), asked(1)), (Ok(()), Err(Code::NoPermit)), "{policy}");
+        assert!(asked(0).is_ok() && asked(1).is_err(), "{policy}");
     }
 }
 

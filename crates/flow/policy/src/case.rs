@@ -69,6 +69,14 @@ impl<'a> Case<'a> {
         shipped::is_operated(self.resource.uid.id().unescaped())
     }
 
+    /// Whether the caller is one of this installation's operators.
+    pub(crate) fn is_asked_by_operator(&self) -> bool {
+        self.principal.above.iter().any(|group| {
+            let id: &str = group.id().unescaped();
+            id == shipped::OPERATORS
+        })
+    }
+
     pub(crate) fn new(
         facts: &'a Facts<'a>,
         resource: &Resource,

@@ -48,8 +48,10 @@ pub struct Engine {
     types: Types,
     world: World,
     set: PolicySet,
-    /// Those that have a say about the product's own operations.
+    /// Those that have a say when an operator asks about the product's own operations.
     operating: PolicySet,
+    /// Those that have a say when anybody else does.
+    guarding: PolicySet,
     rules: BTreeMap<PolicyId, Rule>,
 }
 
@@ -88,12 +90,16 @@ impl Engine {
         })?;
         let packs = shipped::packs();
         let (set, rules) = compile::compile(&packs, files, &schema, &Names { vocabulary, world: &world, declared })?;
-        let mut operating = PolicySet::new();
-        for rule in rules.values().filter(|rule| rule.is_shipped() || rule.names_operations()) {
-            let added = operating.add(rule.policy.clone());
-            debug_assert!(added.is_ok(), "ids were found to be unique");
-        }
-        Ok(Self { schema, types: Types::new(), world, set, operating, rules })
+        let only = |has_say: fn(&Rule) -> bool| {
+            let mut some = PolicySet::new();
+            for rule in rules.values().filter(|rule| has_say(rule)) {
+                let added = some.add(rule.policy.clone());
+                debug_assert!(added.is_ok(), "ids were found to be unique");
+            }
+            some
+        };
+        let (operating, guarding) = (only(Rule::has_say_on_operators), only(Rule::has_say_on_operations));
+        Ok(Self { schema, types: Types::new(), world, set, operating, guarding, rules })
     }
 
     /// Decides. Total: an error in a policy denies.
@@ -156,14 +162,23 @@ impl Engine {
         own.map(|rule| (&rule.id, rule.text.as_str()))
     }
 
-    /// The policies that may have a say: all of them, and Cedar scans them. About the product's own operations only those
-    /// that name them: a policy about everything neither locks operators out nor lets anybody else in.
+    /// The policies that may have a say: all of them, and Cedar scans them. About the product's own operations, permits
+    /// only if they name them, so that a broad one lets nobody in; forbids on operators likewise, so that a broad one, or
+    /// one that errs, does not lock out who would mend it.
     fn candidates(&self, case: &Case<'_>) -> &PolicySet {
-        if case.is_about_operations() { &self.operating } else { &self.set }
+        match (case.is_about_operations(), case.is_asked_by_operator()) {
+            (false, _) => &self.set,
+            (true, true) => &self.operating,
+            (true, false) => &self.guarding,
+        }
     }
 
     fn rules_about(&self, case: &Case<'_>) -> Vec<&Rule> {
-        let has_say = |rule: &&Rule| !case.is_about_operations() || rule.is_shipped() || rule.names_operations();
+        let has_say = |rule: &&Rule| match (case.is_about_operations(), case.is_asked_by_operator()) {
+            (false, _) => true,
+            (true, true) => rule.has_say_on_operators(),
+            (true, false) => rule.has_say_on_operations(),
+        };
         self.rules.values().filter(has_say).filter(|rule| rule.is_about(case)).collect()
     }
 

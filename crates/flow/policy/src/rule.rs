@@ -80,8 +80,18 @@ impl Rule {
         self.id.as_str().starts_with(shipped::PREFIX)
     }
 
+    /// Whether the policy has a say when an operator asks about the product's own operations.
+    pub(crate) fn has_say_on_operators(&self) -> bool {
+        self.is_shipped() || self.names_operations()
+    }
+
+    /// Whether the policy has a say when anybody else asks about them: every forbid does.
+    pub(crate) fn has_say_on_operations(&self) -> bool {
+        self.effect == Effect::Forbid || self.has_say_on_operators()
+    }
+
     /// Whether the scope names the product's own tree, its operators' group or one of its local operators.
-    pub(crate) fn names_operations(&self) -> bool {
+    fn names_operations(&self) -> bool {
         let resource = match &self.scope.resource {
             ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => {
                 shipped::is_operated(uid.id().unescaped())

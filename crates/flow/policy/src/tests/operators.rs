@@ -58,7 +58,24 @@ fn a_policy_about_everything_neither_locks_operators_out_nor_lets_others_in() {
     ]);
     let ask = |id: &str| shown(&decide(&engine, id, "administer", "countersign/estate", &["sender_bound"]));
     assert_eq!(ask(OPERATOR), "allow, by countersign/operators");
-    assert_eq!(ask(CI), "deny no_permit");
+    assert_eq!(ask(CI), "deny policy_error, by p2");
+}
+
+#[test]
+fn a_forbid_that_does_not_name_the_product_still_holds_for_everybody_else() {
+    let permit = r#"permit (principal == Job::"spiffe://prod.acme.test/ci/billing", action, resource in Resource::"countersign/estate");"#;
+    let ask = |forbid: &str| {
+        let engine = engine(&[permit, forbid]);
+        shown(&decide(&engine, CI, "administer", "countersign/estate", &["sender_bound"]))
+    };
+    assert_eq!(ask("permit (principal, action, resource);"), "allow, by p0");
+    for forbid in [
+        r#"forbid (principal is Job, action, resource) unless { context.evidence.contains("protected_ref") };"#,
+        r#"forbid (principal == Job::"spiffe://prod.acme.test/ci/billing", action, resource);"#,
+        r#"forbid (principal, action, resource) when { resource in Resource::"countersign" };"#,
+    ] {
+        assert!(ask(forbid).starts_with("deny forbidden"), "{forbid}: {}", ask(forbid));
+    }
 }
 
 #[test]
