@@ -31,10 +31,10 @@ pub(crate) fn check(source: &Parsed<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let tokens = &source.shipped;
-    let hashed = hashed_names(tokens);
+    let names = Names::of(tokens);
     let mut findings = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
-        let Some(name) = token.word().filter(|word| hashed.contains(word)) else { continue };
+        let Some(name) = token.word().filter(|word| names.mean_hashed(tokens, at, word)) else { continue };
         let iterated = method(tokens, at).filter(|method| method.word().is_some_and(|word| ITERATES.contains(&word)));
         let Some(place) = iterated.or_else(|| looped(tokens, at).then_some(*token)) else { continue };
         if !is_marked(source, token.line) && !is_marked(source, place.line) {
@@ -76,20 +76,38 @@ fn is_access(token: Token<'_>) -> bool {
     }
 }
 
-/// Fields, arguments and variables that are declared as, or made from, a hash map or set.
-fn hashed_names<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
-    let mut names = BTreeSet::new();
-    for (at, token) in tokens.iter().enumerate() {
-        let Some(name) = token.word() else { continue };
-        let Some(Kind::Sign(sign @ (':' | '='))) = tokens.get(at + 1).map(|next| next.kind) else { continue };
-        if tokens.get(at + 2).is_some_and(|next| next.is_sign(':') || next.is_sign('=') || next.is_sign('>')) {
-            continue;
+/// The names of a file that stand for hash maps and sets.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    hashed: BTreeSet<&'a str>,
+    /// Names that (also) stand for something else, outside the bodies of structs.
+    other: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(tokens: &[Token<'a>]) -> Self {
+        let mut names = Self::default();
+        for (at, token) in tokens.iter().enumerate() {
+            let Some(name) = token.word() else { continue };
+            let Some(Kind::Sign(sign @ (':' | '='))) = tokens.get(at + 1).map(|next| next.kind) else { continue };
+            let path_or_comparison = |next: &Token<'_>| next.is_sign(':') || next.is_sign('=') || next.is_sign('>');
+            if tokens.get(at + 2).is_some_and(path_or_comparison) {
+                continue;
+            }
+            if type_is_hashed(tokens.get(at + 2..).unwrap_or_default(), sign) {
+                names.hashed.insert(name);
+            } else {
+                names.other.insert(name);
+            }
         }
-        if type_is_hashed(tokens.get(at + 2..).unwrap_or_default(), sign) {
-            names.insert(name);
-        }
+        names
     }
-    names
+
+    /// A field of the name is a hash map for sure; a bare name may be an argument that only shares it.
+    fn mean_hashed(&self, tokens: &[Token<'a>], at: usize, name: &str) -> bool {
+        let is_field = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|token| token.is_sign('.'));
+        self.hashed.contains(name) && (is_field || !self.other.contains(name))
+    }
 }
 
 /// Whether the type (after `:`) or the path of the expression (after `=`) names a hash map or set.

@@ -21,7 +21,11 @@ const LAYERS: &[Layer] = &[
         outside: Some(&["aws-lc-rs", "base64", "serde", "serde_json", "thiserror"]),
     },
     Layer { name: "identity", ours: &["model", "credential"], outside: Some(&["thiserror"]) },
-    Layer { name: "policy", ours: &["model", "credential", "identity"], outside: Some(&["cedar-policy", "thiserror"]) },
+    Layer {
+        name: "policy",
+        ours: &["model", "credential", "identity"],
+        outside: Some(&["cedar-policy", "strsim", "thiserror"]),
+    },
     Layer {
         name: "audit",
         ours: &["model"],

@@ -19,7 +19,6 @@ const WORDS: &[(&str, &str)] = &[
     ("getrandom", "entropy comes as an argument"),
     ("RandomState", "entropy comes as an argument"),
     ("OnceLock", "the answer depends on its arguments only"),
-    ("LazyLock", "the answer depends on its arguments only"),
     ("thread_local", "the answer depends on its arguments only"),
 ];
 

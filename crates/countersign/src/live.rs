@@ -8,11 +8,14 @@ use http::uri::Authority;
 use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
+use crate::net::Pacing;
 
 /// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile.
 pub struct Live {
     pub snapshot: guard::Snapshot,
     pub catalog: Catalog<Upstream>,
+    /// Deadlines of a connection, before it is known which service it asks for: the longest of any.
+    pub pacing: Pacing,
     pub about: About,
 }
 
@@ -51,6 +54,14 @@ pub struct Timeouts {
 impl Default for Limits {
     fn default() -> Self {
         Self { request_line: 8 * 1024, headers: 32 * 1024, header_count: 100, body: None, in_flight: 1024 }
+    }
+}
+
+impl Timeouts {
+    /// The pacing that every one of these services can live with.
+    pub fn pacing<'a>(services: impl Iterator<Item = &'a Self> + Clone) -> Pacing {
+        let most = |of: fn(&Self) -> Duration| services.clone().map(of).max().unwrap_or(of(&Self::default()));
+        Pacing { header: most(|timeouts| timeouts.header), idle: most(|timeouts| timeouts.idle) }
     }
 }
 

@@ -11,7 +11,7 @@ use super::server::runtime;
 use super::{Exit, Format, Stopped, output};
 use crate::control;
 use crate::dev::DevJson;
-use crate::estate::{Bundle, Estate, Problem, Vars, load};
+use crate::estate::{Bundle, Problem, Vars, load};
 use crate::live::Live;
 use crate::net::now;
 
@@ -67,17 +67,12 @@ fn compiled(path: Option<&Path>) -> Result<Live, Stopped> {
     let path = path.unwrap_or(Path::new("."));
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
-    let estate: Result<Estate, Vec<Problem>> = load(&bundle, &vars, &[], now());
-    let digest = bundle.digest(&vars);
-    let compiled = estate.and_then(|estate| {
-        runtime()
-            .map(|runtime| runtime.block_on(control::compile(estate, digest, Generation(0), Epoch(0))))
-            .unwrap_or_else(|_| Err(Vec::new()))
-    });
-    compiled.map(|compiled| compiled.live).map_err(|problems| {
+    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| {
         let text = problems.iter().map(|problem| output::problem_text(&problem_value(problem))).collect::<Vec<_>>();
         Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
-    })
+    })?;
+    let compiled = control::compile(estate, bundle.digest(&vars), Generation(0), Epoch(0));
+    Ok(runtime()?.block_on(compiled))
 }
 
 /// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.

@@ -9,25 +9,12 @@ use policy::{Engine, Vocabulary};
 use tokio::sync::Semaphore;
 
 use crate::catalog::{Catalog, Service};
-use crate::estate::{Estate, Jwks, Problem, local_operators};
-use crate::live::{About, Live, Upstream};
+use crate::estate::{Estate, Jwks, local_operators};
+use crate::live::{About, Live, Timeouts, Upstream};
 use crate::net::fetch;
 
-/// A compiled estate.
-pub struct Compiled {
-    pub live: Live,
-}
-
 /// Compiles an estate. A key set that cannot be fetched does not fail it: its source answers `keys_unavailable`.
-///
-/// # Errors
-/// Every [`Problem`] that only shows when the pieces come together.
-pub async fn compile(
-    estate: Estate,
-    digest: Digest,
-    generation: Generation,
-    epoch: Epoch,
-) -> Result<Compiled, Vec<Problem>> {
+pub async fn compile(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
     let mut sources = Vec::new();
     let mut listing = String::new();
     for (mut source, jwks) in estate.sources {
@@ -50,6 +37,7 @@ pub async fn compile(
         directory: estate.directory,
         engine: estate.engine,
     };
+    let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
     let services = estate.services.into_iter().map(|service| Service {
         name: service.name,
         hosts: service.hosts,
@@ -62,7 +50,7 @@ pub async fn compile(
         },
     });
     let about = About { documents: estate.documents, principals: estate.principals, binders: estate.binders };
-    Ok(Compiled { live: Live { snapshot, catalog: Catalog::new(services), about } })
+    Live { snapshot, catalog: Catalog::new(services), pacing, about }
 }
 
 /// What is in force before anything was applied: no source, no service, and the operators' pack.
@@ -82,7 +70,8 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
         directory,
         engine,
     };
-    Live { snapshot, catalog: Catalog::new([]), about: About::default() }
+    let pacing = Timeouts::pacing(std::iter::empty());
+    Live { snapshot, catalog: Catalog::new([]), pacing, about: About::default() }
 }
 
 async fn fetched(source: &str, url: &str) -> Option<Arc<KeySet>> {

@@ -11,10 +11,10 @@ use model::{Digest, Epoch, Generation, PrincipalId, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::compile::{Compiled, boot, compile};
+use super::compile::{boot, compile};
 use crate::dev::write_whole;
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
-use crate::live::Current;
+use crate::live::{Current, Live};
 
 /// The only generation until control planes come back from backups.
 const GENERATION: Generation = Generation(1);
@@ -103,11 +103,11 @@ impl Epochs {
         if let Some(last) = epochs.history()?.pop() {
             let kept = epochs.kept(&last.snapshot)?;
             let problems = |problems| EpochsFailed::Problems { epoch: last.epoch, problems };
-            let compiled = epochs.compiled(&kept.bundle, &epochs.vars, Epoch(last.epoch), time_of(&kept)).await;
-            let compiled = compiled.map_err(problems)?;
+            let live = epochs.compiled(&kept.bundle, &epochs.vars, Epoch(last.epoch), time_of(&kept)).await;
+            let live = live.map_err(problems)?;
             // the substituted addresses may be new, and records name the estate by both
-            epochs.keep(&kept.bundle, compiled.live.snapshot.digest, at)?;
-            epochs.live.store(Arc::new(compiled.live));
+            epochs.keep(&kept.bundle, live.snapshot.digest, at)?;
+            epochs.live.store(Arc::new(live));
             *epochs.bundle.lock().await = Some(kept.bundle);
         }
         Ok(epochs)
@@ -144,25 +144,25 @@ impl Epochs {
         }
         let unchanged = current.as_ref() == Some(&bundle);
         let next = Epoch(if unchanged { epoch } else { epoch + 1 });
-        let compiled = self.compiled(&bundle, &self.vars, next, by.at).await.map_err(ApplyFailed::Problems)?;
-        let changes = changes(&self.live.load().about.documents, &compiled.live.about.documents);
+        let live = self.compiled(&bundle, &self.vars, next, by.at).await.map_err(ApplyFailed::Problems)?;
+        let changes = changes(&self.live.load().about.documents, &live.about.documents);
         let changed = |kind: &str, name: &str| changes.iter().any(|one| one.kind == kind && one.name == name);
-        let binders = compiled.live.about.binders.iter().filter(|(_, (kind, name))| changed(kind, name));
+        let binders = live.about.binders.iter().filter(|(_, (kind, name))| changed(kind, name));
         let applied = Applied {
             binders: binders.map(|(key, binder)| (key.clone(), binder.clone())).collect(),
             generation: GENERATION.0,
             epoch: next.0,
-            snapshot: compiled.live.snapshot.digest.to_string(),
+            snapshot: live.snapshot.digest.to_string(),
             time: by.at.to_string(),
             by: by.principal.clone(),
             record: by.record.clone(),
             changes,
         };
         if !unchanged {
-            self.keep(&bundle, compiled.live.snapshot.digest, by.at).map_err(ApplyFailed::Kept)?;
+            self.keep(&bundle, live.snapshot.digest, by.at).map_err(ApplyFailed::Kept)?;
             self.write(&self.epoch_file(next.0), &applied).map_err(ApplyFailed::Kept)?;
         }
-        self.live.store(Arc::new(compiled.live));
+        self.live.store(Arc::new(live));
         *current = Some(bundle);
         Ok(applied)
     }
@@ -193,8 +193,8 @@ impl Epochs {
             return Ok(boot(&self.operators).snapshot);
         }
         let kept = self.kept(digest)?;
-        let compiled = self.compiled(&kept.bundle, &kept.vars, Epoch(epoch), time_of(&kept)).await;
-        compiled.map(|compiled| compiled.live.snapshot).map_err(|problems| EpochsFailed::Problems { epoch, problems })
+        let live = self.compiled(&kept.bundle, &kept.vars, Epoch(epoch), time_of(&kept)).await;
+        live.map(|live| live.snapshot).map_err(|problems| EpochsFailed::Problems { epoch, problems })
     }
 
     async fn compiled(
@@ -203,10 +203,10 @@ impl Epochs {
         vars: &BTreeMap<String, String>,
         epoch: Epoch,
         at: Time,
-    ) -> Result<Compiled, Vec<Problem>> {
+    ) -> Result<Live, Vec<Problem>> {
         let vars = Vars::Dev(vars.clone());
         let estate = load(bundle, &vars, &self.operators, at)?;
-        compile(estate, bundle.digest(&vars), GENERATION, epoch).await
+        Ok(compile(estate, bundle.digest(&vars), GENERATION, epoch).await)
     }
 
     fn keep(&self, bundle: &Bundle, digest: Digest, at: Time) -> Result<(), EpochsFailed> {

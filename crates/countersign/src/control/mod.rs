@@ -33,7 +33,7 @@ use crate::live::Current;
 use crate::net::{Door, Peer, now, record_id, trace_id};
 
 pub use command::{Command, EstateRequest, ResolveRequest, Selector};
-pub use compile::{Compiled, boot, chain, compile};
+pub use compile::{boot, chain, compile};
 pub use epochs::{Applied, ApplyFailed, Author, Epochs, EpochsFailed};
 pub use explain::Where;
 pub use replay::{Differs, Replayed};

@@ -90,7 +90,7 @@ pub async fn run(options: Options, ready: impl FnOnce(&Running)) -> Result<(), D
 /// [`DevFailed`].
 pub async fn start(options: Options) -> Result<Running, DevFailed> {
     // a file at its size limit is a failed write, which the ledger knows to refuse by; unhandled, this signal would end us
-    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     if !options.listen.ip().is_loopback() {
         return Err(DevFailed::NotLoopback { address: options.listen });
     }

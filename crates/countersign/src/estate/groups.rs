@@ -69,7 +69,12 @@ impl Groups {
         let mut named = Vec::new();
         for node in nodes {
             let member = reader.words(node);
-            named.extend(member.map(|member| Named { group: group.clone(), member, file: &document.file, at: node.at }));
+            named.extend(member.map(|member| Named {
+                group: group.clone(),
+                member,
+                file: &document.file,
+                at: node.at,
+            }));
         }
         named
     }

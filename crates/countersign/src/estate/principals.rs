@@ -162,7 +162,7 @@ fn check_id(reader: &mut Reader<'_>, at: At, id: &PrincipalId, kind: PrincipalKi
         (_, PrincipalKind::Human) => {
             reader.problem(at, format!("`{id}`: a Human has an id such as `human:<source>:<key>`"))
         }
-        (_, kind) => reader.problem(at, format!("`{id}`: the id of a {kind} is a SPIFFE ID")),
+        (_, kind) => reader.problem(at, format!("`{id}`: a principal of kind {kind} has a SPIFFE ID")),
     }
 }
 

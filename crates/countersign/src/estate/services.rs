@@ -11,6 +11,7 @@ use super::document::Document;
 use super::problem::{At, Problem};
 use super::read::{Fields, Reader};
 use super::resources::Resources;
+use super::sources::has_plain_authority;
 use super::yaml::Node;
 use crate::catalog::{Asks, Route, Routes};
 use crate::live::{Limits, Timeouts};
@@ -96,10 +97,7 @@ fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
     let uri: Option<Uri> = url.parse().ok();
     let authority = uri.as_ref().filter(|uri| uri.scheme_str() == Some("http")).and_then(|uri| {
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !url.contains(['#', '@']);
-        // a port that is no u16 would be read as none
-        let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-        uri.authority().filter(|authority| bare && authority.as_str() == format!("{host}{port}")).cloned()
+        uri.authority().filter(|_| bare && has_plain_authority(uri)).cloned()
     });
     if authority.is_none() {
         reader.problem(node.at, format!("`{url}`: expected `http://host:port`, without a path"));

@@ -205,11 +205,18 @@ fn key_set(reader: &mut Reader<'_>, node: &Node, json: &[u8]) -> Option<Jwks> {
     }
 }
 
+/// Whether a URL's authority is a host and perhaps a port, and nothing else: a port that is no `u16` would be read as none.
+pub(super) fn has_plain_authority(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+    !host.is_empty() && uri.authority().is_some_and(|authority| authority.as_str() == format!("{host}{port}"))
+}
+
 fn check_url(url: &str, loopback: bool) -> Result<(), String> {
     let uri: Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
     let host = uri.host().unwrap_or_default();
-    if url.contains('#') || url.contains('@') || host.is_empty() {
-        return Err(format!("`{url}`: expected a host, and neither user nor fragment"));
+    if url.contains('#') || url.contains('@') || !has_plain_authority(&uri) {
+        return Err(format!("`{url}`: expected a host, perhaps a port, and neither user nor fragment"));
     }
     let is_loopback =
         host == "localhost" || host == "[::1]" || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());

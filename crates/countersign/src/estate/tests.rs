@@ -1,5 +1,12 @@
 //! Estates that do not load, in exact words; and bytes that are no estate.
 
+mod bundle;
+mod principals;
+mod schema;
+mod services;
+mod sources;
+mod yaml;
+
 use std::collections::BTreeMap;
 
 use model::Time;

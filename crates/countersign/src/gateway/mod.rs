@@ -24,7 +24,7 @@ use store::FileLedger;
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::body::RequestBody;
 use crate::gateway::head::Read;
-use crate::live::{Current, Timeouts};
+use crate::live::Current;
 use crate::net::{Door, Pacing, Peer, now, record_id, trace_id};
 
 /// The door's name in records.
@@ -81,10 +81,6 @@ impl Door for Gateway {
     }
 
     fn pacing(&self) -> Pacing {
-        let live = self.live.load();
-        let most = |of: fn(&Timeouts) -> std::time::Duration| {
-            live.catalog.services().map(|service| of(&service.door.timeouts)).max().unwrap_or(of(&Timeouts::default()))
-        };
-        Pacing { header: most(|timeouts| timeouts.header), idle: most(|timeouts| timeouts.idle) }
+        self.live.load().pacing
     }
 }

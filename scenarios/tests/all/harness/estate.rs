@@ -98,9 +98,8 @@ impl Estate {
     }
 
     #[must_use]
-    pub fn route(mut self, entry: &str) -> Self {
-        self.yaml.push_str(&format!("    - {entry}\n"));
-        self
+    pub fn route(self, entry: &str) -> Self {
+        self.replacing("  http:\n", &format!("  http:\n    - {entry}\n"))
     }
 
     /// One more source, of `Workload`s by `sub`.

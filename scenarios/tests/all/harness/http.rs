@@ -220,7 +220,7 @@ impl Conn {
 
 fn parse(head: &str) -> Option<Answer> {
     let mut lines = head.trim_end().split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
     let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
     let headers = lines.map(header).collect::<Option<_>>()?;
     Some(Answer { status, head: head.to_owned(), headers, body: Vec::new(), interim: Vec::new(), end: End::Whole })

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use super::{Bad, EDGE, changed, edge, header, job, part, refuses, signed};
+use super::{Bad, EDGE, changed, edge, edge_keys, header, job, part, refuses, signed};
 use crate::harness::{AUDIENCE, Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
 
 /// The job's claims under another header, with this signature.
@@ -17,6 +17,7 @@ fn with_signature(over: &Value, sign: impl Fn(&str) -> String) -> String {
 #[test]
 fn a_token_does_not_choose_how_it_is_verified() {
     let mint = Mint::shared();
+    edge_keys();
     let by = |algorithm: &'static str| move |text: &str| mint.signature("github", algorithm, text);
     let mut table = Vec::new();
     // A1
@@ -58,6 +59,7 @@ fn a_token_does_not_choose_how_it_is_verified() {
 #[test]
 fn a_signature_is_by_the_named_key_over_these_bytes() {
     let mint = Mint::shared();
+    edge_keys();
     let probe = changed(alice_claims(), &json!({"iss": EDGE, "sub": "probe"}));
     let unsigned = |alg: &str| {
         format!("{}.{}", part(&json!({"alg": alg, "typ": "JWT", "kid": edge(alg)})), part(&probe))

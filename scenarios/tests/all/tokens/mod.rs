@@ -21,8 +21,7 @@ pub struct Bad(pub &'static str, pub String, pub &'static str);
 
 /// The quickstart and a source `edge` with one key for each algorithm, whose `probe` may read.
 pub fn estate(upstream: &str) -> Estate {
-    let mint = Mint::shared();
-    let keys: Vec<Value> = ALGORITHMS.iter().map(|alg| mint.make(&edge(alg), alg, Some(&edge(alg)))).collect();
+    let keys = edge_keys();
     Estate::ours()
         .upstream(upstream)
         .source("edge", EDGE, &ALGORITHMS.join(", "), &keys, "")
@@ -37,6 +36,11 @@ pub fn estate(upstream: &str) -> Estate {
             "people-read",
             "permit (principal is Human, action in Action::\"read\", resource in Resource::\"billing/invoices\");",
         )
+}
+
+/// The public keys of `edge`, one for each algorithm and named after it.
+pub fn edge_keys() -> Vec<Value> {
+    ALGORITHMS.iter().map(|algorithm| Mint::shared().make(&edge(algorithm), algorithm, Some(&edge(algorithm)))).collect()
 }
 
 pub fn edge(algorithm: &str) -> String {
