@@ -177,7 +177,9 @@ impl Reading {
             return Err(BundleError::TooLarge { path: path.to_owned() });
         }
         self.bytes += bytes.len();
-        let text = String::from_utf8(bytes).or_else(|_| Err(BundleError::NotUtf8 { path: path.to_owned() }))?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(BundleError::NotUtf8 { path: path.to_owned() });
+        };
         self.files.insert(relative, text);
         Ok(())
     }

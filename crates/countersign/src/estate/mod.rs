@@ -32,6 +32,9 @@ pub use services::Service;
 pub use sources::Jwks;
 pub use vars::Vars;
 
+/// Most problems, or notes, of one answer: an estate of nothing but problems must not become a larger answer.
+const MAX_PROBLEMS: usize = 1_000;
+
 /// An estate that loads.
 pub struct Estate {
     pub environment: Environment,
@@ -67,16 +70,20 @@ pub enum ChangeKind {
 /// Loads an estate. `operators` are who may operate the server it is for; `now` is what `expires` is checked against.
 ///
 /// # Errors
-/// Every [`Problem`] there is, by file and place.
+/// Every [`Problem`] there is, by file and place, up to a thousand.
 pub fn load(bundle: &Bundle, vars: &Vars, operators: &[PrincipalId], now: Time) -> Result<Estate, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let loaded = Loading { bundle, vars, operators, now, problems: &mut problems, notes: &mut notes }.load();
     match loaded {
-        Some(estate) if problems.is_empty() => Ok(Estate { notes, ..estate }),
+        Some(estate) if problems.is_empty() => {
+            notes.truncate(MAX_PROBLEMS);
+            Ok(Estate { notes, ..estate })
+        }
         _ => {
             problems.sort();
             problems.dedup();
+            problems.truncate(MAX_PROBLEMS);
             Err(problems)
         }
     }

@@ -244,6 +244,25 @@ fn a_plan_names_what_changes() {
 }
 
 #[test]
+fn a_policy_is_refused_at_its_place() {
+    let refusal = |from: &str, to: &str| {
+        assert!(POLICY.contains(from), "`{from}` is not in the policies");
+        let problems = load(&bundle(QUICKSTART, &POLICY.replacen(from, to, 1)), &dev(), &[], now()).err().unwrap();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(refusal(" @owner(\"team-billing\")", ""), "");
+    assert_eq!(refusal("Agent::\"spiffe://prod.acme.test/agents/dunning", "Agent::\"spiffe://prod.acme.test/agents/duning"), "");
+    assert_eq!(refusal("contains(\"task_capability\")", "contains(\"task_capabilty\")"), "");
+}
+
+#[test]
+fn an_answer_is_never_much_longer_than_its_estate() {
+    let fields: String = (0..2_000).map(|index| format!("  field{index}: x\n")).collect();
+    let problems = loaded(&quickstart("  trustDomain:", &format!("{fields}  trustDomain:"))).err().unwrap();
+    assert_eq!(problems.len(), 1_000);
+}
+
+#[test]
 fn no_bytes_make_the_loader_panic() {
     testkit::mutate(QUICKSTART.as_bytes(), 1_500, |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -1,3 +1,5 @@
+//! Ledgers in directories of their own: what every test of this crate needs.
+
 mod cursor;
 mod find;
 mod mailbox;

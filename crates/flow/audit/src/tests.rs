@@ -1,3 +1,5 @@
+//! Records that every test of this crate needs.
+
 mod chain;
 mod checkpoint;
 mod frame;

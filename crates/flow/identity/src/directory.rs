@@ -66,7 +66,8 @@ impl Directory {
         if let Some(principal) = self.by_id.get(id) {
             return Some(Arc::clone(principal));
         }
-        // at most one class can make an id, so the order of look-up cannot matter
+        // at most one class can make an id
+        // tidy: order cannot matter
         self.classes.values().find_map(|class| class.principal_with_id(id)).map(Arc::new)
     }
 

@@ -1,3 +1,5 @@
+//! Following a ledger while it grows.
+
 use std::fs;
 
 use audit::{Ledger, Record};

@@ -1,3 +1,5 @@
+//! Finding judgements by id, by trace and from the end.
+
 use std::fs;
 
 use audit::{Ledger, OutcomeResult, Urgency};

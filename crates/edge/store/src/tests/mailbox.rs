@@ -1,3 +1,5 @@
+//! Room in the queue: what waits, what is refused, what is counted.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

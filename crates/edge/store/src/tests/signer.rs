@@ -1,3 +1,5 @@
+//! The checkpoint key on disk.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Starts after a clean end, a crash and damage.
+
 use std::fs;
 
 use audit::{Ledger, Urgency};

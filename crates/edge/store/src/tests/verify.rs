@@ -1,3 +1,5 @@
+//! Tampering, and what verification says of it.
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! Writing: order, segments, compression, and a disk that refuses.
+
 use audit::{Body, Ledger, Slot, Unrecorded, Urgency};
 use model::{Code, RecordId, Time};
 

@@ -1,3 +1,5 @@
+//! The chain, followed and broken.
+
 use model::Time;
 
 use super::samples::{all, outcome};

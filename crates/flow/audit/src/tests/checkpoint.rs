@@ -1,3 +1,5 @@
+//! Signed checkpoints, and forged ones.
+
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;

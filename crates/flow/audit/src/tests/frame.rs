@@ -1,3 +1,5 @@
+//! Frames, and bytes that are none.
+
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
 

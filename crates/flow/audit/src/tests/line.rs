@@ -1,3 +1,5 @@
+//! The exact JSON of every kind of record.
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Strategy, any, proptest};

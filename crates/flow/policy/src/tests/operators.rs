@@ -1,3 +1,5 @@
+//! The product's own operations: who may, and which policies have a say.
+
 use std::sync::Arc;
 
 use identity::Principal;

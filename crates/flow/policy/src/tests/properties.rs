@@ -1,3 +1,5 @@
+//! What holds for any policies and any question.
+
 use model::Fact;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::{select, subsequence};

@@ -1,3 +1,5 @@
+//! The quickstart's decision table.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The sentences for operators, whole.
+
 use super::{CI, REPORTER, annotated, decide, declared, engine, shown, vocabulary};
 use crate::{Engine, PolicyFile, Vocabulary};
 

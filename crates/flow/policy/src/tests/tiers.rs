@@ -1,3 +1,5 @@
+//! Tiers, risk floors and the evidence they ask for.
+
 use identity::Principal;
 use model::{Risk, Tier};
 
