@@ -1,13 +1,15 @@
 //! Countersign's binary: every role, the command line, and what they share. A role that begins as a module here keeps the
-//! role's rules: `gateway` and `control` never import each other, and neither imports `dev` but for its directory.
+//! role's rules: `gateway` and `control` never import each other, and neither imports `dev`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod catalog;
+pub mod causes;
 pub mod cli;
 pub mod control;
 pub mod dev;
 pub mod estate;
+pub mod files;
 pub mod gateway;
 pub mod live;
 pub mod net;

@@ -98,7 +98,7 @@ pub(super) fn verify(verify: &Verify, format: Format) -> Result<(), Stopped> {
     let checkpoint = verify.checkpoint.as_deref().zip(verify.key.as_deref());
     let found = store::verify(&verify.dir, checkpoint).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     for note in &found.notes {
-        output::note(&control::chain(note));
+        output::note(&crate::causes::chain(note));
     }
     let document = serde_json::to_value(&found).unwrap_or_default();
     output::result(&document, format, output::verified_text);

@@ -180,7 +180,7 @@ pub(super) async fn tail(client: &Client, tail: Tail, format: Format) -> Result<
 pub(super) fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<(), Stopped> {
     let document = runtime()?.block_on(client.post("/v1/checkpoints", &json!({})))?;
     let text = format!("{document}\n");
-    crate::dev::write_whole(out, text.as_bytes(), 0o644).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    crate::files::write_whole(out, text.as_bytes(), 0o644).map_err(|error| Stopped::because(Exit::Failed, &error))?;
     output::result(&document, format, |_| format!("wrote {}; keep it away from the ledger", out.display()));
     Ok(())
 }

@@ -9,6 +9,7 @@ use policy::{Engine, Vocabulary};
 use tokio::sync::Semaphore;
 
 use crate::catalog::{Catalog, Service};
+use crate::causes::chain;
 use crate::estate::{Estate, Jwks, local_operators};
 use crate::live::{About, Live, Timeouts, Upstream};
 use crate::net::fetch;
@@ -89,10 +90,4 @@ async fn fetched(source: &str, url: &str) -> Option<Arc<KeySet>> {
             None
         }
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::compile::{boot, compile};
-use crate::dev::write_whole;
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
+use crate::files::write_whole;
 use crate::live::{Current, Live};
 
 /// The only generation until control planes come back from backups.

@@ -23,17 +23,17 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use identity::Access;
 use model::Code;
+use serde_json::Value;
 use store::{DiskSigner, FileLedger};
 
 use self::reading::{ReadingLedger, ReadingSlot};
 use self::reply::Reply;
-use crate::dev::{DevJson, Directory};
 use crate::estate::Bundle;
 use crate::live::Current;
 use crate::net::{Door, Peer, now, record_id, trace_id};
 
 pub use command::{Command, EstateRequest, ResolveRequest, Selector};
-pub use compile::{boot, chain, compile};
+pub use compile::{boot, compile};
 pub use epochs::{Applied, ApplyFailed, Author, Epochs, EpochsFailed};
 pub use explain::Where;
 pub use replay::{Differs, Replayed};
@@ -51,7 +51,8 @@ pub struct Control {
     ledger: Arc<FileLedger>,
     signer: DiskSigner,
     ledger_directory: PathBuf,
-    dev: DevJson,
+    /// What this server is, for those who ask.
+    description: Value,
 }
 
 impl Control {
@@ -59,10 +60,10 @@ impl Control {
         epochs: Epochs,
         ledger: Arc<FileLedger>,
         signer: DiskSigner,
-        directory: &Directory,
-        dev: DevJson,
+        ledger_directory: PathBuf,
+        description: Value,
     ) -> Self {
-        Self { epochs, ledger, signer, ledger_directory: directory.path("ledger"), dev }
+        Self { epochs, ledger, signer, ledger_directory, description }
     }
 
     pub fn live(&self) -> Current {

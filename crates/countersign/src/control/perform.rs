@@ -49,7 +49,7 @@ impl Control {
                     Err(bad) => Reply::invalid(&bad.to_string()),
                 }
             }
-            Command::Describe => Reply::ok(&self.dev),
+            Command::Describe => Reply::ok(&self.description),
         };
         Settling(settlement).settle(reply.status());
         reply

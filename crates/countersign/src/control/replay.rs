@@ -50,7 +50,7 @@ pub(super) async fn replay(ledger: &Path, which: Replay, epochs: &Epochs) -> Rep
         let digest = judgement.inputs.snapshot.clone();
         if !snapshots.contains_key(&digest) {
             let snapshot = epochs.snapshot(&digest, judgement.epoch).await;
-            snapshots.insert(digest.clone(), snapshot.map_err(|error| super::chain(&error)));
+            snapshots.insert(digest.clone(), snapshot.map_err(|error| crate::causes::chain(&error)));
         }
         let again = match snapshots.get(&digest) {
             Some(Ok(snapshot)) => guard::replay(snapshot, &judgement, at).map_err(|error| error.to_string()),

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use model::PrincipalId;
 use serde::{Deserialize, Serialize};
 
+use crate::files::write_whole;
+
 /// First line of the lock file: shows that a directory is ours to empty.
 const MARK: &str = "countersign dev";
 /// Longest path of a socket that is used as it is, in bytes (`sun_path` has 108).
@@ -174,19 +176,6 @@ pub enum Fresh {
 pub fn operator(uid: u32) -> PrincipalId {
     #[expect(clippy::expect_used, reason = "`human:local:` and digits are a principal's id; a test reads one")]
     format!("human:local:{uid}").parse().expect("a human's id")
-}
-
-/// Writes a file so that whoever opens it sees all of it or the one before.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
 }
 
 fn lock(root: &Path) -> Result<File, BadDirectory> {

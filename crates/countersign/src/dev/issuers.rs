@@ -18,7 +18,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use super::directory::write_whole;
+use crate::files::write_whole;
 use crate::net::{Door, Peer};
 
 /// A sample issuer.

@@ -11,12 +11,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator, write_whole};
+use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator};
 use super::issuers::{BadKey, Issuer, Issuers};
 use super::sample_api::SampleApi;
 use super::{Caller, DevJson, Directory, watch};
 use crate::control::{ApplyFailed, Control, Epochs, EpochsFailed};
 use crate::estate::{Bundle, BundleError};
+use crate::files::write_whole;
 use crate::gateway::Gateway;
 use crate::net::{Listener, Stopper, now, serve, stop};
 
@@ -113,7 +114,8 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     quickstart(&directory)?;
     let operators = vec![operator(directory.owner()?)];
     let epochs = Epochs::open(directory.path("state"), json.vars(), operators, now()).await?;
-    let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, &directory, json.clone());
+    let description = serde_json::to_value(&json).map_err(io::Error::from)?;
+    let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;
     match control.in_force().await {
         Some(in_force) if in_force != on_disk => {

@@ -248,7 +248,7 @@ fn class(
     let template = match Template::new(text, &claims) {
         Ok(template) => template,
         Err(error) => {
-            reader.problem(id_node?.at, crate::control::chain(&error));
+            reader.problem(id_node?.at, crate::causes::chain(&error));
             return None;
         }
     };

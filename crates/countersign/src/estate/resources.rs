@@ -84,7 +84,7 @@ fn action(reader: &mut Reader<'_>, document: &Document) -> Option<(ActionName, B
             None
         }
         Err(error) => {
-            reader.problem(document.name_at, crate::control::chain(&error));
+            reader.problem(document.name_at, crate::causes::chain(&error));
             None
         }
     }

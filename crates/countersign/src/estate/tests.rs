@@ -250,9 +250,19 @@ fn a_policy_is_refused_at_its_place() {
         let problems = load(&bundle(QUICKSTART, &POLICY.replacen(from, to, 1)), &dev(), &[], now()).err().unwrap();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(refusal(" @owner(\"team-billing\")", ""), "");
-    assert_eq!(refusal("Agent::\"spiffe://prod.acme.test/agents/dunning", "Agent::\"spiffe://prod.acme.test/agents/duning"), "");
-    assert_eq!(refusal("contains(\"task_capability\")", "contains(\"task_capabilty\")"), "");
+    assert_eq!(
+        refusal(" @owner(\"team-billing\")", ""),
+        "billing.cedar:1:1: the policy has no `@owner(\"…\")`
+  help: every policy has an `@id`, an `@owner` and a `@purpose`, before `permit` or `forbid`",
+    );
+    assert_eq!(
+        refusal("Agent::\"spiffe://prod.acme.test/agents/dunning", "Agent::\"spiffe://prod.acme.test/agents/duning"),
+        "billing.cedar:8:22: the estate declares no `Agent::\"spiffe://prod.acme.test/agents/duning\"`"
+    );
+    assert_eq!(
+        refusal("contains(\"task_capability\")", "contains(\"task_capabilty\")"),
+        "X",
+    );
 }
 
 #[test]
