@@ -17,9 +17,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
-    /// Which server: `unix:PATH`; else the one of --dir or of ./.countersign/dev.json
+    /// Which server: `unix:PATH`; else the one of --dir
     #[arg(long, global = true, env = "COUNTERSIGN_SERVER", value_name = "ADDRESS")]
     pub server: Option<String>,
+    /// Directory of the dev server; else ./.countersign
+    #[arg(long, global = true, env = "COUNTERSIGN_DIR", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
     /// How to print: for people, or for programs
     #[arg(long, global = true, env = "COUNTERSIGN_OUTPUT", value_enum, default_value_t = Format::Text)]
     pub output: Format,
@@ -69,13 +72,15 @@ Examples:
     #[command(after_help = "Examples:
   countersign explain last         the last judgement at another door than this one
   countersign explain 3f2a         by the beginning of its id (header `countersign-record`)
-  countersign explain --trace 4bf92f3577b34da6a3ce929d0e0e4736")]
+  countersign explain --trace 4bf92f3577b34da6a3ce929d0e0e4736
+  countersign explain last --ledger .countersign/ledger    offline")]
     Explain(Explain),
     /// Decide recorded judgements again, and compare
     #[command(after_help = "Examples:
   countersign replay 3f2a
   countersign replay --since 10m
-  countersign replay --since 2026-11-01T00:00:00Z --output json")]
+  countersign replay --since 2026-11-01T00:00:00Z --output json
+  countersign replay --since 1h --ledger .countersign/ledger    offline")]
     Replay(Replay),
     /// Read and verify the ledger
     #[command(after_help = "Examples:
@@ -99,9 +104,6 @@ Examples:
 pub struct Dev {
     #[command(subcommand)]
     pub verb: Option<DevVerb>,
-    /// Where everything is kept
-    #[arg(long, env = "COUNTERSIGN_DIR", value_name = "DIR")]
-    pub dir: Option<PathBuf>,
     /// Address of the gateway; port 0 gives every listener a free port
     #[arg(long, env = "COUNTERSIGN_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8480")]
     pub listen: SocketAddr,
@@ -125,9 +127,6 @@ pub enum DevVerb {
     Token {
         /// ci-main, ci-fork, ci-lookalike, dunning or alice
         name: String,
-        /// Directory of the dev server
-        #[arg(long, env = "COUNTERSIGN_DIR", value_name = "DIR")]
-        dir: Option<PathBuf>,
     },
 }
 
@@ -176,23 +175,29 @@ pub struct Decide {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct Explain {
     /// Id of a record, the beginning of one, or `last`
+    #[arg(required_unless_present = "trace", conflicts_with = "trace")]
     pub id: Option<String>,
     /// By the trace it belongs to
     #[arg(long)]
     pub trace: Option<String>,
+    /// Offline, from this ledger
+    #[arg(long, value_name = "DIR")]
+    pub ledger: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct Replay {
     /// Id of a record, or the beginning of one
+    #[arg(required_unless_present = "since", conflicts_with = "since")]
     pub id: Option<String>,
     /// Every judgement since then: RFC 3339, or a duration such as 10m
     #[arg(long)]
     pub since: Option<String>,
+    /// Offline, from this ledger and the estates kept beside it
+    #[arg(long, value_name = "DIR")]
+    pub ledger: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -247,7 +252,8 @@ pub struct Tail {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The ledger's directory
-    pub dir: PathBuf,
+    #[arg(value_name = "DIR")]
+    pub ledger: PathBuf,
     /// A checkpoint that was kept elsewhere
     #[arg(long, requires = "key", value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
@@ -259,7 +265,8 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct NewChain {
     /// The ledger's directory
-    pub dir: PathBuf,
+    #[arg(value_name = "DIR")]
+    pub ledger: PathBuf,
 }
 
 #[derive(Debug, Args)]

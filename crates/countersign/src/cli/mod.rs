@@ -86,17 +86,19 @@ fn exit(code: Exit) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Stopped> {
-    let Cli { verb, server, output } = cli;
-    let client = || server::find(server.as_deref(), None);
+    let Cli { verb, server, dir, output } = cli;
+    let client = || server::find(server.as_deref(), dir.as_deref());
     match verb {
-        Verb::Dev(dev) => server::dev(dev, server.as_deref(), output),
+        Verb::Dev(dev) => server::dev(&dev, server.as_deref(), dir, output),
         Verb::Check(check) => offline::check(&check, output),
         Verb::Apply(apply) => remote::apply(&client, &apply, output),
         Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
         Verb::Resolve(resolve) => remote::resolve(&client()?, &resolve, output),
         Verb::Decide(decide) if decide.file.is_some() => offline::decide(&decide, output),
         Verb::Decide(decide) => remote::decide(&client()?, &decide, output),
+        Verb::Explain(explain) if explain.ledger.is_some() => offline::explain(explain, output),
         Verb::Explain(explain) => remote::explain(&client()?, explain, output),
+        Verb::Replay(replay) if replay.ledger.is_some() => offline::replay(replay, output),
         Verb::Replay(replay) => remote::replay(&client()?, replay, output),
         Verb::Ledger(ledger) => match ledger.verb {
             LedgerVerb::Tail(tail) => server::runtime()?.block_on(remote::tail(&client()?, tail, output)),

@@ -1,16 +1,17 @@
 //! Verbs that need no server.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use model::{Code, Epoch, Generation};
 use serde_json::{Value, json};
 
-use super::args::{Check, Decide, ExplainCode, NewChain, Resolve, Verify};
-use super::remote::{decide_request, print_resolved, print_verdict, read_token};
+use super::args::{Check, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
+use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
 use super::{Exit, Format, Stopped, output};
-use crate::control;
-use crate::dev::DevJson;
+use crate::control::{self, Archive, NotFound};
+use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
 use crate::live::Live;
 use crate::net::now;
@@ -90,13 +91,53 @@ fn problem_value(problem: &Problem) -> Value {
     serde_json::to_value(problem).unwrap_or_default()
 }
 
+/// Explains one judgement from a ledger on disk.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn explain(explain: Explain, format: Format) -> Result<(), Stopped> {
+    let ledger = explain.ledger.clone().unwrap_or_default();
+    let archive = archive(&ledger)?;
+    let document = control::explain(&ledger, &archive, &selector(explain)?).map_err(|why| not_found(&why))?;
+    output::result(&document, format, output::explain_text);
+    Ok(())
+}
+
+/// Decides again what a ledger on disk has recorded.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Failed`] if a judgement would be another one now.
+pub(super) fn replay(replay: Replay, format: Format) -> Result<(), Stopped> {
+    let ledger = replay.ledger.clone().unwrap_or_default();
+    let archive = archive(&ledger)?;
+    let replayed = control::replay(&ledger, &archive, &which(replay)?).map_err(|why| not_found(&why))?;
+    print_replayed(&serde_json::to_value(replayed).unwrap_or_default(), format)
+}
+
+/// What a dev server kept beside its ledger. Its operator is the owner of the ledger.
+fn archive(ledger: &Path) -> Result<Archive, Stopped> {
+    let cannot =
+        |error: std::io::Error| Stopped::new(Exit::Invalid, format!("cannot read `{}`: {error}", ledger.display()));
+    let ledger = ledger.canonicalize().map_err(cannot)?;
+    let owner = std::fs::metadata(&ledger).map_err(cannot)?.uid();
+    Ok(Archive::new(ledger.with_file_name("state"), vec![operator(owner)]))
+}
+
+fn not_found(why: &NotFound) -> Stopped {
+    let exit = match why {
+        NotFound::Unknown | NotFound::Ambiguous => Exit::Invalid,
+        NotFound::Ledger(_) | NotFound::Epochs(_) | NotFound::Json(_) => Exit::Failed,
+    };
+    Stopped::because(exit, why)
+}
+
 /// Verifies a ledger.
 ///
 /// # Errors
 /// [`Stopped`] with [`Exit::Failed`] if it has a fault.
 pub(super) fn verify(verify: &Verify, format: Format) -> Result<(), Stopped> {
     let checkpoint = verify.checkpoint.as_deref().zip(verify.key.as_deref());
-    let found = store::verify(&verify.dir, checkpoint).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let found = store::verify(&verify.ledger, checkpoint).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     for note in &found.notes {
         output::note(&crate::causes::chain(note));
     }
@@ -110,7 +151,8 @@ pub(super) fn verify(verify: &Verify, format: Format) -> Result<(), Stopped> {
 /// # Errors
 /// [`Stopped`].
 pub(super) fn new_chain(chain: &NewChain, format: Format) -> Result<(), Stopped> {
-    let writer = store::begin_new_chain(&chain.dir, now()).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    let writer =
+        store::begin_new_chain(&chain.ledger, now()).map_err(|error| Stopped::because(Exit::Failed, &error))?;
     output::result(&json!({"writer": writer}), format, |_| format!("the next server writes chain {writer}"));
     Ok(())
 }

@@ -62,15 +62,14 @@ pub(super) fn dev_ready(running: &Running, format: Format) {
 
 Try it in another terminal:
   curl -i -H \"Authorization: Bearer $(countersign dev token ci-main{dir})\" {gateway}/invoices/1
-  countersign explain last{dir_of}
-  $EDITOR {estate}/billing.cedar && countersign apply -f {estate}{dir_of}
+  countersign explain last{dir}
+  $EDITOR {estate}/billing.cedar && countersign apply -f {estate}{dir}
 
 Ctrl-C drains and stops.",
         control = json.control,
         callers = json.tokens.join(", "),
         dir =
             if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) },
-        dir_of = if is_default(running) { String::new() } else { format!(" --server {}", json.control) },
     ));
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::args::{Apply, Decide, Explain, Replay, Resolve, Tail};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, output};
-use crate::control::{DecideContext, DecideRequest, EstateRequest, ResolveRequest};
+use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector};
 use crate::estate::{Bundle, read_duration};
 use crate::net::now;
 
@@ -111,13 +111,37 @@ pub(super) fn decide_request(decide: &Decide) -> Result<DecideRequest, Stopped> 
 /// # Errors
 /// [`Stopped`].
 pub(super) fn explain(client: &Client, explain: Explain, format: Format) -> Result<(), Stopped> {
-    let path = match (explain.id, explain.trace) {
-        (Some(id), _) => format!("/v1/judgements/{}", checked(&id)?),
-        (None, trace) => format!("/v1/traces/{}", checked(&trace.unwrap_or_default())?),
+    let path = match selector(explain)? {
+        Selector::Id(id) => format!("/v1/judgements/{id}"),
+        Selector::Last => "/v1/judgements/last".to_owned(),
+        Selector::Trace(trace) => format!("/v1/traces/{trace}"),
     };
     let document = runtime()?.block_on(client.get(&path))?;
     output::result(&document, format, output::explain_text);
     Ok(())
+}
+
+/// What `explain` was asked for.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`] if it is not an id.
+pub(super) fn selector(explain: Explain) -> Result<Selector, Stopped> {
+    match (explain.id, explain.trace) {
+        (Some(id), _) if id == "last" => Ok(Selector::Last),
+        (Some(id), _) => checked(&id).map(|id| Selector::Id(id.to_owned())),
+        (None, trace) => checked(&trace.unwrap_or_default()).map(|trace| Selector::Trace(trace.to_owned())),
+    }
+}
+
+/// What `replay` was asked for.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`] if it is neither an id nor a time.
+pub(super) fn which(replay: Replay) -> Result<control::Replay, Stopped> {
+    match (replay.id, replay.since) {
+        (Some(id), _) => checked(&id).map(|id| control::Replay::Id(id.to_owned())),
+        (None, since) => instant(&since.unwrap_or_default()).map(control::Replay::Since),
+    }
 }
 
 /// Ids become part of a path: only what an id can have.
@@ -131,12 +155,18 @@ fn checked(id: &str) -> Result<&str, Stopped> {
 /// # Errors
 /// [`Stopped`] with [`Exit::Failed`] if one differs.
 pub(super) fn replay(client: &Client, replay: Replay, format: Format) -> Result<(), Stopped> {
-    let query = match (replay.id, replay.since) {
-        (Some(id), _) => format!("id={}", checked(&id)?),
-        (None, since) => format!("since={}", instant(&since.unwrap_or_default())?),
+    let query = match which(replay)? {
+        control::Replay::Id(id) => format!("id={id}"),
+        control::Replay::Since(since) => format!("since={since}"),
     };
     let document = runtime()?.block_on(client.post(&format!("/v1/replay?{query}"), &json!({})))?;
-    output::result(&document, format, output::replayed_text);
+    print_replayed(&document, format)
+}
+
+/// # Errors
+/// [`Stopped`] with [`Exit::Failed`] if a judgement would be another one now.
+pub(super) fn print_replayed(document: &Value, format: Format) -> Result<(), Stopped> {
+    output::result(document, format, output::replayed_text);
     let differ = document.get("differ").and_then(Value::as_array).is_none_or(|differ| !differ.is_empty());
     if differ { Err(Stopped::silently(Exit::Failed)) } else { Ok(()) }
 }
@@ -185,14 +215,13 @@ pub(super) fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<
     Ok(())
 }
 
-/// RFC 3339 of an instant, or of so long ago.
-fn instant(text: &str) -> Result<String, Stopped> {
+/// An instant, or so long ago.
+fn instant(text: &str) -> Result<Time, Stopped> {
     let expected = || format!("`{text}` is neither an RFC 3339 time nor a duration such as 10m");
-    let time = match text.parse::<Time>() {
-        Ok(time) => time,
-        Err(_) => now().minus(read_duration(text).ok_or_else(|| Stopped::new(Exit::Invalid, expected()))?),
-    };
-    Ok(time.to_string())
+    match text.parse::<Time>() {
+        Ok(time) => Ok(time),
+        Err(_) => Ok(now().minus(read_duration(text).ok_or_else(|| Stopped::new(Exit::Invalid, expected()))?)),
+    }
 }
 
 fn encoded(text: &str) -> String {

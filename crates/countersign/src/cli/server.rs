@@ -48,18 +48,18 @@ fn announced(directory: &Path) -> Result<DevJson, Stopped> {
 ///
 /// # Errors
 /// [`Stopped`].
-pub fn dev(dev: Dev, server: Option<&str>, format: Format) -> Result<(), Stopped> {
+pub fn dev(dev: &Dev, server: Option<&str>, directory: Option<PathBuf>, format: Format) -> Result<(), Stopped> {
     match &dev.verb {
-        Some(DevVerb::Token { name, dir }) => token(name, server, dir.as_deref()),
-        None if dev.tour => walk(dev.dir.as_deref()),
-        None => serve(dev, format),
+        Some(DevVerb::Token { name }) => token(name, server, directory.as_deref()),
+        None if dev.tour => walk(directory.as_deref()),
+        None => serve(dev, directory, format),
     }
 }
 
-fn serve(dev: Dev, format: Format) -> Result<(), Stopped> {
+fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), Stopped> {
     log();
     let options = Options {
-        directory: dev.dir.unwrap_or_else(|| PathBuf::from(DIRECTORY)),
+        directory: directory.unwrap_or_else(|| PathBuf::from(DIRECTORY)),
         listen: dev.listen,
         fresh: if dev.fresh { Fresh::Emptied } else { Fresh::Reused },
         watch: dev.watch,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{KeySet, Sources};
+use credential::{KeySet, Source, Sources};
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
@@ -14,26 +14,31 @@ use crate::estate::{Estate, Jwks, local_operators};
 use crate::live::{About, Live, Timeouts, Upstream};
 use crate::net::fetch;
 
-/// Compiles an estate. A key set that cannot be fetched does not fail it: its source answers `keys_unavailable`.
-pub async fn compile(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
-    let mut sources = Vec::new();
-    let mut listing = String::new();
-    for (mut source, jwks) in estate.sources {
-        source.keys = match jwks {
-            Jwks::Here(keys) => Some(keys),
-            Jwks::Url { url } => fetched(source.name.as_str(), &url).await,
-        };
-        let keys = source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string());
-        listing.push_str(&format!("{} {keys}\n", source.name));
-        sources.push(source);
+/// Fetches the key sets that lie elsewhere, and assembles. One that cannot be fetched fails nothing: its source answers
+/// `keys_unavailable`.
+pub async fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
+    for (source, jwks) in &mut estate.sources {
+        if let Jwks::Url { url } = jwks {
+            source.keys = fetched(source.name.as_str(), url).await;
+        }
     }
+    assemble(estate, digest, generation, epoch)
+}
+
+/// Puts an estate together as it stands; sources whose keys lie elsewhere have none.
+pub fn assemble(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
+    let keys = |source: &Source| {
+        source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string())
+    };
+    let listing = estate.sources.iter().map(|(source, _)| format!("{} {}\n", source.name, keys(source)));
+    let keys = credential::digest_of(listing.collect::<String>().as_bytes());
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
-    let sources = Sources::new(sources).unwrap_or_default();
+    let sources = Sources::new(estate.sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
     let snapshot = guard::Snapshot {
         generation,
         epoch,
         digest,
-        keys: credential::digest_of(listing.as_bytes()),
+        keys,
         sources,
         directory: estate.directory,
         engine: estate.engine,

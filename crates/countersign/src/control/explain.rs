@@ -3,15 +3,13 @@
 use std::path::Path;
 
 use audit::{Body, Judgement, Record};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Merged, Wanted};
 
 use super::DOOR;
+use super::archive::{Applied, Archive, EpochsFailed};
 use super::command::Selector;
-use super::epochs::{Applied, EpochsFailed};
-use super::reply::Reply;
 
 /// When something came into force, and by whom.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,32 +21,41 @@ pub struct Where {
     pub record: String,
 }
 
-/// Explains the judgement that `selector` names.
-pub(super) async fn explain(ledger: &Path, selector: Selector, history: Result<Vec<Applied>, EpochsFailed>) -> Reply {
-    let history = match history {
-        Ok(history) => history,
-        Err(error) => return Reply::failed(&error),
-    };
-    let ledger = ledger.to_owned();
-    let found = tokio::task::spawn_blocking(move || find(&ledger, &selector)).await;
-    match found {
-        Ok(Ok(mut found)) => match (found.pop(), found.is_empty()) {
-            (None, _) => Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": "no judgement has this id"})),
-            (Some(one), true) => {
-                document(one, &history).map_or_else(|error| Reply::failed(&error), |doc| Reply::ok(&doc))
-            }
-            (Some(_), false) => {
-                let error = "more than one judgement has an id that begins so";
-                Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": error}))
-            }
-        },
-        Ok(Err(error)) => Reply::failed(&error),
-        Err(error) => Reply::failed(&error),
+/// Why there is nothing to show of a judgement.
+#[derive(Debug, thiserror::Error)]
+pub enum NotFound {
+    #[error("no judgement has this id")]
+    Unknown,
+    #[error("more than one judgement has an id that begins so")]
+    Ambiguous,
+    #[error("the ledger cannot be read")]
+    Ledger(#[from] store::LedgerFault),
+    #[error("what was applied cannot be read")]
+    Epochs(#[from] EpochsFailed),
+    #[error("the record cannot be shown")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Explains the judgement that `selector` names: its record, with `outcome` and `applied` beside its fields.
+///
+/// # Errors
+/// [`NotFound`].
+pub fn explain(ledger: &Path, archive: &Archive, selector: &Selector) -> Result<Value, NotFound> {
+    Ok(document(one(ledger, selector)?, &archive.history()?)?)
+}
+
+/// The one judgement that a selector names.
+pub(super) fn one(ledger: &Path, selector: &Selector) -> Result<Merged, NotFound> {
+    let mut found = find(ledger, selector)?;
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(NotFound::Unknown),
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => Err(NotFound::Ambiguous),
     }
 }
 
 /// Judgements that a selector names: more than one means that it is ambiguous.
-pub(super) fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Merged>, store::LedgerFault> {
+fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Merged>, store::LedgerFault> {
     match selector {
         Selector::Id(prefix) => store::find(ledger, Wanted::Id(prefix)),
         Selector::Last => Ok(store::find_last(ledger, |judgement| judgement.door != DOOR)?.into_iter().collect()),
@@ -96,6 +103,6 @@ fn since(history: &[&Applied], kind: &str, name: &str) -> Option<Where> {
 }
 
 /// A record as JSON.
-pub(super) fn value(record: &Record) -> Result<Value, serde_json::Error> {
+fn value(record: &Record) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(&record.to_json()?)
 }

@@ -1,6 +1,7 @@
 //! The control door: HTTP/1.1 and JSON over a local socket, described in `api/control.yaml`. Operators have no side door:
 //! whoever connects is resolved by the kernel's word and passes `admit` like every caller.
 
+mod archive;
 mod command;
 mod compile;
 mod epochs;
@@ -32,11 +33,12 @@ use crate::estate::Bundle;
 use crate::live::Current;
 use crate::net::{Door, Peer, now, record_id, trace_id};
 
-pub use command::{Command, EstateRequest, ResolveRequest, Selector};
-pub use compile::{boot, compile};
-pub use epochs::{Applied, ApplyFailed, Author, Epochs, EpochsFailed};
-pub use explain::Where;
-pub use replay::{Differs, Replayed};
+pub use archive::{Applied, Archive, EpochsFailed};
+pub use command::{Command, EstateRequest, Replay, ResolveRequest, Selector};
+pub use compile::{assemble, boot, compile};
+pub use epochs::{ApplyFailed, Author, Epochs};
+pub use explain::{NotFound, Where, explain};
+pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
 

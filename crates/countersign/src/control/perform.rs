@@ -1,17 +1,22 @@
 //! The control door's effects: each takes a permit, and does what its errand says.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use audit::{Checkpoint, OutcomeResult};
 use guard::{Permit, Settled, Settlement};
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
+use super::archive::{Applied, Archive};
 use super::command::Command;
-use super::epochs::{Applied, ApplyFailed, Author};
+use super::epochs::{ApplyFailed, Author};
+use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
+use super::replay::replay;
 use super::reply::Reply;
-use super::{Control, explain, replay, tail, whatif};
+use super::{Control, tail, whatif};
 use crate::estate::Problem;
 use crate::net::now;
 
@@ -35,9 +40,9 @@ impl Control {
                 Err(problems) => unsound(&problems),
             },
             Command::Explain(selector) => {
-                explain::explain(&self.ledger_directory, selector, self.epochs.history()).await
+                self.look_up(move |ledger, archive| explain(ledger, archive, &selector)).await
             }
-            Command::Replay(which) => replay::replay(&self.ledger_directory, which, &self.epochs).await,
+            Command::Replay(which) => self.look_up(move |ledger, archive| replay(ledger, archive, &which)).await,
             Command::Checkpoint => self.checkpoint().await,
             Command::Resolve { token } => {
                 Reply::ok(&whatif::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
@@ -67,6 +72,20 @@ impl Control {
         let status = if applied.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         applied
+    }
+
+    /// Reads files where reading them holds up nobody.
+    async fn look_up<T: Serialize + Send + 'static>(
+        &self,
+        read: impl FnOnce(&Path, &Archive) -> Result<T, NotFound> + Send + 'static,
+    ) -> Reply {
+        let (ledger, archive) = (self.ledger_directory.clone(), self.epochs.archive().clone());
+        match tokio::task::spawn_blocking(move || read(&ledger, &archive)).await {
+            Ok(Ok(document)) => Reply::ok(&document),
+            Ok(Err(why @ (NotFound::Unknown | NotFound::Ambiguous))) => Reply::invalid(&why.to_string()),
+            Ok(Err(why)) => Reply::failed(&why),
+            Err(error) => Reply::failed(&error),
+        }
     }
 
     async fn checkpoint(&self) -> Reply {

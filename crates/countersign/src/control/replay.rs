@@ -1,19 +1,18 @@
 //! Recorded judgements are decided again, by the snapshots that they name.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audit::{Body, Judgement, Stamp};
 use guard::Answer;
-use http::StatusCode;
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::archive::Archive;
 use super::command::{Replay, Selector};
-use super::epochs::Epochs;
-use super::explain::find;
-use super::reply::Reply;
+use super::explain::{NotFound, one};
+use crate::causes::chain;
 
 /// What replay found.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,35 +30,38 @@ pub struct Differs {
     pub now: Value,
 }
 
-/// Decides again.
-pub(super) async fn replay(ledger: &Path, which: Replay, epochs: &Epochs) -> Reply {
-    let ledger = ledger.to_owned();
-    let found = tokio::task::spawn_blocking(move || judgements(ledger, &which)).await;
-    let records = match found {
-        Ok(Ok(records)) => records,
-        Ok(Err(error)) => return Reply::failed(&error),
-        Err(error) => return Reply::failed(&error),
-    };
-    let records = match records {
-        Selected::These(records) => records,
-        Selected::Wrong(why) => return Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": why})),
-    };
+/// Decides again what a ledger has recorded, by the estates in its archive.
+///
+/// # Errors
+/// [`NotFound`] if what is to be replayed cannot be read. That a judgement differs is an answer, not an error.
+pub fn replay(ledger: &Path, archive: &Archive, which: &Replay) -> Result<Replayed, NotFound> {
     let mut snapshots = HashMap::new();
     let mut replayed = Replayed::default();
-    for (at, judgement) in records {
-        let digest = judgement.inputs.snapshot.clone();
-        if !snapshots.contains_key(&digest) {
-            let snapshot = epochs.snapshot(&digest, judgement.epoch).await;
-            snapshots.insert(digest.clone(), snapshot.map_err(|error| crate::causes::chain(&error)));
-        }
-        let again = match snapshots.get(&digest) {
-            Some(Ok(snapshot)) => guard::replay(snapshot, &judgement, at).map_err(|error| error.to_string()),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err("the snapshot is gone".to_owned()),
+    let mut again = |at, judgement: &Judgement| {
+        let digest = &judgement.inputs.snapshot;
+        let snapshot = snapshots.entry(digest.clone()).or_insert_with(|| archive.snapshot(digest, judgement.epoch));
+        let again = match snapshot {
+            Ok(snapshot) => guard::replay(snapshot, judgement, at).map_err(|error| error.to_string()),
+            Err(error) => Err(chain(error)),
         };
-        replayed.compare(&judgement, again);
+        replayed.compare(judgement, again);
+    };
+    match which {
+        Replay::Id(id) => {
+            let one = one(ledger, &Selector::Id(id.clone()))?;
+            again(time(&one.stamp), &one.judgement);
+        }
+        Replay::Since(since) => {
+            for record in store::read(ledger)? {
+                let record = record?.record;
+                let at = time(&record.stamp);
+                if let (Body::Judgement(judgement), true) = (record.body, at >= *since) {
+                    again(at, &judgement);
+                }
+            }
+        }
     }
-    Reply::ok(&replayed)
+    Ok(replayed)
 }
 
 impl Replayed {
@@ -83,34 +85,7 @@ fn shown(answer: Result<Answer, String>) -> Value {
     }
 }
 
-enum Selected {
-    These(Vec<(Time, Judgement)>),
-    Wrong(&'static str),
-}
-
-fn judgements(ledger: PathBuf, which: &Replay) -> Result<Selected, store::LedgerFault> {
-    match which {
-        Replay::Id(id) => {
-            let mut found = find(&ledger, &Selector::Id(id.clone()))?;
-            Ok(match (found.pop(), found.is_empty()) {
-                (None, _) => Selected::Wrong("no judgement has this id"),
-                (Some(one), true) => Selected::These(timed(&one.stamp, one.judgement).into_iter().collect()),
-                (Some(_), false) => Selected::Wrong("more than one judgement has an id that begins so"),
-            })
-        }
-        Replay::Since(since) => {
-            let mut these = Vec::new();
-            for record in store::read(&ledger)? {
-                let record = record?.record;
-                if let Body::Judgement(judgement) = record.body {
-                    these.extend(timed(&record.stamp, *judgement).filter(|(at, _)| at >= since));
-                }
-            }
-            Ok(Selected::These(these))
-        }
-    }
-}
-
-fn timed(stamp: &Stamp, judgement: Judgement) -> Option<(Time, Judgement)> {
-    Some((stamp.time.parse().ok()?, judgement))
+fn time(stamp: &Stamp) -> Time {
+    // a ledger is read only if it verifies, and its times were written from such values
+    stamp.time.parse().unwrap_or(Time::MIN)
 }

@@ -9,5 +9,5 @@ mod sample_api;
 mod watch;
 
 pub use callers::{Caller, token};
-pub use directory::{DevJson, Directory, Fresh};
+pub use directory::{DevJson, Directory, Fresh, operator};
 pub use run::{DevFailed, Options, Running, run, start};

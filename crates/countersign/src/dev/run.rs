@@ -15,7 +15,7 @@ use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator};
 use super::issuers::{BadKey, Issuer, Issuers};
 use super::sample_api::SampleApi;
 use super::{Caller, DevJson, Directory, watch};
-use crate::control::{ApplyFailed, Control, Epochs, EpochsFailed};
+use crate::control::{ApplyFailed, Archive, Control, Epochs, EpochsFailed};
 use crate::estate::{Bundle, BundleError};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
@@ -113,7 +113,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
 
     quickstart(&directory)?;
     let operators = vec![operator(directory.owner()?)];
-    let epochs = Epochs::open(directory.path("state"), json.vars(), operators, now()).await?;
+    let epochs = Epochs::open(Archive::new(directory.path("state"), operators), json.vars(), now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;

@@ -261,7 +261,8 @@ fn a_policy_is_refused_at_its_place() {
     );
     assert_eq!(
         refusal("contains(\"task_capability\")", "contains(\"task_capabilty\")"),
-        "X",
+        "billing.cedar:12:34: no trust source of the estate establishes the fact `task_capabilty`
+  help: did you mean `task_capability`?",
     );
 }
 

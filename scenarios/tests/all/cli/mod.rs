@@ -1,1 +1,113 @@
-//! cli
+//! What verbs print for programs: a contract, held by golden files. What differs each time is replaced by its name.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Dev, Estate, Mint, Ran, Upstream, ci_claims, folder, golden, normal, run};
+
+/// Compares one document with the file of that name; it stands on one line.
+#[track_caller]
+fn same(name: &str, ran: &Ran) {
+    assert_eq!(ran.out.lines().count(), 1, "one document, one line: {ran:?}");
+    golden(&format!("cli/{name}.json"), &normal(&ran.json()));
+}
+
+#[test]
+fn json_of_offline_verbs_is_as_promised() {
+    let folder = folder();
+    let path = folder.path().to_str().unwrap();
+    Estate::ours().upstream("http://127.0.0.1:1").write(folder.path());
+    same("check-sound", &run(&["check", "-f", path, "--output", "json"], b"").ended(0));
+    let token = Mint::shared().ci(&ci_claims());
+    let resolve = |token: &str| run(&["resolve", "--token-file", "-", "-f", path, "--output", "json"], token.as_bytes());
+    same("resolve", &resolve(&token).ended(0));
+    let mut other = ci_claims();
+    other["repository_id"] = json!("1");
+    same("resolve-unknown", &resolve(&Mint::shared().ci(&other)).ended(2));
+    other["aud"] = json!("https://other.acme.test");
+    same("resolve-audience", &resolve(&Mint::shared().ci(&other)).ended(2));
+    same("resolve-malformed", &resolve("x").ended(2));
+    let decide = |principal: &str, context: &str| {
+        let asked = ["--principal", principal, "--action", "read", "--resource", "billing/invoices", "--context", "-"];
+        run(&[&["decide", "-f", path, "--output", "json"], &asked[..]].concat(), context.as_bytes())
+    };
+    same("decide-allow", &decide("billing-ci", r#"{"evidence": ["protected_ref"]}"#).ended(0));
+    same("decide-forbidden", &decide("billing-ci", "{}").ended(2));
+    same("decide-no-permit", &decide("human:people:alice", "{}"));
+    Estate::ours().replacing("maxAge: 10m", "maxage: 10m").upstream("http://127.0.0.1:1").write(folder.path());
+    same("check-errors", &run(&["check", "-f", path, "--output", "json"], b"").ended(3));
+    same("explain-code", &run(&["explain-code", "audience_wrong", "--output", "json"], b"").ended(0));
+}
+
+#[test]
+fn json_of_records_and_of_what_an_operator_does_is_as_promised() {
+    let upstream = Upstream::start();
+    let estate = Estate::ours().upstream(&upstream.url);
+    let mut dev = Dev::serving(&estate);
+    let token = Mint::shared().ci(&ci_claims());
+    let allowed = dev.get("/invoices/7?x=1", &token).is(200).record().to_owned();
+    dev.outcome(&allowed);
+    let unproved = dev.get("/invoices/7", "x").is(401).record().to_owned();
+    let denied = dev.get("/export", &token).is(403).record().to_owned();
+    let lines = dev.records();
+    let line = |field: &str, id: &str| lines.iter().find(|line| line[field] == id).expect("a record");
+    for (name, line) in [
+        ("record-allowed", line("id", &allowed)),
+        ("record-outcome", line("of", &allowed)),
+        ("record-unproved", line("id", &unproved)),
+        ("record-denied", line("id", &denied)),
+        ("record-apply", lines.iter().find(|line| line["operation"] == "apply").expect("the first apply")),
+    ] {
+        golden(&format!("cli/{name}.json"), &numbered(line, &upstream));
+    }
+    let explained = dev.cli(&["explain", &allowed, "--output", "json"]).ended(0).json();
+    golden("cli/explain.json", &numbered(&explained, &upstream));
+    same("replay", &dev.cli(&["replay", &allowed, "--output", "json"]).ended(0));
+
+    estate.clone().policy("more", "forbid (principal is Partner, action, resource);").replacing("purpose: reminds late payers", "purpose: reminds").write(dev.estate());
+    let estate = dev.estate().to_str().unwrap().to_owned();
+    same("apply", &dev.cli(&["apply", "-f", &estate, "--yes", "--output", "json"]).ended(0));
+    assert_eq!(dev.stop(), 0);
+    let verified = dev.verify().ended(0);
+    let mut document = verified.json();
+    let through = document["through"].as_object_mut().expect("writers");
+    through.values_mut().for_each(|seq| *seq = json!(0));
+    golden("cli/ledger-verify.json", &normal(&document));
+    assert_eq!(verified.out.lines().count(), 1);
+}
+
+/// A record whose place in the chain and sizes in time are not this scenario's matter.
+fn numbered(record: &Value, upstream: &Upstream) -> String {
+    let text = normal(record).replace(&upstream.url, "<upstream>");
+    text.lines().map(|line| if line.trim_start().starts_with("\"seq\":") { "  \"seq\": \"<seq>\",\n".to_owned() } else { format!("{line}\n") }).collect()
+}
+
+#[test]
+fn a_tail_in_json_is_one_record_a_line_and_filters() {
+    let dev = Dev::start();
+    let (ci, fork) = (dev.token("ci-main"), dev.token("ci-fork"));
+    dev.get("/invoices/1", &ci).is(200);
+    dev.get("/invoices/1", &fork).is(403);
+    dev.call("GET", "/invoices/1", None).is(401);
+    let tail = |args: &[&str]| dev.cli(&[&["ledger", "tail", "--output", "json"], args].concat()).ended(0).lines();
+    let all = tail(&[]);
+    let seqs: Vec<u64> = all.iter().map(|line| line["seq"].as_u64().expect("a number")).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "every record, in order");
+    let denied = tail(&["--denied"]);
+    assert_eq!(denied.len(), 2);
+    let of = tail(&["--principal", crate::harness::CI]);
+    assert!(of.len() >= 2 && of.iter().all(|r| r["kind"] == "outcome" || r["principal"]["id"] == crate::harness::CI));
+    assert!(tail(&["--since", "2099-01-01T00:00:00Z"]).is_empty());
+    assert!(tail(&["--since", "1h"]).len() >= all.len());
+    dev.cli(&["ledger", "tail", "--since", "yesterday"]).ended(3);
+}
+
+#[test]
+fn dev_says_in_json_what_its_file_says() {
+    let dev = Dev::with(None, &["--output", "json"]);
+    let said: Value = serde_json::from_str(dev.log().lines().last().expect("a line")).expect("JSON");
+    assert_eq!(said, dev.info);
+    let file: Value = serde_json::from_slice(&fs::read(dev.dir().join("dev.json")).unwrap()).unwrap();
+    assert_eq!(said, file);
+}

@@ -48,8 +48,21 @@ impl Dev {
         dev
     }
 
-    /// Starts once more on the same directory.
+    /// Starts once more on the same directory, and waits until all is ready.
     pub fn again(&mut self) {
+        self.launch();
+        let ready = self.dir().join("dev.json");
+        let child = self.child.as_mut().expect("launched");
+        let seen = until_within(READY, || (ready.exists() || child.try_wait().ok()?.is_some()).then_some(()));
+        if seen.is_none() || !ready.exists() {
+            self.kill9();
+            panic!("dev is not ready:\n{}", self.log());
+        }
+        self.info = serde_json::from_slice(&fs::read(ready).expect("dev.json")).expect("dev.json is JSON");
+    }
+
+    /// Starts once more on the same directory.
+    pub fn launch(&mut self) {
         assert!(self.child.is_none(), "still running");
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a log");
         let dir = self.dir();
@@ -57,17 +70,9 @@ impl Dev {
         args.extend(self.args.iter().map(String::as_str));
         let mut dev = command(&binary(), &args);
         dev.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
-        let ready = dir.join("dev.json");
-        // a killed server leaves it; the next one removes it first, but not before this looks
-        let _ = fs::remove_file(&ready);
-        let mut child = dev.spawn().expect("the binary starts");
-        let seen = until_within(READY, || (ready.exists() || child.try_wait().ok()?.is_some()).then_some(()));
-        if seen.is_none() || !ready.exists() {
-            end(&mut child);
-            panic!("dev is not ready:\n{}", self.log());
-        }
-        self.child = Some(child);
-        self.info = serde_json::from_slice(&fs::read(ready).expect("dev.json")).expect("dev.json is JSON");
+        // a killed server leaves it; the next one removes it first, but not before somebody looks
+        let _ = fs::remove_file(dir.join("dev.json"));
+        self.child = Some(dev.spawn().expect("the binary starts"));
     }
 
     pub fn dir(&self) -> PathBuf {

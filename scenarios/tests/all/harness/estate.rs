@@ -54,11 +54,6 @@ impl Estate {
         estate
     }
 
-    /// The quickstart as it ships.
-    pub fn quickstart() -> Self {
-        Self { yaml: YAML.to_owned(), cedar: CEDAR.to_owned(), files: Vec::new() }
-    }
-
     /// With `old`, which has to be there, written as `new`.
     #[must_use]
     #[track_caller]

@@ -14,4 +14,4 @@ pub use golden::{golden, normal};
 pub use http::{Answer, Conn, End, call, request};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
 pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until};
-pub use upstream::{Reached, Upstream};
+pub use upstream::Upstream;

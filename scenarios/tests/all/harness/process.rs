@@ -13,12 +13,25 @@ use tempfile::TempDir;
 const BOUND: Duration = Duration::from_secs(60);
 
 /// A process that ended.
-#[derive(Debug)]
 pub struct Ran {
     /// Exit code; -1 if a signal ended it.
     pub code: i32,
     pub out: String,
     pub err: String,
+}
+
+/// Most of an output that a failing test shows, in bytes.
+const SHOWN: usize = 4000;
+
+/// Shown by tests that fail: what a program printed can be very long.
+impl std::fmt::Debug for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}\nout: {}\nerr: {}", self.code, cut(&self.out), cut(&self.err))
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 impl Ran {
@@ -80,7 +93,7 @@ pub fn finish(mut command: Command, stdin: &[u8]) -> Ran {
         end(&mut child);
     }
     let (out, err) = (out.join().expect("a reader"), err.join().expect("a reader"));
-    let ended = ended.unwrap_or_else(|| panic!("{command:?} did not end within {BOUND:?}: {out}{err}"));
+    let ended = ended.unwrap_or_else(|| panic!("{command:?} did not end within {BOUND:?}: {}{}", cut(&out), cut(&err)));
     Ran { code: ended.code().unwrap_or(-1), out, err }
 }
 
