@@ -14,6 +14,8 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("net", &["gateway", "control", "dev", "cli"]),
     ("estate", &["gateway", "control", "dev", "cli"]),
     ("live", &["gateway", "control", "dev", "cli"]),
+    ("files", &["gateway", "control", "dev", "cli"]),
+    ("causes", &["gateway", "control", "dev", "cli"]),
     ("dev", &["cli"]),
     ("cli", &[]),
     ("lib", &[]),
@@ -29,33 +31,7 @@ pub(crate) struct Allowance {
     pub reason: &'static str,
 }
 
-pub(crate) const ALLOWED: &[Allowance] = &[
-    Allowance {
-        file: "crates/countersign/src/control/mod.rs",
-        path: &["crate", "dev", "DevJson"],
-        reason: "control has no configuration file of its own yet, so it finds its server where `dev` left it",
-    },
-    Allowance {
-        file: "crates/countersign/src/control/mod.rs",
-        path: &["crate", "dev", "Directory"],
-        reason: "control runs only inside `dev`, whose directory holds its socket and its epochs",
-    },
-    Allowance {
-        file: "crates/countersign/src/control/epochs.rs",
-        path: &["crate", "dev", "write_whole"],
-        reason: "epochs are files in `dev`'s directory until there is a store for them",
-    },
-    Allowance {
-        file: "crates/countersign/src/estate/principals.rs",
-        path: &["crate", "control", "chain"],
-        reason: "an error with its causes, in one line: a function of no role that happens to stand in control",
-    },
-    Allowance {
-        file: "crates/countersign/src/estate/resources.rs",
-        path: &["crate", "control", "chain"],
-        reason: "an error with its causes, in one line: a function of no role that happens to stand in control",
-    },
-];
+pub(crate) const ALLOWED: &[Allowance] = &[];
 
 pub(crate) fn check(source: &Parsed<'_>) -> Vec<Finding> {
     let Some((module, from)) = module(source.path) else { return Vec::new() };

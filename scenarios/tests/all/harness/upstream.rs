@@ -111,7 +111,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         let Some(end) = fill(&mut stream, &mut buffer, shared, |bytes| framed(&entry, bytes)) else { return };
         let body: Vec<u8> = buffer.drain(..end).collect();
         shared.reached.lock().expect("not poisoned")[at].body = body;
-        if !reply(&mut stream, &entry) {
+        if shared.stop.load(Ordering::Acquire) || !reply(&mut stream, &entry) {
             return;
         }
     }
