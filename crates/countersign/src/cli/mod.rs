@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod explained;
 mod offline;
 mod output;
 mod remote;
@@ -16,7 +17,7 @@ use self::args::LedgerVerb;
 
 pub use args::{Cli, Format, Verb};
 pub use client::Client;
-pub use output::explain_text;
+pub use explained::explain_text;
 pub use server::find as find_server;
 
 /// How a verb ended.

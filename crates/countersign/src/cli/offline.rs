@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::args::{Check, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
 use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
-use super::{Exit, Format, Stopped, output};
+use super::{Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
 use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
@@ -99,7 +99,7 @@ pub(super) fn explain(explain: Explain, format: Format) -> Result<(), Stopped> {
     let ledger = explain.ledger.clone().unwrap_or_default();
     let archive = archive(&ledger)?;
     let document = control::explain(&ledger, &archive, &selector(explain)?).map_err(|why| not_found(&why))?;
-    output::result(&document, format, output::explain_text);
+    output::result(&document, format, explained::explain_text);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::{Apply, Decide, Explain, Replay, Resolve, Tail};
 use super::server::runtime;
-use super::{Client, Exit, Format, Stopped, output};
+use super::{Client, Exit, Format, Stopped, explained, output};
 use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector};
 use crate::estate::{Bundle, read_duration};
 use crate::net::now;
@@ -87,7 +87,7 @@ pub(super) fn decide(client: &Client, decide: &Decide, format: Format) -> Result
 /// # Errors
 /// [`Stopped`] with [`Exit::Denied`] if the answer is no.
 pub(super) fn print_verdict(document: &Value, format: Format) -> Result<(), Stopped> {
-    output::result(document, format, output::verdict_text);
+    output::result(document, format, explained::verdict_text);
     let allowed = document.get("decision").and_then(Value::as_str) == Some("allow");
     if allowed { Ok(()) } else { Err(Stopped::silently(Exit::Denied)) }
 }
@@ -117,7 +117,7 @@ pub(super) fn explain(client: &Client, explain: Explain, format: Format) -> Resu
         Selector::Trace(trace) => format!("/v1/traces/{trace}"),
     };
     let document = runtime()?.block_on(client.get(&path))?;
-    output::result(&document, format, output::explain_text);
+    output::result(&document, format, explained::explain_text);
     Ok(())
 }
 

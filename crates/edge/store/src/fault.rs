@@ -10,9 +10,11 @@ use audit::Fault;
 pub enum LedgerFault {
     #[error("the ledger `{}` is in use by another process", .dir.display())]
     Locked { dir: PathBuf },
-    #[error("the ledger is damaged; it is left as it is, and an operator may begin a new chain")]
+    #[error(
+        "the ledger is damaged; it is left as it is, and an operator may begin a new chain (`countersign ledger new-chain`)"
+    )]
     Damaged(#[from] Fault),
-    #[error("`{}` holds records but `current` does not name their writer; an operator may begin a new chain", .dir.display())]
+    #[error("`{}` holds records but `current` does not name their writer; an operator may begin a new chain (`countersign ledger new-chain`)", .dir.display())]
     NoCurrent { dir: PathBuf },
     #[error("`{}` does not name a writer", .path.display())]
     BadCurrent { path: PathBuf },

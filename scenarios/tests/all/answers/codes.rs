@@ -93,8 +93,7 @@ fn access_and_protocol_codes_say_what_a_proved_caller_may_know() {
     let upstream = Upstream::start();
     let dev = Dev::serving(&estate(&upstream.url));
     let mint = Mint::shared();
-    let (ci, dunning, alice) =
-        (mint.ci(&ci_claims()), mint.dunning(&dunning_claims()), mint.alice(&alice_claims()));
+    let (ci, dunning, alice) = (mint.ci(&ci_claims()), mint.dunning(&dunning_claims()), mint.alice(&alice_claims()));
     let fork = mint.ci(&with(ci_claims(), &json!({"ref_protected": "false", "event_name": "pull_request"})));
     let raw = |bytes: &[u8]| {
         let mut conn = Conn::open(dev.gateway());
@@ -134,7 +133,8 @@ fn system_codes_say_what_the_service_behind_did() {
     cases.push(Case("request_too_large-body", conn.answer().is(413)));
     drop(upstream);
     // what was open is closed with it, so that the next request finds nobody
-    let gone = until("the upstream is gone", || Some(dev.get("/invoices/1", &ci)).filter(|answer| answer.status == 502));
+    let gone =
+        until("the upstream is gone", || Some(dev.get("/invoices/1", &ci)).filter(|answer| answer.status == 502));
     cases.push(Case("upstream_unreachable", gone));
     check(&dev, &cases);
 }

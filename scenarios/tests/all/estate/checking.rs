@@ -17,10 +17,14 @@ fn said(estate: &Estate) -> (i32, String) {
 
 #[test]
 fn each_mistake_is_named_with_its_place_and_how_to_mend_it() {
-    let permit = "permit (principal in Group::\"ci-billing\", action in Action::\"read\", resource in Resource::\"billing\");";
+    let permit =
+        "permit (principal in Group::\"ci-billing\", action in Action::\"read\", resource in Resource::\"billing\");";
     let cases: &[(&str, Estate)] = &[
         ("two principals on one key", Estate::ours().principal("twin", "Job", "{source: github, key: [\"9001\", \"4711\"]}", "")),
-        ("a principal on a key of a class", Estate::ours().principal("eve", "Human", "{source: people, key: [eve]}", "")),
+        ("a principal on a key of a class", Estate::ours().document(
+                "kind: Principal\nmetadata: {name: eve}\nspec: {kind: Human, id: \"human:people:boss\", owner: people-team, \
+                 purpose: one, expires: 2027-05-01T00:00:00Z, bindings: [{source: people, key: [eve]}]}",
+            )),
         ("one id twice", Estate::ours().replacing("spiffe://prod.acme.test/agents/dunning\n", "spiffe://prod.acme.test/ci/billing\n")),
         ("an unknown field", Estate::ours().replacing("maxAge: 10m", "maxage: 10m")),
         ("an unknown kind", Estate::ours().replacing("kind: PrincipalClass", "kind: PrincipalClas")),
@@ -28,7 +32,7 @@ fn each_mistake_is_named_with_its_place_and_how_to_mend_it() {
         ("a kind that its source does not prove", Estate::ours().replacing("kind: Agent\n", "kind: Partner\n")),
         ("two sources with one issuer", Estate::ours().replacing("\"https://issuer.acme.test/people\"", "https://issuer.acme.test/github")),
         ("a source that is not there", Estate::ours().replacing("[{source: platform, key", "[{source: platfrom, key")),
-        ("an identity key that is a number", Estate::ours().replacing("key: [\"9001\", \"4711\"]", "key: [9001]")),
+        ("an identity key that is a number", Estate::ours().replacing("key: [\"9001\", \"4711\"]", "key: [\"9001\", 4711]")),
         ("a policy without an owner", Estate::ours().replacing("@owner(\"security\") ", "")),
         ("a policy that names who is not there", Estate::ours().replacing("Group::\"ci-billing\"", "Group::\"ci-biling\"")),
         ("a policy that names what is not there", Estate::ours().replacing("Resource::\"billing/invoices\");", "Resource::\"billing/invoice\");")),
@@ -41,7 +45,7 @@ fn each_mistake_is_named_with_its_place_and_how_to_mend_it() {
         ("two operations for one request", Estate::ours().route("{match: \"GET /invoices/{id}\", action: read, resource: billing}")),
         ("a private key", Estate::ours().source("leak", "https://x.test", "RS256", &[serde_json::json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "AQAB"})], "")),
         ("an algorithm of nobody", Estate::ours().replacing("algorithms: [RS256]", "algorithms: [HS256]")),
-        ("a wish for plain HTTP", Estate::ours().upstream("ftp://127.0.0.1:1")),
+        ("an upstream that is not HTTP", Estate::ours().upstream("ftp://127.0.0.1:1")),
         ("an expiry too far away", Estate::ours().replacing("expires: 2027-05-01T00:00:00Z", "expires: 2099-01-01T00:00:00Z")),
     ];
     let mut text = String::new();

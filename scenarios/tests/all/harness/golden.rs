@@ -40,14 +40,28 @@ fn member(name: String, mut value: Value) -> (String, Value) {
     let varies = match name.as_str() {
         "id" | "of" => value.as_str().is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())),
         "record" | "trace_id" | "prev" | "time" | "writer" | "digest" | "issued" | "expires" | "until" | "deadline"
-        | "credential_id" | "key_thumbprint" | "snapshot" | "keys" | "micros" | "head" | "signature" | "server" => true,
+        | "credential_id" | "key_thumbprint" | "snapshot" | "keys" | "micros" | "head" | "signature" | "server"
+        | "seq" => true,
         _ => false,
     };
     if varies && (value.is_string() || value.is_number()) {
         value = Value::String(format!("<{name}>"));
     }
-    if name == "segment" && let Some(segment) = value.as_str().and_then(|text| text.split_once('/')) {
+    if name == "segment"
+        && let Some(segment) = value.as_str().and_then(|text| text.split_once('/'))
+    {
         value = Value::String(format!("<writer>/{}", segment.1));
+    }
+    let is_uid = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match &mut value {
+        Value::String(text) if text.strip_prefix("human:local:").is_some_and(is_uid) => {
+            *text = "human:local:<uid>".to_owned();
+        }
+        // whoever runs this: the kernel's word is one number
+        Value::Array(key) if name == "key" && key.len() == 1 && key[0].as_str().is_some_and(is_uid) => {
+            *key = vec![Value::String("<uid>".to_owned())];
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {}
     }
     replace(&mut value);
     let is_writer = name.len() == 10 && name.starts_with("w-");

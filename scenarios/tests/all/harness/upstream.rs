@@ -99,7 +99,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.set_nodelay(true);
     loop {
-        let Some(end) = fill(&mut stream, &mut buffer, shared, |b| find(b, b"\r\n\r\n").map(|at| at + 4)) else { return };
+        let Some(end) = fill(&mut stream, &mut buffer, shared, |b| find(b, b"\r\n\r\n").map(|at| at + 4)) else {
+            return;
+        };
         let head = String::from_utf8_lossy(&buffer.drain(..end).collect::<Vec<_>>()).into_owned();
         let entry = Reached { head, body: Vec::new() };
         let at = {
@@ -159,9 +161,12 @@ fn reply(stream: &mut TcpStream, entry: &Reached) -> bool {
             plain("")
         }
         "short" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned(),
-        "chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned(),
+        "chunked" => {
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned()
+        }
         "trailers" => {
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ncountersign-record: forged\r\n\r\n".to_owned()
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ncountersign-record: forged\r\n\r\n"
+                .to_owned()
         }
         "forged" => plain("countersign-record: 00000000000000000000000000000000\r\nCountersign-Code: forbidden\r\n"),
         "hop" => plain("connection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nx-kept: yes\r\n"),

@@ -20,7 +20,8 @@ fn openssl_verifies_a_checkpoint_by_what_the_format_says() {
     dev.get("/invoices/1", &token).is(200);
     let folder = folder();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let said = dev.cli(&["ledger", "checkpoint", "--out", &path("checkpoint.json"), "--output", "json"]).ended(0).json();
+    let said =
+        dev.cli(&["ledger", "checkpoint", "--out", &path("checkpoint.json"), "--output", "json"]).ended(0).json();
     let checkpoint: Value = serde_json::from_slice(&fs::read(path("checkpoint.json")).unwrap()).unwrap();
     assert_eq!(checkpoint, said);
     let mut text = "countersign ledger checkpoint v1\n".to_owned();
@@ -43,7 +44,8 @@ fn openssl_verifies_a_checkpoint_by_what_the_format_says() {
 
     let ledger = dev.ledger().to_str().unwrap().to_owned();
     let verified = |checkpoint: &str, key: &str| {
-        let ran = run(&["ledger", "verify", &ledger, "--checkpoint", checkpoint, "--key", key, "--output", "json"], b"");
+        let ran =
+            run(&["ledger", "verify", &ledger, "--checkpoint", checkpoint, "--key", key, "--output", "json"], b"");
         (ran.code, ran.json()["end"].as_str().unwrap().to_owned(), ran.err)
     };
     assert_eq!(verified(&path("checkpoint.json"), key).1, "proven");

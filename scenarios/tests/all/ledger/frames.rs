@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 pub fn segment(ledger: &Path) -> PathBuf {
     let only = |folder: &Path| {
         let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-        let found: Vec<PathBuf> = entries.filter(|path| path.is_dir() || path.extension().is_some_and(|e| e == "seg")).collect();
+        let found: Vec<PathBuf> =
+            entries.filter(|path| path.is_dir() || path.extension().is_some_and(|e| e == "seg")).collect();
         assert_eq!(found.len(), 1, "{found:?}");
         found[0].clone()
     };

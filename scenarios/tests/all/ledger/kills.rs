@@ -136,7 +136,8 @@ fn settled_once(lines: &str, seed: u64) {
     for of in ids(lines, "outcome", "of") {
         *outcomes.entry(of).or_default() += 1;
     }
-    let allowed: String = lines.lines().filter(|line| line.contains("\"decision\":\"allow\"")).map(|line| format!("{line}\n")).collect();
+    let allowed: String =
+        lines.lines().filter(|line| line.contains("\"decision\":\"allow\"")).map(|line| format!("{line}\n")).collect();
     let mut count = 0;
     // the newest is this very listing, which has not ended
     let newest = ids(&allowed, "judgement", "id").last().expect("a judgement");

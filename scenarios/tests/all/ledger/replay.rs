@@ -25,8 +25,14 @@ fn five_hundred_judgements_agree_after_the_policies_changed() {
         Some("not-a-token".to_owned()),
         None,
     ];
-    let calls =
-        [("GET", "/invoices/1"), ("GET", "/export"), ("POST", "/invoices"), ("GET", "/nope"), ("GET", "/healthz"), ("GET", "/invoices/../1")];
+    let calls = [
+        ("GET", "/invoices/1"),
+        ("GET", "/export"),
+        ("POST", "/invoices"),
+        ("GET", "/nope"),
+        ("GET", "/healthz"),
+        ("GET", "/invoices/../1"),
+    ];
     let mut seen = BTreeSet::new();
     for round in 0..CALLS {
         let (method, target) = calls[round % calls.len()];
@@ -46,7 +52,10 @@ fn five_hundred_judgements_agree_after_the_policies_changed() {
     assert!(first >= CALLS, "{first}");
 
     // nobody may any more what most of them could, and one more source is bound
-    let narrowed = estate.clone().policy("nobody", "forbid (principal, action, resource);").replacing("[\"9001\", \"4711\"]", "[\"9001\", \"4712\"]");
+    let narrowed = estate
+        .clone()
+        .policy("nobody", "forbid (principal, action, resource);")
+        .replacing("[\"9001\", \"4711\"]", "[\"9001\", \"4712\"]");
     dev.apply(&narrowed);
     assert_eq!(dev.call("GET", "/invoices/1", tokens[2].as_deref()).is(403).code(), "forbidden");
     assert_eq!(dev.call("GET", "/invoices/1", tokens[0].as_deref()).is(401).code(), "unauthenticated");

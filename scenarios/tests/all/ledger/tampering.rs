@@ -151,7 +151,11 @@ fn what_was_cut_off_shows_only_against_a_checkpoint_kept_elsewhere() {
         let (code, found) = kept.verified(true, cut(frames));
         assert_eq!((code, &found["ok"], &found["end"]), (1, &json!(false), &json!("not_proven")), "{found}");
         let left = kept.frames - frames;
-        assert_eq!((&found["fault"]["kind"], &found["fault"]["seq"]), (&json!("truncated"), &json!(left + 1)), "{found}");
+        assert_eq!(
+            (&found["fault"]["kind"], &found["fault"]["seq"]),
+            (&json!("truncated"), &json!(left + 1)),
+            "{found}"
+        );
     }
     // the writer and all it wrote
     let (code, found) = kept.verified(true, |ledger| {

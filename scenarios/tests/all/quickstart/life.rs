@@ -34,8 +34,21 @@ fn the_tour_walks_and_says_what_it_saw() {
     let dir = folder.path().join("tour");
     let ran = run(&["dev", "--tour", "--dir", dir.to_str().unwrap()], b"").ended(0);
     for word in [
-        "ci-main", "ci-fork", "ci-lookalike", "dunning", "alice", "nobody", "forbidden", "principal_unknown", "no_permit",
-        "operation_unmapped", "evidence_missing", "credential_missing", "explain", "apply", "jobs-need-protected-ref",
+        "ci-main",
+        "ci-fork",
+        "ci-lookalike",
+        "dunning",
+        "alice",
+        "nobody",
+        "forbidden",
+        "principal_unknown",
+        "no_permit",
+        "operation_unmapped",
+        "evidence_missing",
+        "credential_missing",
+        "explain",
+        "apply",
+        "jobs-need-protected-ref",
     ] {
         assert!(ran.out.contains(word), "the tour does not say `{word}`:\n{}", ran.out);
     }
@@ -63,7 +76,8 @@ fn fresh_does_not_empty_a_directory_that_dev_did_not_make() {
     let folder = folder();
     let precious = folder.path().join("precious.txt");
     fs::write(&precious, "mine").unwrap();
-    let ran = run(&["dev", "--fresh", "--dir", folder.path().to_str().unwrap(), "--listen", "127.0.0.1:0"], b"").ended(1);
+    let ran =
+        run(&["dev", "--fresh", "--dir", folder.path().to_str().unwrap(), "--listen", "127.0.0.1:0"], b"").ended(1);
     assert!(ran.err.contains("was not made by `countersign dev`"), "{ran:?}");
     assert_eq!(fs::read_to_string(precious).unwrap(), "mine");
 }

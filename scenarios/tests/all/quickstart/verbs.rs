@@ -36,8 +36,19 @@ fn exit_codes_say_what_kind_of_end_it_was() {
 #[test]
 fn every_verb_helps_with_examples() {
     let verbs: &[&[&str]] = &[
-        &["dev"], &["dev", "token"], &["check"], &["apply"], &["resolve"], &["decide"], &["explain"], &["replay"],
-        &["ledger", "tail"], &["ledger", "verify"], &["ledger", "checkpoint"], &["explain-code"], &["version"],
+        &["dev"],
+        &["dev", "token"],
+        &["check"],
+        &["apply"],
+        &["resolve"],
+        &["decide"],
+        &["explain"],
+        &["replay"],
+        &["ledger", "tail"],
+        &["ledger", "verify"],
+        &["ledger", "checkpoint"],
+        &["explain-code"],
+        &["version"],
     ];
     for verb in verbs {
         let ran = run(&[*verb, &["--help"]].concat(), b"").ended(0);

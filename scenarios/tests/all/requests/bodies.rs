@@ -28,7 +28,10 @@ fn bodies_cross_as_they_are_in_either_framing() {
     conn.send(b"2\r\nde\r\n0\r\n\r\n");
     let answer = conn.answer().is(200);
     let body = String::from_utf8(upstream.only("?pieces").body).expect("text");
-    assert_eq!(body.split("\r\n").filter(|line| line.chars().any(|c| c.is_ascii_lowercase())).collect::<String>(), "abcde");
+    assert_eq!(
+        body.split("\r\n").filter(|line| line.chars().any(|c| c.is_ascii_lowercase())).collect::<String>(),
+        "abcde"
+    );
     assert!(!body.contains("ext"), "{body}");
     assert_eq!(outcome(&dev, answer.record()), ("delivered".to_owned(), 5, 15));
 
@@ -141,7 +144,8 @@ fn a_body_that_cannot_be_read_never_ends_upstream() {
 
 #[test]
 fn a_body_is_as_long_as_the_service_takes() {
-    let (upstream, dev, token) = before(|estate| estate.service("limits: {body: 16, requestLine: 100, headers: 2KiB, headerCount: 20}"));
+    let (upstream, dev, token) =
+        before(|estate| estate.service("limits: {body: 16, requestLine: 100, headers: 2KiB, headerCount: 20}"));
     let post = |mark: &str, lines: &[&str], body: &[u8]| {
         let mut conn = Conn::open(dev.gateway());
         let mut bytes = request("POST", &format!("/invoices?{mark}"), Some(&token), lines);
@@ -152,7 +156,8 @@ fn a_body_is_as_long_as_the_service_takes() {
     post("fits", &["Content-Length: 16"], b"0123456789abcdef").is(200);
     assert_eq!(post("said", &["Content-Length: 17"], b"0123456789abcdefg").is(413).code(), "request_too_large");
     assert!(!String::from_utf8_lossy(&upstream.bytes()).contains("?said"));
-    let streamed = post("found", &["Transfer-Encoding: chunked"], b"8\r\n01234567\r\n9\r\n89abcdefg\r\n0\r\n\r\n").is(413);
+    let streamed =
+        post("found", &["Transfer-Encoding: chunked"], b"8\r\n01234567\r\n9\r\n89abcdefg\r\n0\r\n\r\n").is(413);
     assert_eq!(dev.outcome(streamed.record())["code"], "request_too_large");
     assert!(upstream.only("?found").body.is_empty(), "the upstream took a cut body for a whole one");
 

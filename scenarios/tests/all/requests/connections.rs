@@ -152,6 +152,9 @@ fn stopping_lets_an_open_request_end() {
     reader.join().expect("it ends").is(200);
     assert!(Conn::try_open(&address).is_err(), "it still accepts");
     dev.again();
-    assert_eq!(dev.outcome(upstream.only("/invoices/open").header("countersign-record").expect("a record"))["result"], "delivered");
+    assert_eq!(
+        dev.outcome(upstream.only("/invoices/open").header("countersign-record").expect("a record"))["result"],
+        "delivered"
+    );
     dev.verify().ended(0);
 }

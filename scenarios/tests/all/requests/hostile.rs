@@ -16,7 +16,8 @@ fn what_can_be_read_in_two_ways_goes_nowhere() {
         let (bytes, reached) = (upstream.bytes().len(), upstream.reached().len());
         let mut conn = Conn::open(dev.gateway());
         conn.send(&hostile.bytes);
-        let method = String::from_utf8_lossy(hostile.bytes.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();
+        let method =
+            String::from_utf8_lossy(hostile.bytes.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();
         let answer = conn.answer_to(&method);
         let new = upstream.reached().split_off(reached);
         let complaint = match &hostile.want {

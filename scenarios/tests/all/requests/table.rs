@@ -9,9 +9,14 @@ const TABLE: &str = include_str!("../../../data/hostile-http1.txt");
 /// What has to come of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Want {
-    Refused { status: u16, code: &'static str },
+    Refused {
+        status: u16,
+        code: &'static str,
+    },
     /// The HTTP library's own answer.
-    Bare { status: u16 },
+    Bare {
+        status: u16,
+    },
     /// The request line that the upstream reads.
     Passes(String),
 }

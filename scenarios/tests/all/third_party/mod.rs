@@ -66,9 +66,11 @@ fn an_issuer_and_a_client_of_others_get_the_same_answers() {
     let dev = Dev::start();
     let file = dev.estate().join("estate.yaml");
     let yaml = std::fs::read_to_string(&file).unwrap();
-    let edited = yaml
-        .replacen("issuer: ${DEV_ISSUER}/github ", &format!("issuer: {} ", issuer.url), 1)
-        .replacen("\"${DEV_ISSUER}/github/jwks\"", &format!("\"{}/jwks\"", issuer.url), 1);
+    let edited = yaml.replacen("issuer: ${DEV_ISSUER}/github ", &format!("issuer: {} ", issuer.url), 1).replacen(
+        "\"${DEV_ISSUER}/github/jwks\"",
+        &format!("\"{}/jwks\"", issuer.url),
+        1,
+    );
     assert_eq!(edited.matches(&issuer.url).count(), 2, "{edited}");
     std::fs::write(&file, edited).unwrap();
     let folder = folder();

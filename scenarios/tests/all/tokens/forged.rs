@@ -21,7 +21,9 @@ fn a_token_does_not_choose_how_it_is_verified() {
     let by = |algorithm: &'static str| move |text: &str| mint.signature("github", algorithm, text);
     let mut table = Vec::new();
     // A1
-    for (name, alg) in [("alg none", "none"), ("alg None", "None"), ("alg NONE", "NONE"), ("alg nOnE", "nOnE"), ("alg empty", "")] {
+    for (name, alg) in
+        [("alg none", "none"), ("alg None", "None"), ("alg NONE", "NONE"), ("alg nOnE", "nOnE"), ("alg empty", "")]
+    {
         table.push(Bad(name, with_signature(&json!({ "alg": alg }), |_| String::new()), "algorithm_refused"));
     }
     table.push(Bad("alg none, signed", with_signature(&json!({"alg": "none"}), by("RS256")), "algorithm_refused"));
@@ -43,12 +45,18 @@ fn a_token_does_not_choose_how_it_is_verified() {
         table.push(Bad(name, with_signature(&json!({ "alg": alg }), by(alg)), "algorithm_refused"));
     }
     table.push(Bad("alg in lower case", with_signature(&json!({"alg": "rs256"}), by("RS256")), "algorithm_refused"));
-    table.push(Bad("an algorithm of nobody", with_signature(&json!({"alg": "XS256"}), by("RS256")), "algorithm_refused"));
+    table.push(Bad(
+        "an algorithm of nobody",
+        with_signature(&json!({"alg": "XS256"}), by("RS256")),
+        "algorithm_refused",
+    ));
     // on the source's list, and not the key's
     let probe = changed(alice_claims(), &json!({"iss": EDGE, "sub": "probe"}));
-    for (name, alg, kid) in
-        [("PS256 with the RS256 key", "PS256", "RS256"), ("RS512 with the RS256 key", "RS512", "RS256"), ("ES256 with the ES384 key's name", "ES256", "ES384")]
-    {
+    for (name, alg, kid) in [
+        ("PS256 with the RS256 key", "PS256", "RS256"),
+        ("RS512 with the RS256 key", "RS512", "RS256"),
+        ("ES256 with the ES384 key's name", "ES256", "ES384"),
+    ] {
         let key = if kid == "ES384" { edge(alg) } else { edge(kid) };
         let token = mint.token(&key, alg, &json!({"kid": edge(kid)}), &probe);
         table.push(Bad(name, token, "algorithm_refused"));
@@ -61,9 +69,8 @@ fn a_signature_is_by_the_named_key_over_these_bytes() {
     let mint = Mint::shared();
     edge_keys();
     let probe = changed(alice_claims(), &json!({"iss": EDGE, "sub": "probe"}));
-    let unsigned = |alg: &str| {
-        format!("{}.{}", part(&json!({"alg": alg, "typ": "JWT", "kid": edge(alg)})), part(&probe))
-    };
+    let unsigned =
+        |alg: &str| format!("{}.{}", part(&json!({"alg": alg, "typ": "JWT", "kid": edge(alg)})), part(&probe));
     let es256 = unsigned("ES256");
     let good = mint.ci(&ci_claims());
     let (rest, signature) = good.rsplit_once('.').expect("three parts");
@@ -79,16 +86,32 @@ fn a_signature_is_by_the_named_key_over_these_bytes() {
         Bad("no kid, a stranger's key", stranger(&json!({}), &ci_claims()), "signature_invalid"),
         Bad("a bit flipped", flipped, "signature_invalid"),
         Bad("another payload", format!("{header_part}.{other_payload}.{signature}"), "signature_invalid"),
-        Bad("another header", format!("{}.{payload}.{signature}", part(&changed(header(), &json!({"x": 1})))), "signature_invalid"),
+        Bad(
+            "another header",
+            format!("{}.{payload}.{signature}", part(&changed(header(), &json!({"x": 1})))),
+            "signature_invalid",
+        ),
         Bad("half a signature", format!("{rest}.{}", &signature[..signature.len() / 2 & !3]), "signature_invalid"),
         // A3
         Bad("ECDSA of zeroes", format!("{es256}.{}", base64url(&[0; 64])), "signature_invalid"),
         Bad("ECDSA of ones", format!("{es256}.{}", base64url(&[0xff; 64])), "signature_invalid"),
-        Bad("ECDSA as DER", format!("{es256}.{}", mint.signature("edge-ES256", "ES256/der", &es256)), "signature_invalid"),
+        Bad(
+            "ECDSA as DER",
+            format!("{es256}.{}", mint.signature("edge-ES256", "ES256/der", &es256)),
+            "signature_invalid",
+        ),
         Bad("EdDSA of zeroes", format!("{}.{}", unsigned("EdDSA"), base64url(&[0; 64])), "signature_invalid"),
-        Bad("a person, by a stranger", mint.token("stranger-ec", "ES256", &json!({"kid": "pe-1"}), &alice_claims()), "signature_invalid"),
+        Bad(
+            "a person, by a stranger",
+            mint.token("stranger-ec", "ES256", &json!({"kid": "pe-1"}), &alice_claims()),
+            "signature_invalid",
+        ),
         // A4: the key that would prove it comes with it
-        Bad("its own jwk", stranger(&json!({"kid": "gh-1", "jwk": mint.key("stranger")}), &ci_claims()), "signature_invalid"),
+        Bad(
+            "its own jwk",
+            stranger(&json!({"kid": "gh-1", "jwk": mint.key("stranger")}), &ci_claims()),
+            "signature_invalid",
+        ),
         Bad("its own x5c", stranger(&json!({"kid": "gh-1", "x5c": ["MIIB"]}), &ci_claims()), "signature_invalid"),
         // A6: a name is a name
         Bad("kid of a path", stranger(&json!({"kid": "../../../../etc/passwd"}), &ci_claims()), "key_unknown"),
@@ -96,10 +119,22 @@ fn a_signature_is_by_the_named_key_over_these_bytes() {
         Bad("kid empty", stranger(&json!({"kid": ""}), &ci_claims()), "key_unknown"),
         Bad("kid in another case", stranger(&json!({"kid": "GH-1"}), &ci_claims()), "key_unknown"),
         Bad("kid of 4 KiB", stranger(&json!({"kid": "k".repeat(4096)}), &ci_claims()), "key_unknown"),
-        Bad("a kid that the source's one key has not", mint.token("platform", "PS256", &json!({"kid": "p"}), &dunning_claims()), "key_unknown"),
+        Bad(
+            "a kid that the source's one key has not",
+            mint.token("platform", "PS256", &json!({"kid": "p"}), &dunning_claims()),
+            "key_unknown",
+        ),
         // several keys, none named: RSA keys of that source differ only in `alg`, Edwards has one
-        Bad("another source's key", mint.token("people", "ES256", &json!({"kid": "edge-ES256"}), &probe), "signature_invalid"),
-        Bad("no such key in a set of ten", mint.token("edge-ES256", "ES256", &json!({"kid": "edge-ES257"}), &probe), "key_unknown"),
+        Bad(
+            "another source's key",
+            mint.token("people", "ES256", &json!({"kid": "edge-ES256"}), &probe),
+            "signature_invalid",
+        ),
+        Bad(
+            "no such key in a set of ten",
+            mint.token("edge-ES256", "ES256", &json!({"kid": "edge-ES257"}), &probe),
+            "key_unknown",
+        ),
     ];
     refuses(&table);
 }
@@ -173,7 +208,11 @@ fn an_issuer_is_compared_as_it_stands() {
         Bad("empty", ci(""), "issuer_unknown"),
         Bad("a look-alike letter", ci("https://issuer.аcme.test/github"), "issuer_unknown"),
         // one source's key under another's name
-        Bad("the people's issuer, by the job issuer's key", Mint::shared().token("github", "RS256", &json!({"kid": "gh-1"}), &alice_claims()), "algorithm_refused"),
+        Bad(
+            "the people's issuer, by the job issuer's key",
+            Mint::shared().token("github", "RS256", &json!({"kid": "gh-1"}), &alice_claims()),
+            "algorithm_refused",
+        ),
     ]);
 }
 
@@ -182,13 +221,29 @@ fn an_identity_is_one_exact_tuple() {
     let ci = |over: Value| Mint::shared().ci(&job(&over));
     refuses(&[
         Bad("another repository", ci(json!({"repository_id": "4712"})), "principal_unknown"),
-        Bad("the tuple turned round", ci(json!({"repository_id": "9001", "repository_owner_id": "4711"})), "principal_unknown"),
+        Bad(
+            "the tuple turned round",
+            ci(json!({"repository_id": "9001", "repository_owner_id": "4711"})),
+            "principal_unknown",
+        ),
         Bad("the tuple in one claim", ci(json!({"repository_owner_id": "9001,4711"})), "principal_unknown"),
         Bad("a zero before", ci(json!({"repository_id": "04711"})), "principal_unknown"),
         Bad("a space behind", ci(json!({"repository_id": "4711 "})), "principal_unknown"),
-        Bad("another agent", Mint::shared().dunning(&changed(dunning_claims(), &json!({"sub": "Dunning-Agent"}))), "principal_unknown"),
-        Bad("a tail", Mint::shared().dunning(&changed(dunning_claims(), &json!({"sub": "dunning-agent\u{0}x"}))), "principal_unknown"),
+        Bad(
+            "another agent",
+            Mint::shared().dunning(&changed(dunning_claims(), &json!({"sub": "Dunning-Agent"}))),
+            "principal_unknown",
+        ),
+        Bad(
+            "a tail",
+            Mint::shared().dunning(&changed(dunning_claims(), &json!({"sub": "dunning-agent\u{0}x"}))),
+            "principal_unknown",
+        ),
         // a good signature over the right claims by hand, so that the refusals above are the claims'
-        Bad("signed by hand, another repository", signed(&header().to_string(), &job(&json!({"repository_id": "1"})).to_string()), "principal_unknown"),
+        Bad(
+            "signed by hand, another repository",
+            signed(&header().to_string(), &job(&json!({"repository_id": "1"})).to_string()),
+            "principal_unknown",
+        ),
     ]);
 }

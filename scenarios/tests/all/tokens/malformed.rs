@@ -94,7 +94,8 @@ fn a_header_asks_for_nothing_but_a_key() {
     .map(|(name, over)| Bad(name, headed(&over), MALFORMED))
     .into();
     table.push(Bad("a token in a token", signed(&header().to_string(), &nested), MALFORMED));
-    let jwe = json!({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2_000_000_000u64, "p2s": "AAAA", "zip": "DEF"});
+    let jwe =
+        json!({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2_000_000_000u64, "p2s": "AAAA", "zip": "DEF"});
     table.push(Bad("five parts", format!("{}.a.b.c.d", part(&jwe)), MALFORMED));
     refuses(&table);
 }
@@ -139,7 +140,11 @@ fn bytes_have_one_reading() {
         Bad("dots alone", "..".to_owned(), MALFORMED),
         Bad("padding", format!("{good}=="), MALFORMED),
         Bad("padding in the header", format!("{head}=.{payload}.{signature}"), MALFORMED),
-        Bad("base64 of the other alphabet", format!("{head}.{payload}.{}+/{}", &signature[..4], &signature[6..]), MALFORMED),
+        Bad(
+            "base64 of the other alphabet",
+            format!("{head}.{payload}.{}+/{}", &signature[..4], &signature[6..]),
+            MALFORMED,
+        ),
         Bad("a space inside", format!("{head}.{payload}. {signature}"), MALFORMED),
         Bad("a tab inside", format!("{head}.\t{payload}.{signature}"), MALFORMED),
         Bad("percent", format!("{head}.{payload}.%41{signature}"), MALFORMED),

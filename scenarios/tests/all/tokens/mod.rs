@@ -40,7 +40,10 @@ pub fn estate(upstream: &str) -> Estate {
 
 /// The public keys of `edge`, one for each algorithm and named after it.
 pub fn edge_keys() -> Vec<Value> {
-    ALGORITHMS.iter().map(|algorithm| Mint::shared().make(&edge(algorithm), algorithm, Some(&edge(algorithm)))).collect()
+    ALGORITHMS
+        .iter()
+        .map(|algorithm| Mint::shared().make(&edge(algorithm), algorithm, Some(&edge(algorithm))))
+        .collect()
 }
 
 pub fn edge(algorithm: &str) -> String {

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ALGORITHMS, EDGE, changed, edge, estate, header, job, signed, written};
-use crate::harness::{
-    AUDIENCE, CI, Dev, Mint, Upstream, alice_claims, ci_claims, dunning_claims, epoch_seconds,
-};
+use crate::harness::{AUDIENCE, CI, Dev, Mint, Upstream, alice_claims, ci_claims, dunning_claims, epoch_seconds};
 
 #[test]
 fn good_tokens_of_every_algorithm_and_shape_prove_their_principal() {
@@ -35,7 +33,10 @@ fn good_tokens_of_every_algorithm_and_shape_prove_their_principal() {
         ("white space inside", signed(&header().to_string(), &written("{", "{ \n"))),
         ("claims nobody asked for", mint.ci(&job(&json!({"deep": {"a": [1, 2.5, null, true]}})))),
         // A4, A5: what a header says of keys is never followed, so it does no harm either
-        ("an embedded key", signed(&changed(header(), &json!({"jwk": mint.key("stranger")})).to_string(), &ci_claims().to_string())),
+        (
+            "an embedded key",
+            signed(&changed(header(), &json!({"jwk": mint.key("stranger")})).to_string(), &ci_claims().to_string()),
+        ),
     ] {
         good.push((name.to_owned(), token, CI));
     }

@@ -99,7 +99,7 @@ async fn damage_before_the_last_record_is_never_taken_for_a_torn_tail() {
         changed[..4].copy_from_slice(&length.to_le_bytes());
         fs::write(&path, &changed).unwrap();
         let refusal = shelf.refusal();
-        let damaged = "the ledger is damaged; it is left as it is, and an operator may begin a new chain: ";
+        let damaged = "the ledger is damaged; it is left as it is, and an operator may begin a new chain (`countersign ledger new-chain`): ";
         assert!(refusal.starts_with(damaged), "{length}: {refusal}");
         assert!(refusal.contains("segment `W/00000000000000000001.seg`, record 1: "), "{length}: {refusal}");
         assert_eq!(fs::read(&path).unwrap(), changed, "it is left as it is");
@@ -200,7 +200,7 @@ async fn records_without_the_name_of_their_writer_are_not_begun_anew() {
     fs::remove_file(shelf.dir().join("current")).unwrap();
     assert_eq!(
         shelf.refusal(),
-        "`D` holds records but `current` does not name their writer; an operator may begin a new chain"
+        "`D` holds records but `current` does not name their writer; an operator may begin a new chain (`countersign ledger new-chain`)"
     );
     for bad in ["", "w-1", "../../etc", "w-0000000G\n", "w-00000000\nw-00000001\n"] {
         fs::write(shelf.dir().join("current"), bad).unwrap();
