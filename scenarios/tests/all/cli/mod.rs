@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Dev, Estate, Mint, Ran, Upstream, ci_claims, folder, golden, normal, run};
+use crate::harness::{Dev, Estate, Mint, Ran, Upstream, ci_claims, folder, golden, normal, run, until};
 
 /// Compares one document with the file of that name; it stands on one line.
 #[track_caller]
@@ -105,7 +105,9 @@ fn a_tail_in_json_is_one_record_a_line_and_filters() {
 #[test]
 fn dev_says_in_json_what_its_file_says() {
     let dev = Dev::with(None, &["--output", "json"]);
-    let said: Value = serde_json::from_str(dev.log().lines().last().expect("a line")).expect("JSON");
+    // the file is there first: what is printed follows it
+    let said =
+        until("it is said", || dev.log().lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()));
     assert_eq!(said, dev.info);
     let file: Value = serde_json::from_slice(&fs::read(dev.dir().join("dev.json")).unwrap()).unwrap();
     assert_eq!(said, file);

@@ -32,7 +32,7 @@ fn each_mistake_is_named_with_its_place_and_how_to_mend_it() {
         ("a kind that its source does not prove", Estate::ours().replacing("kind: Agent\n", "kind: Partner\n")),
         ("two sources with one issuer", Estate::ours().replacing("\"https://issuer.acme.test/people\"", "https://issuer.acme.test/github")),
         ("a source that is not there", Estate::ours().replacing("[{source: platform, key", "[{source: platfrom, key")),
-        ("an identity key that is a number", Estate::ours().replacing("key: [\"9001\", \"4711\"]", "key: [\"9001\", 4711]")),
+        ("an identity key that is too short", Estate::ours().replacing("key: [\"9001\", \"4711\"]", "key: [\"9001\"]")),
         ("a policy without an owner", Estate::ours().replacing("@owner(\"security\") ", "")),
         ("a policy that names who is not there", Estate::ours().replacing("Group::\"ci-billing\"", "Group::\"ci-biling\"")),
         ("a policy that names what is not there", Estate::ours().replacing("Resource::\"billing/invoices\");", "Resource::\"billing/invoice\");")),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +31,8 @@ struct Pipes {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     keys: BTreeMap<String, Value>,
+    /// Ends by itself when this process does, for its input ends then.
+    _child: Child,
 }
 
 impl Mint {
@@ -45,7 +47,7 @@ impl Mint {
         let mut python = command(&python, &["-u", script.to_str().expect("a plain path")]);
         let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
         let (to, from) = (child.stdin.take().expect("piped"), BufReader::new(child.stdout.take().expect("piped")));
-        let mint = Self(Mutex::new(Pipes { to, from, keys: BTreeMap::new() }));
+        let mint = Self(Mutex::new(Pipes { to, from, keys: BTreeMap::new(), _child: child }));
         for (name, algorithm, kid) in KEYS {
             mint.make(name, algorithm, *kid);
         }

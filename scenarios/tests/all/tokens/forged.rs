@@ -91,7 +91,7 @@ fn a_signature_is_by_the_named_key_over_these_bytes() {
             format!("{}.{payload}.{signature}", part(&changed(header(), &json!({"x": 1})))),
             "signature_invalid",
         ),
-        Bad("half a signature", format!("{rest}.{}", &signature[..signature.len() / 2 & !3]), "signature_invalid"),
+        Bad("half a signature", format!("{rest}.{}", &signature[..(signature.len() / 2) & !3]), "signature_invalid"),
         // A3
         Bad("ECDSA of zeroes", format!("{es256}.{}", base64url(&[0; 64])), "signature_invalid"),
         Bad("ECDSA of ones", format!("{es256}.{}", base64url(&[0xff; 64])), "signature_invalid"),
