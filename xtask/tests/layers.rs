@@ -40,3 +40,14 @@ fn graph() -> Graph {
     }
     Graph::read(&output.stdout).expect("cargo prints what it documents")
 }
+
+#[test]
+fn the_pure_crates_repeat_the_root_s_clippy_settings() {
+    let root = include_str!("../../clippy.toml");
+    let flow = include_str!("../../crates/flow/clippy.toml");
+    let model = include_str!("../../crates/model/clippy.toml");
+    assert_eq!(flow, model, "crates/flow/clippy.toml and crates/model/clippy.toml are one text in two places");
+    for line in root.lines().filter(|line| !line.starts_with('#')) {
+        assert!(flow.contains(line), "crates/flow/clippy.toml replaces the root's, and lacks its line `{line}`");
+    }
+}

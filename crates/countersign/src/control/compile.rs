@@ -7,6 +7,7 @@ use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Service};
 use crate::causes::chain;
@@ -17,9 +18,19 @@ use crate::net::fetch;
 /// Fetches the key sets that lie elsewhere, and assembles. One that cannot be fetched fails nothing: its source answers
 /// `keys_unavailable`.
 pub async fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
-    for (source, jwks) in &mut estate.sources {
+    let mut fetching = JoinSet::new();
+    for (index, (source, jwks)) in estate.sources.iter().enumerate() {
         if let Jwks::Url { url } = jwks {
-            source.keys = fetched(source.name.as_str(), url).await;
+            let (name, url) = (source.name.clone(), url.clone());
+            fetching.spawn(async move { (index, fetched(name.as_str(), &url).await) });
+        }
+    }
+    // all at once: an issuer that does not answer delays no other
+    while let Some(fetched) = fetching.join_next().await {
+        if let Ok((index, keys)) = fetched
+            && let Some((source, _)) = estate.sources.get_mut(index)
+        {
+            source.keys = keys;
         }
     }
     assemble(estate, digest, generation, epoch)

@@ -90,7 +90,8 @@ fn fit(
         return Err(AMBIGUOUS);
     }
     headers::check(&parts.headers)?;
-    let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    // an authority alone is for CONNECT; no other method has a target without a path
+    let target = parts.uri.path_and_query().cloned().ok_or(AMBIGUOUS)?;
     if parts.uri.path() != "*" {
         check_path(target.path()).or(Err(AMBIGUOUS))?;
     }

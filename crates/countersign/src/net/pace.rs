@@ -2,9 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,11 @@ pub struct Pacing {
 
 /// Where a connection stands; shared by its transport and its requests.
 #[derive(Debug)]
-pub(super) struct Pace(AtomicU8);
+pub(super) struct Pace {
+    phase: AtomicU8,
+    /// Who waits for bytes: an answer that ends has to start the deadline of the wait that it leaves behind.
+    reader: Mutex<Option<Waker>>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -39,7 +43,7 @@ enum Phase {
 
 impl Pace {
     pub(super) fn fresh() -> Arc<Self> {
-        Arc::new(Self(AtomicU8::new(Phase::Fresh as u8)))
+        Arc::new(Self { phase: AtomicU8::new(Phase::Fresh as u8), reader: Mutex::new(None) })
     }
 
     pub(super) fn head_complete(&self) {
@@ -51,8 +55,15 @@ impl Pace {
         self.phase() == Phase::Head
     }
 
+    fn answered(&self) {
+        self.set(Phase::Idle);
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.wake();
+        }
+    }
+
     fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::Acquire) {
             0 => Phase::Fresh,
             1 => Phase::Head,
             2 => Phase::Busy,
@@ -61,7 +72,7 @@ impl Pace {
     }
 
     fn set(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Release);
+        self.phase.store(phase as u8, Ordering::Release);
     }
 }
 
@@ -102,6 +113,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
             }
             return read;
         }
+        *self.pace.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        // looked at again: an answer that ended just now found nobody to wake
+        let phase = self.pace.phase();
         if phase != self.armed {
             self.arm(phase);
         }
@@ -169,6 +183,6 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PacedBody<B> {
 
 impl<B> Drop for PacedBody<B> {
     fn drop(&mut self) {
-        self.pace.set(Phase::Idle);
+        self.pace.answered();
     }
 }
