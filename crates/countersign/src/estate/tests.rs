@@ -164,6 +164,7 @@ fn credential_key(estate: &Estate, repository: &str) -> bool {
         issued: None,
         expires: None,
         until: Time::MAX,
+        key_id: None,
         key_thumbprint: None,
     };
     identity::resolve_findings(&estate.directory, None, Some(finding), identity::Access::Proved, now()).is_ok()

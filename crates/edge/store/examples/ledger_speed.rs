@@ -97,6 +97,7 @@ fn judgement(caller: u64, call: u64) -> Judgement {
         key: Some(vec!["9001".to_owned(), "4711".to_owned()]),
         facts: vec!["protected_ref".to_owned()],
         display: vec![("repository".to_owned(), "acme/billing".to_owned())],
+        key_id: None,
         key_thumbprint: Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".to_owned()),
         refused: None,
     };

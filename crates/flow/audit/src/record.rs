@@ -63,7 +63,7 @@ pub struct Judgement {
 #[serde(deny_unknown_fields)]
 pub struct Presented {
     pub source: Option<String>,
-    /// `jwt`, `kernel`.
+    /// `jwt`, `x509-svid`, `kernel`.
     pub kind: String,
     pub binding: String,
     pub credential_id: Option<String>,
@@ -79,7 +79,11 @@ pub struct Presented {
     pub facts: Vec<String>,
     /// Claims that the source lists for display, as pairs of path and value; never identity.
     pub display: Vec<(String, String)>,
-    /// RFC 7638 thumbprint of the key that verified it.
+    /// Name of the key that signed it: a token's `kid`, the key identifier of a certificate's authority. Records of the
+    /// first format have none.
+    #[serde(default)]
+    pub key_id: Option<String>,
+    /// RFC 7638 thumbprint of the key that verified a token, digest of a certificate's own key.
     pub key_thumbprint: Option<String>,
     /// Code of the refusal, if verification refused it.
     pub refused: Option<String>,

@@ -1,8 +1,8 @@
 //! Why a credential was refused: one variant a cause, each with its closed code.
 
-use model::{Binding, Code, Digest, SourceName, Time};
+use model::{Binding, Code, Digest, SourceName, Time, TrustDomain};
 
-use crate::{CredentialKind, Finding};
+use crate::{CredentialKind, Finding, Flaw};
 
 /// The steps of verification, in their order: a credential refused at one passed those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,11 +14,20 @@ pub enum Step {
     Signature,
     Times,
     Audience,
+    Binding,
 }
 
 impl Step {
-    pub const ALL: &'static [Self] =
-        &[Self::Shape, Self::Issuer, Self::Algorithm, Self::Key, Self::Signature, Self::Times, Self::Audience];
+    pub const ALL: &'static [Self] = &[
+        Self::Shape,
+        Self::Issuer,
+        Self::Algorithm,
+        Self::Key,
+        Self::Signature,
+        Self::Times,
+        Self::Audience,
+        Self::Binding,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +38,7 @@ impl Step {
             Self::Signature => "signature",
             Self::Times => "times",
             Self::Audience => "audience",
+            Self::Binding => "binding",
         }
     }
 }
@@ -56,6 +66,10 @@ pub enum Cause {
     ClaimType { name: String, expected: &'static str },
     #[error("no trust source has this issuer")]
     IssuerUnknown,
+    #[error("trust domain `{domain}` is not trusted here")]
+    TrustDomainUnknown { domain: TrustDomain },
+    #[error("the certificate chain does not verify: {flaw}")]
+    ChainInvalid { flaw: Flaw },
     #[error("algorithm `{found}` is not accepted from this source")]
     AlgorithmRefused { found: String },
     #[error("algorithm `{found}` does not belong to the key that the credential names")]
@@ -76,6 +90,8 @@ pub enum Cause {
     TooOld,
     #[error("issued for another audience, or for more than one")]
     AudienceWrong,
+    #[error("bound by `cnf` to {to}")]
+    BindingMismatch { to: &'static str },
 }
 
 impl Cause {
@@ -90,7 +106,8 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Code::CredentialMalformed,
-            Self::IssuerUnknown => Code::IssuerUnknown,
+            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Code::IssuerUnknown,
+            Self::ChainInvalid { .. } => Code::ChainInvalid,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
             Self::KeysUnavailable => Code::KeysUnavailable,
             Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
@@ -99,6 +116,7 @@ impl Cause {
             Self::NotYetValid { .. } => Code::NotYetValid,
             Self::TooOld => Code::TooOld,
             Self::AudienceWrong => Code::AudienceWrong,
+            Self::BindingMismatch { .. } => Code::BindingMismatch,
         }
     }
 
@@ -114,12 +132,14 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Step::Shape,
-            Self::IssuerUnknown => Step::Issuer,
+            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Step::Issuer,
+            Self::ChainInvalid { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
             Self::SignatureInvalid => Step::Signature,
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
             Self::AudienceWrong => Step::Audience,
+            Self::BindingMismatch { .. } => Step::Binding,
         }
     }
 }

@@ -83,6 +83,16 @@ pub(crate) struct Registered<'a> {
     pub(crate) not_before: Option<Time>,
     pub(crate) issued: Option<Time>,
     pub(crate) id: Option<&'a str>,
+    pub(crate) confirmation: Option<Confirmation<'a>>,
+}
+
+/// Whom a token is bound to (`cnf`, RFC 7800 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirmation<'a> {
+    /// `x5t#S256`: base64url of the SHA-256 of a client certificate (RFC 8705 §3.1).
+    Certificate(&'a str),
+    /// By a method, or by several, that nothing here can prove.
+    Other,
 }
 
 impl<'a> Registered<'a> {
@@ -97,6 +107,7 @@ impl<'a> Registered<'a> {
             not_before: time(claims, "nbf")?,
             issued: time(claims, "iat")?,
             id: text(claims, "jti")?,
+            confirmation: confirmation(claims)?,
         })
     }
 }
@@ -125,6 +136,13 @@ fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {
         Json::Null | Json::Bool | Json::Integer(_) | Json::Number | Json::Object(_) => None,
     };
     named.map(Some).ok_or_else(|| wrong_type("aud", "a string or an array of strings"))
+}
+
+fn confirmation(claims: &Object) -> Result<Option<Confirmation<'_>>, Cause> {
+    let Some(json) = claims.find("cnf") else { return Ok(None) };
+    let methods = json.as_object().ok_or_else(|| wrong_type("cnf", "an object"))?;
+    let certificate = methods.find("x5t#S256").and_then(Json::as_str).filter(|_| methods.len() == 1);
+    Ok(Some(certificate.map_or(Confirmation::Other, Confirmation::Certificate)))
 }
 
 fn wrong_type(name: &str, expected: &'static str) -> Cause {

@@ -40,6 +40,7 @@ pub(crate) fn of_peer(peer: PeerCredentials) -> Finding {
         issued: None,
         expires: None,
         until: Time::MAX,
+        key_id: None,
         key_thumbprint: None,
     }
 }
@@ -65,6 +66,7 @@ pub(crate) fn of_token(
         issued: registered.issued,
         expires: Some(expires),
         until: registered.issued.map_or(dies, |issued| dies.min(issued.plus(source.max_age).plus(LEEWAY))),
+        key_id: key.kid().map(str::to_owned),
         key_thumbprint: Some(key.thumbprint()),
     }
 }

@@ -8,6 +8,8 @@ use model::{Binding, Digest, Fact, SourceName, Time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
     Jwt,
+    /// An X.509-SVID, by the TLS handshake that it authenticated.
+    X509Svid,
     /// The kernel's word for a local peer.
     Kernel,
 }
@@ -24,7 +26,7 @@ pub struct Finding {
     pub display: Vec<(String, String)>,
     /// Facts that the source's conditions on claims establish.
     pub facts: BTreeSet<Fact>,
-    /// `jti` if there is one, else `sha256:` and the digest.
+    /// `jti` if there is one, else `sha256:` and the digest; `serial:` and the serial number of a certificate.
     pub credential_id: String,
     /// SHA-256 of the credential's exact bytes.
     pub digest: Digest,
@@ -32,7 +34,10 @@ pub struct Finding {
     pub expires: Option<Time>,
     /// Proves nothing from this instant on: the earliest of expiry (with leeway) and the source's `maxAge`.
     pub until: Time,
-    /// RFC 7638 thumbprint (SHA-256) of the key that verified it; none for a kernel's word.
+    /// Name of the key that signed it: a token's `kid`, the key identifier of a certificate's authority.
+    pub key_id: Option<String>,
+    /// RFC 7638 thumbprint (SHA-256) of the key that verified a token, digest of a certificate's own key; none for a kernel's
+    /// word.
     pub key_thumbprint: Option<Digest>,
 }
 

@@ -66,6 +66,10 @@ impl Object {
         self.0.iter().find(|(member, _)| member == name).map(|(_, json)| json)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn named_twice(&self) -> Option<&str> {
         // sorted once: comparing every pair would be quadratic in what a stranger sends
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();

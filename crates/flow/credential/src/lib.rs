@@ -6,7 +6,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod algorithm;
+mod authorities;
 mod cause;
+mod certificate;
 mod claims;
 mod establish;
 mod finding;
@@ -14,18 +16,25 @@ mod json;
 mod jwk;
 mod jws;
 mod keys;
+mod peer;
 mod presented;
 mod source;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use authorities::{Authorities, BadBundle, Bundle};
 pub use cause::{Cause, Refused, Step};
+pub use certificate::Flaw;
 pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
 pub use keys::{BadKeySet, KeySet};
+pub use peer::PeerCertificates;
 pub use presented::{Channel, Message, PeerCredentials, Presented};
 pub use source::{EvidenceRule, ExtraAudiences, SharedIssuer, Source, Sources};
 pub use verify::{digest_of, verify};
+
+/// The source of an environment's own SVIDs: each names its principal itself. No estate can declare a source of this name.
+pub const SVIDS: &str = "spiffe";
 
 #[cfg(test)]
 mod tests;

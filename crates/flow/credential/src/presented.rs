@@ -1,14 +1,18 @@
 //! What came with a call, by where it came from. Nothing here is believed yet.
 
+use crate::PeerCertificates;
+
 /// What a caller presented: on the connection, and in the message.
 #[derive(Default)]
 pub struct Presented<'a> {
-    pub channel: Option<Channel>,
+    pub channel: Option<Channel<'a>>,
     pub message: Option<Message<'a>>,
 }
 
 /// Proof that belongs to the connection itself.
-pub enum Channel {
+pub enum Channel<'a> {
+    /// The certificates with which the peer authenticated its TLS connection.
+    Tls(&'a PeerCertificates),
     /// What the kernel says of the process at the other end of a local socket (`SO_PEERCRED`).
     Kernel(PeerCredentials),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{Fact, PrincipalKind, SourceName};
 
-use crate::{Algorithm, ClaimPath, KeySet};
+use crate::{Algorithm, Authorities, ClaimPath, KeySet};
 
 /// An issuer of tokens, and exactly what is accepted from it.
 #[derive(Debug, Clone)]
@@ -56,10 +56,11 @@ pub struct SharedIssuer {
     pub issuer: String,
 }
 
-/// Every trust source of an environment, found by issuer.
+/// Every trust source of an environment: issuers of tokens, and bundles of trust domains.
 #[derive(Debug, Default)]
 pub struct Sources {
     by_issuer: HashMap<String, Source>,
+    authorities: Authorities,
 }
 
 impl Sources {
@@ -77,7 +78,17 @@ impl Sources {
             }
             by_issuer.insert(source.issuer.clone(), source);
         }
-        Ok(Self { by_issuer })
+        Ok(Self { by_issuer, authorities: Authorities::default() })
+    }
+
+    /// These sources, and the bundles of the trust domains whose SVIDs are accepted beside them.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Authorities) -> Self {
+        Self { authorities, ..self }
+    }
+
+    pub const fn authorities(&self) -> &Authorities {
+        &self.authorities
     }
 
     /// The source that a token's (untrusted) `iss` picks.

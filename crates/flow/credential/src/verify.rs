@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use model::{Binding, Digest, SourceName, Time};
 
 use crate::cause::shown;
-use crate::claims::Registered;
+use crate::claims::{Confirmation, Registered};
 use crate::establish::{self, Established};
 use crate::json::{Json, Object};
 use crate::jwk::Key;
 use crate::jws::Jws;
 use crate::{
-    Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, Presented, Proofs, Refused,
-    Source, Sources, Verified,
+    Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, PeerCertificates, Presented,
+    Proofs, Refused, Source, Sources, Verified,
 };
 
 /// How far the issuer's clock may be from ours.
@@ -31,10 +33,14 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
 /// # Errors
 /// [`Refused`] for the first credential that does not hold.
 pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<Proofs, Box<Refused>> {
-    let channel = presented.channel.as_ref().map(|Channel::Kernel(peer)| establish::of_peer(*peer));
+    let (channel, certificate) = match &presented.channel {
+        None => (None, None),
+        Some(Channel::Kernel(peer)) => (Some(establish::of_peer(*peer)), None),
+        Some(Channel::Tls(peer)) => (Some(svid(sources, peer, at)?), Some(peer.digest())),
+    };
     let message = match presented.message {
         None => None,
-        Some(Message::Bearer(token)) => match bearer(sources, token, at) {
+        Some(Message::Bearer(token)) => match bearer(sources, token, certificate, at) {
             Ok(finding) => Some(finding),
             Err((cause, source)) => {
                 return Err(Box::new(Refused {
@@ -51,13 +57,48 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
     Ok(Proofs::new(channel.map(Verified::earned), message.map(Verified::earned)))
 }
 
-/// The untrusted `iss` picks the source; from there on the source says what is accepted.
-fn bearer(sources: &Sources, token: &[u8], at: Time) -> Result<Finding, (Cause, Option<SourceName>)> {
+fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
+    peer.check(sources.authorities(), at).map_err(|cause| {
+        Box::new(Refused {
+            cause,
+            source: None,
+            kind: CredentialKind::X509Svid,
+            binding: Binding::Mtls,
+            digest: peer.digest(),
+            beside: None,
+        })
+    })
+}
+
+/// The untrusted `iss` picks the source; from there on the source says what is accepted. `certificate` is the digest of
+/// the one that the channel proved.
+fn bearer(
+    sources: &Sources,
+    token: &[u8],
+    certificate: Option<Digest>,
+    at: Time,
+) -> Result<Finding, (Cause, Option<SourceName>)> {
     let unpicked = |cause| (cause, None);
     let jws = Jws::read(token).map_err(unpicked)?;
     let claims = Registered::read(&jws.claims).map_err(unpicked)?;
     let source = sources.with_issuer(claims.issuer).ok_or_else(|| unpicked(Cause::IssuerUnknown))?;
-    check(source, &jws, &claims, token, at).map_err(|cause| (cause, Some(source.name.clone())))
+    let picked = |cause| (cause, Some(source.name.clone()));
+    let finding = check(source, &jws, &claims, token, at).map_err(picked)?;
+    let binding = bound(claims.confirmation, certificate).map_err(picked)?;
+    Ok(Finding { binding, ..finding })
+}
+
+/// A token that is bound is worth nothing without what it is bound to: never is it taken for a bearer's (RFC 9449 §7.2).
+fn bound(confirmation: Option<Confirmation<'_>>, certificate: Option<Digest>) -> Result<Binding, Cause> {
+    match confirmation {
+        None => Ok(Binding::Bearer),
+        Some(Confirmation::Certificate(thumbprint)) => {
+            let proved =
+                certificate.is_some_and(|digest| BASE64_URL_SAFE_NO_PAD.encode(digest.as_bytes()) == thumbprint);
+            if proved { Ok(Binding::Mtls) } else { Err(Cause::BindingMismatch { to: "another client certificate" }) }
+        }
+        Some(Confirmation::Other) => Err(Cause::BindingMismatch { to: "a key that was not proved" }),
+    }
 }
 
 fn check(source: &Source, jws: &Jws<'_>, claims: &Registered<'_>, token: &[u8], at: Time) -> Result<Finding, Cause> {

@@ -151,6 +151,7 @@ fn proved(finding: &Finding) -> Presented {
         key: Some(finding.key.clone()),
         facts: finding.facts.iter().map(Fact::to_string).collect(),
         display: finding.display.clone(),
+        key_id: finding.key_id.clone(),
         key_thumbprint: finding.key_thumbprint.map(|thumbprint| thumbprint.to_string()),
         refused: None,
     }
@@ -169,6 +170,7 @@ fn unproved(refused: &Refused) -> Presented {
         key: None,
         facts: Vec::new(),
         display: Vec::new(),
+        key_id: None,
         key_thumbprint: None,
         refused: Some(refused.cause.code().to_string()),
     }
@@ -177,6 +179,7 @@ fn unproved(refused: &Refused) -> Presented {
 fn kind(kind: CredentialKind) -> String {
     match kind {
         CredentialKind::Jwt => "jwt",
+        CredentialKind::X509Svid => "x509-svid",
         CredentialKind::Kernel => "kernel",
     }
     .to_owned()

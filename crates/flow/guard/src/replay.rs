@@ -99,7 +99,7 @@ fn findings(entry: &audit::Judgement) -> Result<(Option<Finding>, Option<Finding
     for presented in &entry.presented {
         let finding = finding(presented)?;
         match finding.kind {
-            CredentialKind::Kernel => channel = Some(finding),
+            CredentialKind::Kernel | CredentialKind::X509Svid => channel = Some(finding),
             CredentialKind::Jwt => message = Some(finding),
         }
     }
@@ -113,6 +113,7 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
         source: parse("source", presented.source.as_deref().ok_or(Unreplayable::Missing { field: "source" })?)?,
         kind: match presented.kind.as_str() {
             "jwt" => CredentialKind::Jwt,
+            "x509-svid" => CredentialKind::X509Svid,
             "kernel" => CredentialKind::Kernel,
             other => return Err(Unreplayable::Field { field: "kind", value: other.to_owned() }),
         },
@@ -125,6 +126,7 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
         issued: time("issued", &presented.issued)?,
         expires: time("expires", &presented.expires)?,
         until: time("until", &presented.until)?.ok_or(Unreplayable::Missing { field: "until" })?,
+        key_id: presented.key_id.clone(),
         key_thumbprint: presented.key_thumbprint.as_deref().map(|text| parse("key_thumbprint", text)).transpose()?,
     })
 }

@@ -71,8 +71,13 @@ impl Directory {
         self.classes.values().find_map(|class| class.principal_with_id(id)).map(Arc::new)
     }
 
-    /// The one principal that `source` knows by `key`.
+    /// The one principal that `source` knows by `key`. An SVID of the environment's own trust domain is its principal's
+    /// binding: there is nothing to look up but the id that it names.
     pub(crate) fn known_by(&self, source: &SourceName, key: &[String]) -> Option<Arc<Principal>> {
+        if source.as_str() == credential::SVIDS {
+            let [id] = key else { return None };
+            return self.principal(&PrincipalId::Spiffe(id.parse().ok()?));
+        }
         if let Some(principal) = self.bound.get(source).and_then(|keys| keys.get(key)) {
             return Some(Arc::clone(principal));
         }

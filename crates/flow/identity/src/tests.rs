@@ -50,6 +50,7 @@ fn finding(source: &str, key: &[&str]) -> Finding {
         issued: None,
         expires: None,
         until: NOW.plus(std::time::Duration::from_secs(60)),
+        key_id: None,
         key_thumbprint: None,
     }
 }

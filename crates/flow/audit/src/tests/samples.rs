@@ -37,6 +37,7 @@ pub(super) fn judgement() -> Body {
         key: Some(vec!["9001".to_owned(), "4711".to_owned()]),
         facts: vec!["protected_ref".to_owned()],
         display: vec![("repository".to_owned(), "acme/billing".to_owned())],
+        key_id: Some("k1".to_owned()),
         key_thumbprint: Some("cc".to_owned()),
         refused: None,
     };

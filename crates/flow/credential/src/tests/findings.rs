@@ -25,6 +25,7 @@ fn of_peer() -> Finding {
         issued: None,
         expires: None,
         until: Time::MAX,
+        key_id: None,
         key_thumbprint: None,
     }
 }
@@ -49,6 +50,7 @@ fn a_finding_holds_what_was_proved() {
         issued: Some(at(NOW)),
         expires: Some(at(NOW + 300)),
         until: at(NOW + 360),
+        key_id: Some("p256".to_owned()),
         key_thumbprint: Some(every_key().named("p256").unwrap().thumbprint()),
     };
     assert_eq!(proved(source(), &token), expected);

@@ -9,4 +9,5 @@ mod key_sets;
 mod order;
 mod properties;
 mod shape;
+mod svid;
 mod times;

@@ -160,6 +160,7 @@ fn evidence_is_what_findings_establish_and_how_they_are_bound() {
         issued: None,
         expires: None,
         until: at(),
+        key_id: None,
         key_thumbprint: None,
     };
     let bearer = finding(model::Binding::Bearer, &["protected_ref"]);

@@ -1,0 +1,189 @@
+//! The X.509 authority of one trust domain.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use model::{SpiffeId, Time, TrustDomain};
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyUsagePurpose, SanType, SerialNumber,
+};
+use time::OffsetDateTime;
+
+use crate::request::CertificateRequest;
+use crate::signer::{Certifying, Signer};
+
+/// How far before its making a certificate is valid, for clocks that are behind.
+pub const BACKDATE: Duration = Duration::from_secs(10);
+
+/// The organisation that every certificate names: a name for people, never an identity.
+const ORGANISATION: &str = "Countersign";
+
+/// Signs SVIDs of one trust domain.
+pub struct Authority {
+    domain: TrustDomain,
+    signer: Box<dyn Signer>,
+    certificate: Vec<u8>,
+    not_after: Time,
+}
+
+/// What is to be minted.
+pub struct Order<'a> {
+    pub id: &'a SpiffeId,
+    pub key: &'a CertificateRequest,
+    /// Names under which a server is reached, beside its SPIFFE ID (X509-SVID.md §2).
+    pub hosts: &'a [String],
+    pub ttl: Duration,
+    /// What the SVID may not outlive: its principal, its permit.
+    pub until: Time,
+}
+
+/// A leaf certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Svid {
+    /// In DER.
+    pub certificate: Vec<u8>,
+    pub serial: [u8; 16],
+    pub not_after: Time,
+}
+
+/// Why nothing was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintFailed {
+    #[error("`{id}` is not of trust domain `{domain}`")]
+    OtherDomain { id: SpiffeId, domain: TrustDomain },
+    #[error("`{id}` has no path: it names the trust domain itself")]
+    NoPath { id: SpiffeId },
+    #[error("the authority, or what the SVID may not outlive, has ended")]
+    Ended,
+    #[error("`{host}` is no name of a host")]
+    Host { host: String },
+    #[error("the time {time} cannot be written in a certificate")]
+    Time { time: Time },
+    #[error("the certificate cannot be made")]
+    Certificate(#[from] rcgen::Error),
+}
+
+impl Authority {
+    /// Signs the authority's own certificate, valid for `life` from `at`.
+    ///
+    /// # Errors
+    /// [`MintFailed`].
+    pub fn found(
+        domain: TrustDomain,
+        signer: Box<dyn Signer>,
+        serial: [u8; 16],
+        at: Time,
+        life: Duration,
+    ) -> Result<Self, MintFailed> {
+        let not_after = whole_second(at.plus(life));
+        let mut params = authority_params(&domain)?;
+        params.serial_number = Some(positive(serial));
+        params.not_before = date(at.minus(BACKDATE))?;
+        params.not_after = date(not_after)?;
+        let certificate = params.self_signed(&Certifying(signer.as_ref()))?.der().to_vec();
+        Ok(Self { domain, signer, certificate, not_after })
+    }
+
+    /// The authority whose certificate was signed before and ends at `not_after`.
+    pub fn resume(domain: TrustDomain, signer: Box<dyn Signer>, certificate: Vec<u8>, not_after: Time) -> Self {
+        Self { domain, signer, certificate, not_after }
+    }
+
+    pub const fn domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// Its own certificate, in DER: what a bundle holds.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    pub(crate) fn public_point(&self) -> &[u8] {
+        self.signer.public_point()
+    }
+
+    pub const fn not_after(&self) -> Time {
+        self.not_after
+    }
+
+    /// Mints an X.509-SVID (X509-SVID.md §2–§4). It ends with the first of its lifetime, `order.until` and the authority.
+    ///
+    /// # Errors
+    /// [`MintFailed`].
+    pub fn mint(&self, order: &Order<'_>, serial: [u8; 16], at: Time) -> Result<Svid, MintFailed> {
+        let id = order.id;
+        if !id.is_member_of(&self.domain) {
+            return Err(MintFailed::OtherDomain { id: id.clone(), domain: self.domain.clone() });
+        }
+        if id.path().is_empty() {
+            return Err(MintFailed::NoPath { id: id.clone() });
+        }
+        let not_after = whole_second(at.plus(order.ttl).min(order.until).min(self.not_after));
+        if not_after <= at {
+            return Err(MintFailed::Ended);
+        }
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
+        params.serial_number = Some(positive(serial));
+        params.not_before = date(at.minus(BACKDATE))?;
+        params.not_after = date(not_after)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.subject_alt_names = vec![uri(id.as_str())?];
+        for host in order.hosts {
+            params.subject_alt_names.push(name(host)?);
+        }
+        let issuer = Issuer::new(authority_params(&self.domain)?, Certifying(self.signer.as_ref()));
+        let certificate = params.signed_by(&order.key.0, &issuer)?.der().to_vec();
+        Ok(Svid { certificate, serial: positive_bytes(serial), not_after })
+    }
+}
+
+/// What every certificate of the authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3).
+fn authority_params(domain: &TrustDomain) -> Result<CertificateParams, MintFailed> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
+    params.distinguished_name.push(DnType::CommonName, domain.as_str());
+    // no other authority below: this one signs leaves
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.subject_alt_names = vec![uri(&format!("spiffe://{domain}"))?];
+    Ok(params)
+}
+
+fn uri(text: &str) -> Result<SanType, MintFailed> {
+    Ok(SanType::URI(Ia5String::try_from(text)?))
+}
+
+fn name(host: &str) -> Result<SanType, MintFailed> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    Ia5String::try_from(host).map(SanType::DnsName).or(Err(MintFailed::Host { host: host.to_owned() }))
+}
+
+/// A serial number is positive (RFC 5280 §4.1.2.2), and never so small that DER would shorten it.
+const fn positive_bytes(mut serial: [u8; 16]) -> [u8; 16] {
+    let [first, ..] = &mut serial;
+    *first = (*first & 0x3f) | 0x40;
+    serial
+}
+
+fn positive(serial: [u8; 16]) -> SerialNumber {
+    SerialNumber::from_slice(&positive_bytes(serial))
+}
+
+fn date(time: Time) -> Result<OffsetDateTime, MintFailed> {
+    OffsetDateTime::from_unix_timestamp(time.as_micros().div_euclid(1_000_000)).or(Err(MintFailed::Time { time }))
+}
+
+/// Certificates know whole seconds only: never later than asked.
+fn whole_second(time: Time) -> Time {
+    Time::from_unix_seconds(time.as_micros().div_euclid(1_000_000))
+}

@@ -1,0 +1,34 @@
+//! Certificate signing requests (RFC 2986): only the public key is taken from one, and the proof that its holder made it.
+
+use rcgen::{CertificateSigningRequestParams, PublicKey};
+
+/// Longest request, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// The public key of a request whose signature verifies.
+pub struct CertificateRequest(pub(crate) PublicKey);
+
+/// Why bytes are no certificate request.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRequest {
+    #[error("the certificate request has {found} bytes; at most {MAX_BYTES} are read")]
+    TooLong { found: usize },
+    #[error("expected a certificate request (PKCS #10, in DER), signed by its own key: {reason}")]
+    Unreadable { reason: String },
+}
+
+impl CertificateRequest {
+    /// Reads a request in DER and verifies its signature. What it asks for beside its key is not looked at: names and
+    /// lifetime come from whoever permits.
+    ///
+    /// # Errors
+    /// [`BadRequest`].
+    pub fn read(der: &[u8]) -> Result<Self, BadRequest> {
+        if der.len() > MAX_BYTES {
+            return Err(BadRequest::TooLong { found: der.len() });
+        }
+        let request = CertificateSigningRequestParams::from_der(&der.to_vec().into());
+        let request = request.map_err(|error| BadRequest::Unreadable { reason: error.to_string() })?;
+        Ok(Self(request.public_key))
+    }
+}

@@ -1,0 +1,1 @@
+//! Certificates are looked at by the code that verifies them.

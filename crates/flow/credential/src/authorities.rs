@@ -1,0 +1,101 @@
+//! Bundles of SPIFFE trust domains: whose X.509-SVIDs are accepted, chosen by trust domain and never pooled
+//! (SPIFFE_Trust_Domain_and_Bundle.md §3).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use model::{Digest, SourceName, Time, TrustDomain};
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+
+use crate::certificate::{self, Flaw};
+use crate::digest_of;
+
+/// Most authorities of one trust domain.
+const MAX_AUTHORITIES: usize = 32;
+
+/// The signing authorities of one trust domain.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    pub(crate) source: SourceName,
+    pub(crate) domain: TrustDomain,
+    pub(crate) anchors: Vec<Authority>,
+    /// How far before its making the authority dates a certificate.
+    pub(crate) backdate: Duration,
+    digest: Digest,
+}
+
+/// One signing authority, as long as it is valid.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    pub(crate) anchor: TrustAnchor<'static>,
+    pub(crate) not_before: Time,
+    pub(crate) not_after: Time,
+}
+
+/// Why certificates are no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadBundle {
+    #[error("a bundle has at most {MAX_AUTHORITIES} authorities, this one has {found}")]
+    TooMany { found: usize },
+    #[error("certificate {place} is no signing authority")]
+    Authority { place: usize, source: Flaw },
+}
+
+/// Every bundle that is trusted, by trust domain.
+#[derive(Debug, Clone, Default)]
+pub struct Authorities {
+    by_domain: HashMap<TrustDomain, Bundle>,
+}
+
+impl Bundle {
+    /// The authorities of `domain`, from their certificates in DER; findings name `source`. Without a certificate it is an
+    /// empty bundle: every SVID of the trust domain is refused then (§4.1.3).
+    ///
+    /// # Errors
+    /// [`BadBundle`] where one of them may not sign for this trust domain (X509-SVID.md §3.2, §4.1, §4.3).
+    pub fn new(
+        source: SourceName,
+        domain: TrustDomain,
+        certificates: &[Vec<u8>],
+        backdate: Duration,
+    ) -> Result<Self, BadBundle> {
+        if certificates.len() > MAX_AUTHORITIES {
+            return Err(BadBundle::TooMany { found: certificates.len() });
+        }
+        let authority = |(place, der): (usize, &Vec<u8>)| {
+            authority(der, &domain).map_err(|source| BadBundle::Authority { place, source })
+        };
+        let anchors = (1..).zip(certificates).map(authority).collect::<Result<Vec<_>, _>>()?;
+        let digest = digest_of(&certificates.iter().flat_map(|der| *digest_of(der).as_bytes()).collect::<Vec<u8>>());
+        Ok(Self { source, domain, anchors, backdate, digest })
+    }
+
+    pub const fn domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// SHA-256 over the digests of the certificates, in their order.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl Authorities {
+    /// The last of two bundles of one trust domain counts.
+    pub fn new(bundles: impl IntoIterator<Item = Bundle>) -> Self {
+        Self { by_domain: bundles.into_iter().map(|bundle| (bundle.domain.clone(), bundle)).collect() }
+    }
+
+    pub(crate) fn of(&self, domain: &TrustDomain) -> Option<&Bundle> {
+        self.by_domain.get(domain)
+    }
+}
+
+fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
+    let parsed = certificate::parse(der)?;
+    certificate::check_authority(&parsed, domain)?;
+    let (not_before, not_after) = certificate::validity(&parsed)?;
+    let der = CertificateDer::from(der);
+    let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| Flaw::Path { why: error.to_string() })?;
+    Ok(Authority { anchor: anchor.to_owned(), not_before, not_after })
+}

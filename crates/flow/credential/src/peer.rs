@@ -1,0 +1,171 @@
+//! The certificates of a TLS peer: checked against the bundle of its own trust domain, and again whenever that changes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::{Binding, Digest, SpiffeId, Time, TrustDomain};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
+
+use crate::authorities::{Authorities, Authority, Bundle};
+use crate::certificate::{self, Flaw};
+use crate::{Cause, CredentialKind, Finding, digest_of};
+
+/// Most certificates of a peer, its leaf included.
+const MAX_CERTIFICATES: usize = 8;
+/// Longest certificate, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// With what certificates may be signed: nothing with SHA-1, nothing weak.
+const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::ECDSA_P521_SHA256,
+    algorithms::ECDSA_P521_SHA384,
+    algorithms::ECDSA_P521_SHA512,
+    algorithms::ED25519,
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::RSA_PKCS1_2048_8192_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA512,
+    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+/// What a TLS peer presented. Whoever makes one vouches that the peer holds the leaf's key: it is made after a handshake
+/// that proved so, or to record why one was refused.
+pub struct PeerCertificates {
+    chain: Vec<Vec<u8>>,
+    digest: Digest,
+    leaf: Result<Leaf, Flaw>,
+    /// What the bundle of this digest made of the chain: neither changes, so that a chain is verified once a bundle.
+    checked: Mutex<Option<(Digest, Arc<Finding>)>>,
+}
+
+/// A leaf that keeps the rules of one. Nothing is known yet of who signed it.
+#[derive(Clone)]
+struct Leaf {
+    id: SpiffeId,
+    domain: TrustDomain,
+    serial: String,
+    signed_by: Option<String>,
+    key: Digest,
+    not_before: Time,
+    not_after: Time,
+}
+
+impl PeerCertificates {
+    /// Certificates in DER, leaf first.
+    pub fn new(chain: Vec<Vec<u8>>) -> Self {
+        let first = chain.first().map_or(&[] as &[u8], Vec::as_slice);
+        let sizes = chain.len() <= MAX_CERTIFICATES && chain.iter().all(|der| der.len() <= MAX_BYTES);
+        let leaf = if sizes { Leaf::read(first) } else { Err(Flaw::TooLong { certificates: chain.len() }) };
+        Self { digest: digest_of(first), leaf, chain, checked: Mutex::new(None) }
+    }
+
+    /// SHA-256 of the leaf: what `x5t#S256` names (RFC 8705 §3.1).
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What the chain proves at `at`. Times of certificates have no leeway.
+    ///
+    /// # Errors
+    /// [`Cause`].
+    pub fn check(&self, authorities: &Authorities, at: Time) -> Result<Finding, Cause> {
+        let leaf = self.leaf.as_ref().map_err(|flaw| Cause::ChainInvalid { flaw: flaw.clone() })?;
+        if at > leaf.not_after {
+            return Err(Cause::Expired { at: leaf.not_after });
+        }
+        if at < leaf.not_before {
+            return Err(Cause::NotYetValid { claim: "notBefore", at: leaf.not_before });
+        }
+        let unknown = || Cause::TrustDomainUnknown { domain: leaf.domain.clone() };
+        let bundle = authorities.of(&leaf.domain).ok_or_else(unknown)?;
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match checked.as_ref() {
+            Some((digest, found)) if *digest == bundle.digest() => Arc::clone(found),
+            Some(_) | None => {
+                let until = verify_path(&self.chain, bundle, at).map_err(|flaw| Cause::ChainInvalid { flaw })?;
+                let found = Arc::new(self.finding(leaf, bundle, until));
+                *checked = Some((bundle.digest(), Arc::clone(&found)));
+                found
+            }
+        };
+        drop(checked);
+        // an authority above may end before its leaf does
+        if found.until <= at { Err(Cause::Expired { at: found.until }) } else { Ok((*found).clone()) }
+    }
+
+    fn finding(&self, leaf: &Leaf, bundle: &Bundle, until: Time) -> Finding {
+        Finding {
+            source: bundle.source.clone(),
+            kind: CredentialKind::X509Svid,
+            binding: Binding::Mtls,
+            key: vec![leaf.id.to_string()],
+            display: Vec::new(),
+            facts: BTreeSet::new(),
+            credential_id: format!("serial:{}", leaf.serial),
+            digest: self.digest,
+            issued: Some(leaf.not_before.plus(bundle.backdate)),
+            expires: Some(leaf.not_after),
+            until,
+            key_id: leaf.signed_by.clone(),
+            key_thumbprint: Some(leaf.key),
+        }
+    }
+}
+
+/// Names the leaf; a chain may be long.
+impl fmt::Debug for PeerCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCertificates").field("leaf", &self.digest).field("certificates", &self.chain.len()).finish()
+    }
+}
+
+impl Leaf {
+    fn read(der: &[u8]) -> Result<Self, Flaw> {
+        let parsed = certificate::parse(der)?;
+        let id = certificate::check_leaf(&parsed)?;
+        let (not_before, not_after) = certificate::validity(&parsed)?;
+        Ok(Self {
+            domain: id.trust_domain(),
+            id,
+            serial: parsed.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            signed_by: certificate::authority_key(&parsed),
+            key: digest_of(parsed.public_key().raw),
+            not_before,
+            not_after,
+        })
+    }
+}
+
+/// Path validation (RFC 5280 §6) up to an authority of `bundle`; gives the first instant at which the path has ended.
+fn verify_path(chain: &[Vec<u8>], bundle: &Bundle, at: Time) -> Result<Time, Flaw> {
+    let path = |error: webpki::Error| Flaw::Path { why: error.to_string() };
+    let (leaf, above) = chain.split_first().ok_or(Flaw::Unreadable)?;
+    let mut ends = certificate::validity(&certificate::parse(leaf)?)?.1;
+    for der in above {
+        let parsed = certificate::parse(der)?;
+        certificate::check_authority(&parsed, &bundle.domain)?;
+        ends = ends.min(certificate::validity(&parsed)?.1);
+    }
+    let valid = |authority: &&Authority| authority.not_before <= at && at <= authority.not_after;
+    let anchors: Vec<TrustAnchor<'static>> =
+        bundle.anchors.iter().filter(valid).map(|authority| authority.anchor.clone()).collect();
+    let above: Vec<CertificateDer<'_>> = above.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let leaf = CertificateDer::from(leaf.as_slice());
+    let leaf = EndEntityCert::try_from(&leaf).map_err(path)?;
+    let seconds = u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0);
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let verified =
+        leaf.verify_for_usage(ALGORITHMS, &anchors, &above, time, KeyUsage::client_auth(), None, None).map_err(path)?;
+    let same = |authority: &&Authority| authority.anchor == *verified.anchor();
+    let anchor_ends = bundle.anchors.iter().filter(same).map(|authority| authority.not_after).max();
+    // `until` is the first instant at which a credential proves nothing; certificates count their last second in
+    Ok(ends.min(anchor_ends.unwrap_or(ends)).plus(Duration::from_secs(1)))
+}
