@@ -10,9 +10,11 @@ const SOURCES: &str = "crates/countersign/src/";
 const REFUSED: &[(&str, &[&str])] = &[
     ("gateway", &["control", "dev", "cli"]),
     ("control", &["gateway", "dev", "cli"]),
+    ("admin", &["gateway", "control", "dev", "cli"]),
     ("catalog", &["gateway", "control", "dev", "cli"]),
     ("net", &["gateway", "control", "dev", "cli"]),
     ("estate", &["gateway", "control", "dev", "cli"]),
+    ("issuing", &["gateway", "control", "dev", "cli"]),
     ("live", &["gateway", "control", "dev", "cli"]),
     ("files", &["gateway", "control", "dev", "cli"]),
     ("causes", &["gateway", "control", "dev", "cli"]),

@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod admin;
 pub mod catalog;
 pub mod causes;
 pub mod cli;
@@ -11,5 +12,6 @@ pub mod dev;
 pub mod estate;
 pub mod files;
 pub mod gateway;
+pub mod issuing;
 pub mod live;
 pub mod net;

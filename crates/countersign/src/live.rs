@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::uri::Authority;
+use issuer::Assertions;
+use model::TrustDomain;
 use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
-use crate::net::Pacing;
+use crate::net::{Pacing, Pool};
 
 /// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile.
 pub struct Live {
@@ -17,15 +18,21 @@ pub struct Live {
     /// Deadlines of a connection, before it is known which service it asks for: the longest of any.
     pub pacing: Pacing,
     pub about: About,
+    /// None before there is an environment.
+    pub domain: Option<TrustDomain>,
+    /// Under which names this server is reached.
+    pub hosts: Vec<String>,
+    /// Signs what services hear of their callers; none before there is an environment.
+    pub assertions: Option<Arc<Assertions>>,
 }
 
 /// The snapshot in force, behind one atomic pointer.
 pub type Current = Arc<ArcSwap<Live>>;
 
 /// How the gateway reaches a service, and what it takes from callers on its way.
-#[derive(Debug)]
 pub struct Upstream {
-    pub authority: Authority,
+    /// Connections to it.
+    pub pool: Arc<Pool>,
     pub limits: Limits,
     pub timeouts: Timeouts,
     /// One permit for each request in flight.

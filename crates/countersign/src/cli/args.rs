@@ -88,6 +88,11 @@ Examples:
   countersign ledger checkpoint --out checkpoint.json
   countersign ledger verify .countersign/ledger --checkpoint checkpoint.json --key .countersign/checkpoint.pub")]
     Ledger(Ledger),
+    /// Mint an X.509-SVID for a principal
+    #[command(after_help = "Examples:
+  countersign svid mint reporter --out reporter/
+  countersign svid mint spiffe://prod.acme.test/billing/reporter --out reporter/ --ttl 15m")]
+    Svid(Svid),
     /// Say what an answer code means, and what to do about it
     #[command(after_help = "Examples:
   countersign explain-code audience_wrong")]
@@ -267,6 +272,38 @@ pub struct NewChain {
     /// The ledger's directory
     #[arg(value_name = "DIR")]
     pub ledger: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Svid {
+    #[command(subcommand)]
+    pub verb: SvidVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SvidVerb {
+    /// Make a key here, have its SVID minted, and write svid.pem, svid.key (0600) and bundle.pem
+    #[command(
+        after_help = "For where no agent runs yet: whoever holds the key is the principal until the SVID ends. The key never
+leaves this machine, and the order is recorded.
+
+Examples:
+  countersign svid mint reporter --out reporter/
+  curl --cert reporter/svid.pem --key reporter/svid.key --cacert reporter/bundle.pem https://127.0.0.1:8443/export"
+    )]
+    Mint(Mint),
+}
+
+#[derive(Debug, Args)]
+pub struct Mint {
+    /// Name or SPIFFE ID of a principal
+    pub id: String,
+    /// Directory for the files
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Lifetime, from 1s to 24h
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub ttl: String,
 }
 
 #[derive(Debug, Args)]

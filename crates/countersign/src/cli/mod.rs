@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::LedgerVerb;
+use self::args::{LedgerVerb, SvidVerb};
 
 pub use args::{Cli, Format, Verb};
 pub use client::Client;
@@ -107,6 +107,7 @@ fn run(cli: Cli) -> Result<(), Stopped> {
             LedgerVerb::Verify(verify) => offline::verify(&verify, output),
             LedgerVerb::NewChain(chain) => offline::new_chain(&chain, output),
         },
+        Verb::Svid(args::Svid { verb: SvidVerb::Mint(mint) }) => remote::mint(&client()?, &mint, output),
         Verb::ExplainCode(code) => offline::explain_code(&code, output),
         Verb::Version => {
             offline::version(output);

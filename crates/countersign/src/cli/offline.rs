@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use model::{Code, Epoch, Generation};
+use model::Code;
 use serde_json::{Value, json};
 
 use super::args::{Check, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
@@ -13,7 +13,7 @@ use super::{Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
 use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
-use crate::live::Live;
+use crate::live::About;
 use crate::net::now;
 
 /// Validates an estate.
@@ -47,8 +47,8 @@ pub(super) fn check(check: &Check, format: Format) -> Result<(), Stopped> {
 /// [`Stopped`].
 pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> {
     let token = read_token(&resolve.token_file)?;
-    let live = compiled(resolve.file.as_deref())?;
-    let resolved = control::resolve(&live.snapshot, &token, now());
+    let (snapshot, _) = compiled(resolve.file.as_deref())?;
+    let resolved = control::resolve(&snapshot, &token, now());
     print_resolved(&serde_json::to_value(resolved).unwrap_or_default(), format)
 }
 
@@ -58,13 +58,13 @@ pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> 
 /// [`Stopped`].
 pub(super) fn decide(decide: &Decide, format: Format) -> Result<(), Stopped> {
     let request = decide_request(decide)?;
-    let live = compiled(decide.file.as_deref())?;
-    let verdict = control::decide(&live.snapshot, &live.about, &request, now())
-        .map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let (snapshot, about) = compiled(decide.file.as_deref())?;
+    let verdict =
+        control::decide(&snapshot, &about, &request, now()).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     print_verdict(&serde_json::to_value(verdict).unwrap_or_default(), format)
 }
 
-fn compiled(path: Option<&Path>) -> Result<Live, Stopped> {
+fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
     let path = path.unwrap_or(Path::new("."));
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
@@ -72,8 +72,7 @@ fn compiled(path: Option<&Path>) -> Result<Live, Stopped> {
         let text = problems.iter().map(|problem| output::problem_text(&problem_value(problem))).collect::<Vec<_>>();
         Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
     })?;
-    let compiled = control::compile(estate, bundle.digest(&vars), Generation(0), Epoch(0));
-    Ok(runtime()?.block_on(compiled))
+    Ok(runtime()?.block_on(control::compile_alone(estate, bundle.digest(&vars))))
 }
 
 /// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.

@@ -4,13 +4,18 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use http::Method;
+use issuer::NewKey;
 use model::Time;
 use serde_json::{Value, json};
+use store::pem;
 
-use super::args::{Apply, Decide, Explain, Replay, Resolve, Tail};
+use super::args::{Apply, Decide, Explain, Mint, Replay, Resolve, Tail};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, explained, output};
-use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector};
+use crate::control::{
+    self, DecideContext, DecideRequest, EstateRequest, Minted, ResolveRequest, Selector, SvidRequest,
+};
+use crate::dev;
 use crate::estate::{Bundle, read_duration};
 use crate::net::now;
 
@@ -44,6 +49,30 @@ pub(super) fn apply(
     let applied = runtime.block_on(client.post("/v1/apply", &EstateRequest { base, ..plan }))?;
     output::result(&applied, format, |applied| {
         format!("epoch {} is in force", applied.get("epoch").map(ToString::to_string).unwrap_or_default())
+    });
+    Ok(())
+}
+
+/// Makes a key, has its SVID minted, and writes both.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn mint(client: &Client, mint: &Mint, format: Format) -> Result<(), Stopped> {
+    let key = NewKey::make().map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    let csr = pem::encode("CERTIFICATE REQUEST", &key.request);
+    let request = SvidRequest { id: mint.id.clone(), csr, ttl: Some(mint.ttl.clone()) };
+    let document = runtime()?.block_on(client.post("/v1/svids", &request))?;
+    let minted: Minted = serde_json::from_value(document).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    dev::save(&mint.out, &key, &minted).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    let out = mint.out.display();
+    let told = json!({
+        "id": minted.id,
+        "credential_id": minted.credential_id,
+        "expires": minted.expires,
+        "out": mint.out,
+    });
+    output::result(&told, format, |_| {
+        format!("{} until {}\nin {out}: svid.pem, svid.key, bundle.pem", minted.id, minted.expires)
     });
     Ok(())
 }

@@ -111,6 +111,7 @@ fn stopped(error: &DevFailed) -> Stopped {
         | DevFailed::CheckpointKey(_)
         | DevFailed::Key(_)
         | DevFailed::Epochs(_)
+        | DevFailed::Svid(_)
         | DevFailed::Io(_) => Exit::Failed,
     };
     Stopped::because(exit, error)

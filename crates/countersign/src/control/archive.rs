@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use model::{Digest, Epoch, PrincipalId, Time};
 use serde::{Deserialize, Serialize};
 
-use super::compile::{assemble, boot};
+use super::compile::{boot, for_replay};
 use super::epochs::GENERATION;
 use crate::estate::{Bundle, Change, Problem, Vars, load};
 use crate::files::write_whole;
+use crate::issuing::IssuingFailed;
 
 /// One applied epoch, as it is kept and as `explain` names it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +52,8 @@ pub enum EpochsFailed {
     Unknown { digest: String },
     #[error("the estate of epoch {epoch} no longer loads: {}", .problems.first().map(ToString::to_string).unwrap_or_default())]
     Problems { epoch: u64, problems: Vec<Problem> },
+    #[error("the trust domain of epoch {epoch} has no issuer")]
+    Issuer { epoch: u64, source: IssuingFailed },
 }
 
 /// The epochs and estates under one directory.
@@ -114,7 +117,7 @@ impl Archive {
         let vars = Vars::Dev(kept.vars.clone());
         let estate = load(&kept.bundle, &vars, &self.operators, kept.time());
         let estate = estate.map_err(|problems| EpochsFailed::Problems { epoch, problems })?;
-        Ok(assemble(estate, kept.bundle.digest(&vars), GENERATION, Epoch(epoch)).snapshot)
+        Ok(for_replay(estate, kept.bundle.digest(&vars), GENERATION, Epoch(epoch)))
     }
 
     /// Keeps an estate, with what was substituted in it.

@@ -5,9 +5,11 @@ use http::Method;
 use model::{BaseAction, Time};
 use policy::Question;
 use serde::{Deserialize, Serialize};
+use store::pem;
 
+use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
-use crate::estate::Bundle;
+use crate::estate::{Bundle, read_duration};
 
 /// Something to do for an operator.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub enum Command {
         token: String,
     },
     Decide(DecideRequest),
+    MintSvid(SvidOrder),
     /// What this server is and where its parts are.
     Describe,
 }
@@ -79,7 +82,7 @@ pub enum BadCommand {
     Unknown,
     #[error("the body is not what this operation takes")]
     Body(#[from] serde_json::Error),
-    #[error("query parameter `{name}` is not understood")]
+    #[error("`{name}` is not understood")]
     Query { name: String },
 }
 
@@ -98,6 +101,7 @@ impl Command {
             }
             ("POST", "resolve") => Ok(Self::Resolve { token: serde_json::from_slice::<ResolveRequest>(body)?.token }),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
+            ("POST", "svids") => svid_order(&serde_json::from_slice(body)?),
             ("POST", "checkpoints") => Ok(Self::Checkpoint),
             ("GET", "dev") => Ok(Self::Describe),
             ("GET", "judgements/last") => Ok(Self::Explain(Selector::Last)),
@@ -123,6 +127,7 @@ impl Command {
             Self::Checkpoint => "ledger checkpoint",
             Self::Resolve { .. } => "resolve",
             Self::Decide(_) => "decide",
+            Self::MintSvid(_) => "svid mint",
             Self::Describe => "dev",
         }
     }
@@ -133,6 +138,7 @@ impl Command {
             Self::Apply { .. } => (BaseAction::Administer, "countersign/estate"),
             Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) => (BaseAction::Read, "countersign/estate"),
             Self::Explain(_) | Self::Tail(_) | Self::Replay(_) => (BaseAction::Read, "countersign/ledger"),
+            Self::MintSvid(_) => (BaseAction::Effect, "countersign/svids"),
             Self::Checkpoint => (BaseAction::Write, "countersign/ledger"),
             Self::Describe => (BaseAction::Read, "countersign/planes"),
         };
@@ -141,9 +147,28 @@ impl Command {
             resource: resource.parse().ok()?,
             protocol: super::PROTOCOL.to_owned(),
             service: "countersign".to_owned(),
-            params: Vec::new(),
+            params: self.params(),
         })
     }
+
+    /// What a policy may narrow an operation by.
+    fn params(&self) -> Vec<(String, String)> {
+        match self {
+            Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) => vec![("id".to_owned(), id.clone())],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn svid_order(request: &SvidRequest) -> Result<Command, BadCommand> {
+    let bad = |name: &str| BadCommand::Query { name: name.to_owned() };
+    let ttl = request.ttl.as_deref().map(|ttl| read_duration(ttl).ok_or_else(|| bad("ttl"))).transpose()?;
+    let request = SvidOrder {
+        bearer: Bearer::Principal(request.id.clone()),
+        request: pem::decode("CERTIFICATE REQUEST", &request.csr).or(Err(bad("csr")))?,
+        ttl: ttl.unwrap_or(DEFAULT_TTL),
+    };
+    Ok(Command::MintSvid(request))
 }
 
 fn tail(query: &str) -> Result<Tail, BadCommand> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{KeySet, Source, Sources};
+use credential::{Authorities, KeySet, Source, Sources};
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
@@ -12,14 +12,39 @@ use tokio::task::JoinSet;
 use crate::catalog::{Catalog, Service};
 use crate::causes::chain;
 use crate::estate::{Estate, Jwks, local_operators};
+use crate::issuing::Issuer;
 use crate::live::{About, Live, Timeouts, Upstream};
-use crate::net::fetch;
+use crate::net::{Connections, fetch};
+
+/// What an estate does not say itself: who issues for its trust domain, and the connections that are open.
+pub struct Beside<'a> {
+    pub issuer: &'a Issuer,
+    pub connections: &'a Connections,
+}
 
 /// Fetches the key sets that lie elsewhere, and assembles. One that cannot be fetched fails nothing: its source answers
 /// `keys_unavailable`.
-pub async fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
+pub async fn compile(
+    mut estate: Estate,
+    digest: Digest,
+    generation: Generation,
+    epoch: Epoch,
+    beside: &Beside<'_>,
+) -> Live {
+    fetch_keys(&mut estate.sources).await;
+    assemble(estate, digest, generation, epoch, beside)
+}
+
+/// An estate that is in force nowhere: its sources' keys are fetched, and no SVID is accepted.
+pub async fn compile_alone(mut estate: Estate, digest: Digest) -> (guard::Snapshot, About) {
+    fetch_keys(&mut estate.sources).await;
+    let about = about(&mut estate);
+    (for_replay(estate, digest, Generation(0), Epoch(0)), about)
+}
+
+async fn fetch_keys(sources: &mut [(Source, Jwks)]) {
     let mut fetching = JoinSet::new();
-    for (index, (source, jwks)) in estate.sources.iter().enumerate() {
+    for (index, (source, jwks)) in sources.iter().enumerate() {
         if let Jwks::Url { url } = jwks {
             let (name, url) = (source.name.clone(), url.clone());
             fetching.spawn(async move { (index, fetched(name.as_str(), &url).await) });
@@ -28,46 +53,77 @@ pub async fn compile(mut estate: Estate, digest: Digest, generation: Generation,
     // all at once: an issuer that does not answer delays no other
     while let Some(fetched) = fetching.join_next().await {
         if let Ok((index, keys)) = fetched
-            && let Some((source, _)) = estate.sources.get_mut(index)
+            && let Some((source, _)) = sources.get_mut(index)
         {
             source.keys = keys;
         }
     }
-    assemble(estate, digest, generation, epoch)
 }
 
 /// Puts an estate together as it stands; sources whose keys lie elsewhere have none.
-pub fn assemble(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> Live {
-    let keys = |source: &Source| {
-        source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string())
-    };
-    let listing = estate.sources.iter().map(|(source, _)| format!("{} {}\n", source.name, keys(source)));
-    let keys = credential::digest_of(listing.collect::<String>().as_bytes());
-    // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
-    let sources = Sources::new(estate.sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
-    let snapshot = guard::Snapshot {
-        generation,
-        epoch,
-        digest,
-        keys,
-        sources,
-        directory: estate.directory,
-        engine: estate.engine,
-    };
+fn assemble(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: &Beside<'_>) -> Live {
+    let about = about(&mut estate);
+    let authorities = beside.issuer.authorities();
+    let snapshot =
+        snapshot(estate.sources, estate.directory, estate.engine, authorities, Named { digest, generation, epoch });
     let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
+    let hosts = estate.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
     let services = estate.services.into_iter().map(|service| Service {
         name: service.name,
         hosts: service.hosts,
         routes: service.routes,
         door: Upstream {
-            authority: service.authority,
+            pool: beside.connections.to(&service.destination),
             limits: service.limits,
             timeouts: service.timeouts,
             in_flight: Arc::new(Semaphore::new(service.limits.in_flight)),
         },
     });
-    let about = About { documents: estate.documents, principals: estate.principals, binders: estate.binders };
-    Live { snapshot, catalog: Catalog::new(services), pacing, about }
+    let assertions = Some(Arc::clone(&beside.issuer.assertions));
+    let domain = Some(estate.environment.trust_domain);
+    Live { snapshot, catalog: Catalog::new(services), pacing, about, domain, hosts, assertions }
+}
+
+fn about(estate: &mut Estate) -> About {
+    About {
+        documents: std::mem::take(&mut estate.documents),
+        principals: std::mem::take(&mut estate.principals),
+        binders: std::mem::take(&mut estate.binders),
+    }
+}
+
+/// What a snapshot is called.
+struct Named {
+    digest: Digest,
+    generation: Generation,
+    epoch: Epoch,
+}
+
+fn snapshot(
+    sources: Vec<(Source, Jwks)>,
+    directory: Directory,
+    engine: Engine,
+    authorities: Authorities,
+    named: Named,
+) -> guard::Snapshot {
+    let keys = |source: &Source| {
+        source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string())
+    };
+    let listing = sources.iter().map(|(source, _)| format!("{} {}\n", source.name, keys(source)));
+    let bundles = authorities.digests();
+    let listing = listing.chain(bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n")));
+    let keys = credential::digest_of(listing.collect::<String>().as_bytes());
+    // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
+    let sources = Sources::new(sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
+    let Named { digest, generation, epoch } = named;
+    let sources = sources.with_authorities(authorities);
+    guard::Snapshot { generation, epoch, digest, keys, sources, directory, engine }
+}
+
+/// The snapshot of an estate alone: what verification found stands in the records that it is for.
+pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> guard::Snapshot {
+    let named = Named { digest, generation, epoch };
+    snapshot(estate.sources, estate.directory, estate.engine, Authorities::default(), named)
 }
 
 /// What is in force before anything was applied: no source, no service, and the operators' pack.
@@ -88,7 +144,15 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
         engine,
     };
     let pacing = Timeouts::pacing(std::iter::empty());
-    Live { snapshot, catalog: Catalog::new([]), pacing, about: About::default() }
+    Live {
+        snapshot,
+        catalog: Catalog::new([]),
+        pacing,
+        about: About::default(),
+        domain: None,
+        hosts: Vec::new(),
+        assertions: None,
+    }
 }
 
 async fn fetched(source: &str, url: &str) -> Option<Arc<KeySet>> {

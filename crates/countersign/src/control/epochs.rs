@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use model::{Epoch, Generation, Time};
 use tokio::sync::Mutex;
 
 use super::archive::{Applied, Archive, EpochsFailed};
-use super::compile::{boot, compile};
+use super::compile::{Beside, boot, compile};
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
+use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::live::{Current, Live};
+use crate::net::Connections;
 
 /// The only generation until control planes come back from backups.
 pub(super) const GENERATION: Generation = Generation(1);
@@ -22,6 +24,8 @@ pub enum ApplyFailed {
     Problems(Vec<Problem>),
     #[error("planned on epoch {planned}, but epoch {current} is in force: plan again")]
     Moved { planned: u64, current: u64 },
+    #[error("its trust domain has no issuer")]
+    Issuer(#[source] IssuingFailed),
     #[error("it cannot be kept")]
     Kept(#[source] EpochsFailed),
     #[error("refused: {}", .0.code.title())]
@@ -33,6 +37,10 @@ pub struct Epochs {
     archive: Archive,
     vars: BTreeMap<String, String>,
     live: Current,
+    issuers: Issuers,
+    connections: Connections,
+    /// Of the trust domain in force; none before the first epoch.
+    issuer: ArcSwapOption<Issuer>,
     /// What is in force, as it was given; none before the first epoch.
     bundle: Mutex<Option<Bundle>>,
 }
@@ -43,17 +51,27 @@ impl Epochs {
     ///
     /// # Errors
     /// [`EpochsFailed`].
-    pub async fn open(archive: Archive, vars: BTreeMap<String, String>, at: Time) -> Result<Self, EpochsFailed> {
+    pub async fn open(
+        archive: Archive,
+        vars: BTreeMap<String, String>,
+        issuers: Issuers,
+        connections: Connections,
+        at: Time,
+    ) -> Result<Self, EpochsFailed> {
         archive.make()?;
         let live = Arc::new(ArcSwap::from_pointee(boot(archive.operators())));
-        let epochs = Self { archive, vars, live, bundle: Mutex::new(None) };
+        let (issuer, bundle) = (ArcSwapOption::empty(), Mutex::new(None));
+        let epochs = Self { archive, vars, live, issuers, connections, issuer, bundle };
         if let Some(last) = epochs.archive.history()?.pop() {
             let kept = epochs.archive.kept(&last.snapshot)?;
-            let live = epochs.compiled(&kept.bundle, Epoch(last.epoch), kept.time()).await;
-            let live = live.map_err(|problems| EpochsFailed::Problems { epoch: last.epoch, problems })?;
+            let compiled = epochs.compiled(&kept.bundle, Epoch(last.epoch), kept.time(), at).await;
+            let (live, issuer) = compiled.map_err(|why| match why {
+                NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch: last.epoch, problems },
+                NotCompiled::Issuer(source) => EpochsFailed::Issuer { epoch: last.epoch, source },
+            })?;
             // the substituted addresses may be new, and records name the estate by both
             epochs.archive.keep(&kept.bundle, &epochs.vars, live.snapshot.digest, at)?;
-            epochs.live.store(Arc::new(live));
+            epochs.put_in_force(live, issuer);
             *epochs.bundle.lock().await = Some(kept.bundle);
         }
         Ok(epochs)
@@ -90,7 +108,10 @@ impl Epochs {
         }
         let unchanged = current.as_ref() == Some(&bundle);
         let next = Epoch(if unchanged { epoch } else { epoch + 1 });
-        let live = self.compiled(&bundle, next, by.at).await.map_err(ApplyFailed::Problems)?;
+        let (live, issuer) = self.compiled(&bundle, next, by.at, by.at).await.map_err(|why| match why {
+            NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
+            NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
+        })?;
         let changes = changes(&self.live.load().about.documents, &live.about.documents);
         let changed = |kind: &str, name: &str| changes.iter().any(|one| one.kind == kind && one.name == name);
         let binders = live.about.binders.iter().filter(|(_, (kind, name))| changed(kind, name));
@@ -108,7 +129,7 @@ impl Epochs {
             self.archive.keep(&bundle, &self.vars, live.snapshot.digest, by.at).map_err(ApplyFailed::Kept)?;
             self.archive.append(&applied).map_err(ApplyFailed::Kept)?;
         }
-        self.live.store(Arc::new(live));
+        self.put_in_force(live, issuer);
         *current = Some(bundle);
         Ok(applied)
     }
@@ -117,11 +138,43 @@ impl Epochs {
         &self.archive
     }
 
-    async fn compiled(&self, bundle: &Bundle, epoch: Epoch, at: Time) -> Result<Live, Vec<Problem>> {
-        let vars = Vars::Dev(self.vars.clone());
-        let estate = load(bundle, &vars, self.archive.operators(), at)?;
-        Ok(compile(estate, bundle.digest(&vars), GENERATION, epoch).await)
+    /// Who issues for the trust domain in force.
+    pub fn issuer(&self) -> Option<Arc<Issuer>> {
+        self.issuer.load_full()
     }
+
+    /// The connections to services, and this server's own SVID.
+    pub const fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
+        self.connections.trust(issuer.authorities());
+        self.issuer.store(Some(issuer));
+        self.live.store(Arc::new(live));
+    }
+
+    /// Compiles an estate that was applied at `applied`, to be in force from `at`.
+    async fn compiled(
+        &self,
+        bundle: &Bundle,
+        epoch: Epoch,
+        applied: Time,
+        at: Time,
+    ) -> Result<(Live, Arc<Issuer>), NotCompiled> {
+        let vars = Vars::Dev(self.vars.clone());
+        let estate = load(bundle, &vars, self.archive.operators(), applied).map_err(NotCompiled::Problems)?;
+        let issuer = self.issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
+        let beside = Beside { issuer: &issuer, connections: &self.connections };
+        let live = compile(estate, bundle.digest(&vars), GENERATION, epoch, &beside).await;
+        Ok((live, issuer))
+    }
+}
+
+/// Why an estate cannot be put in force.
+enum NotCompiled {
+    Problems(Vec<Problem>),
+    Issuer(IssuingFailed),
 }
 
 /// Who applies, when, and under which record.

@@ -10,6 +10,7 @@ mod perform;
 mod reading;
 mod replay;
 mod reply;
+mod svids;
 mod tail;
 mod whatif;
 
@@ -30,16 +31,19 @@ use store::{DiskSigner, FileLedger};
 use self::reading::{ReadingLedger, ReadingSlot};
 use self::reply::Reply;
 use crate::estate::Bundle;
+use crate::issuing::Issuer;
 use crate::live::Current;
+use crate::net::tls::OwnSvid;
 use crate::net::{Door, Peer, now, record_id, trace_id};
 
 pub use archive::{Applied, Archive, EpochsFailed};
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, Selector};
-pub use compile::{assemble, boot, compile};
+pub use compile::{boot, compile_alone};
 pub use epochs::{ApplyFailed, Author, Epochs};
 pub use explain::{NotFound, Where, explain};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
+pub use svids::{Bearer, Minted, SvidOrder, SvidRequest, Unminted};
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
 
 const DOOR: &str = "control";
@@ -82,12 +86,28 @@ impl Control {
     /// # Errors
     /// [`ApplyFailed`].
     pub async fn apply_as_owner(&self, bundle: Bundle, uid: u32) -> Result<Applied, ApplyFailed> {
-        let gid = 0;
-        let pid = i32::try_from(std::process::id()).ok();
-        let owner = PeerCredentials { uid, gid, pid };
         let permit =
-            self.admit(owner, Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
+            self.admit(owner(uid), Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
         self.perform_apply(permit).await
+    }
+
+    /// Mints an SVID as the directory's owner, through the same gates as everyone.
+    ///
+    /// # Errors
+    /// [`NotMinted`].
+    pub async fn mint_as_owner(&self, order: SvidOrder, uid: u32) -> Result<Minted, NotMinted> {
+        let permit = self.admit(owner(uid), Ok(Command::MintSvid(order))).await.map_err(NotMinted::Refused)?;
+        Ok(self.perform_mint(permit)?)
+    }
+
+    /// Who issues for the trust domain in force.
+    pub fn issuer(&self) -> Option<Arc<Issuer>> {
+        self.epochs.issuer()
+    }
+
+    /// The SVID with which this server connects and serves.
+    pub fn own_svid(&self) -> &Arc<OwnSvid> {
+        self.epochs.connections().own()
     }
 
     async fn admit(
@@ -137,4 +157,18 @@ impl Door for Control {
 
 fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Command, command::BadCommand> {
     Command::read(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), body)
+}
+
+/// Why a server has no SVID of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMinted {
+    #[error("refused: {}", .0.code.title())]
+    Refused(guard::Refusal),
+    #[error(transparent)]
+    Unminted(#[from] Unminted),
+}
+
+/// The owner of this process's directory, as the kernel would name it.
+fn owner(uid: u32) -> PeerCredentials {
+    PeerCredentials { uid, gid: 0, pid: i32::try_from(std::process::id()).ok() }
 }

@@ -16,6 +16,7 @@ use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
 use super::replay::replay;
 use super::reply::Reply;
+use super::svids::{self, Minted, Unminted};
 use super::{Control, tail, whatif};
 use crate::estate::Problem;
 use crate::net::now;
@@ -24,8 +25,10 @@ impl Control {
     /// Performs what was permitted, and settles it.
     pub(super) async fn perform(&self, permit: Permit<Command, ReadingSlot>) -> Reply {
         let author = author(&permit);
+        let deadline = permit.deadline();
         let (command, settlement) = permit.begin();
         let reply = match command {
+            Command::MintSvid(order) => svids::reply(svids::mint(&self.epochs, &order, deadline, author.at)),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
                 let live = Arc::new(tail);
@@ -72,6 +75,19 @@ impl Control {
         let status = if applied.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         applied
+    }
+
+    /// Mints what was permitted.
+    pub(super) fn perform_mint(&self, permit: Permit<Command, ReadingSlot>) -> Result<Minted, Unminted> {
+        let (at, deadline) = (now(), permit.deadline());
+        let (command, settlement) = permit.begin();
+        let minted = match &command {
+            Command::MintSvid(order) => svids::mint(&self.epochs, order, deadline, at),
+            _ => Err(Unminted::NoEnvironment),
+        };
+        let status = if minted.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Settling(settlement).settle(status);
+        minted
     }
 
     /// Reads files where reading them holds up nobody.
@@ -128,7 +144,7 @@ fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
         Err(error @ ApplyFailed::Moved { .. }) => {
             Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()}))
         }
-        Err(error @ (ApplyFailed::Kept(_) | ApplyFailed::Refused(_))) => Reply::failed(&error),
+        Err(error @ (ApplyFailed::Kept(_) | ApplyFailed::Issuer(_) | ApplyFailed::Refused(_))) => Reply::failed(&error),
     }
 }
 

@@ -115,6 +115,7 @@ fn passed(which: impl Fn(&Step) -> bool, source: Option<&str>) -> Vec<ResolveSte
         Step::Signature => "the signature verifies",
         Step::Times => "within its times and the source's `maxAge`",
         Step::Audience => "issued for an audience of the source",
+        Step::Binding => "bound to nothing, or to what the connection proves",
     };
     let step = |step: &Step| ResolveStep {
         step: step.as_str().to_owned(),

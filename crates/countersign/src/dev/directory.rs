@@ -22,16 +22,36 @@ pub struct DevJson {
     pub pid: u32,
     pub gateway: Addresses,
     pub control: String,
+    pub admin: String,
     pub issuer: String,
     pub upstream: String,
+    /// The authorities of the trust domain, in PEM.
+    pub ca: PathBuf,
     pub ledger: PathBuf,
     pub estate: PathBuf,
+    /// Of the sample workloads that the estate knows.
+    pub svids: BTreeMap<String, SvidFiles>,
     pub tokens: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Addresses {
     pub http: String,
+    pub https: String,
+}
+
+/// Where a workload's SVID is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SvidFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl SvidFiles {
+    pub fn under(directory: &Directory, workload: &str) -> Self {
+        let folder = directory.path("svids").join(workload);
+        Self { cert: folder.join("svid.pem"), key: folder.join("svid.key") }
+    }
 }
 
 /// Why a directory cannot be used.
@@ -53,8 +73,11 @@ pub struct Directory {
 
 /// Ports that were used last, tried first: what was applied keeps its addresses over a restart.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ports {
     pub gateway: u16,
+    pub secure: u16,
+    pub admin: u16,
     pub issuer: u16,
     pub upstream: u16,
 }

@@ -1,13 +1,16 @@
 //! `countersign dev`: everything in one process on loopback, with sample issuers that sign real tokens and a sample API
 //! that logs what reached it. The sample parties stay what they are: nothing here is for production.
 
+mod assertion;
 mod callers;
 mod directory;
 mod issuers;
 mod run;
 mod sample_api;
+mod svids;
 mod watch;
 
 pub use callers::{Caller, token};
 pub use directory::{DevJson, Directory, Fresh, operator};
 pub use run::{DevFailed, Options, Running, run, start};
+pub use svids::save;

@@ -11,15 +11,24 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::directory::SvidFiles;
 use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator};
 use super::issuers::{BadKey, Issuer, Issuers};
 use super::sample_api::SampleApi;
+use super::svids::{NoSvid, Svids, WORKLOADS};
 use super::{Caller, DevJson, Directory, watch};
+use crate::admin::Admin;
 use crate::control::{ApplyFailed, Archive, Control, Epochs, EpochsFailed};
 use crate::estate::{Bundle, BundleError};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
-use crate::net::{Listener, Stopper, now, serve, stop};
+use crate::issuing;
+use crate::net::tls::{self, OwnSvid};
+use crate::net::{Connections, Listener, Stopper, now, serve, stop};
+
+/// Port of the gateway where none is named; with it goes the one for TLS.
+const DEFAULT_PORT: u16 = 8480;
+const DEFAULT_TLS_PORT: u16 = 8443;
 
 /// How `dev` was asked to run.
 #[derive(Debug, Clone)]
@@ -53,6 +62,8 @@ pub enum DevFailed {
     Epochs(#[from] EpochsFailed),
     #[error("the estate in `{}` does not load", .path.display())]
     Apply { path: PathBuf, source: ApplyFailed },
+    #[error("the gateway has no SVID")]
+    Svid(#[from] NoSvid),
     #[error("cannot prepare the directory")]
     Io(#[from] io::Error),
 }
@@ -104,7 +115,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let mut notes: Vec<String> = started.note().into_iter().collect();
     let keys = directory.path("keys");
     let issuers = Issuers::new(&keys, &sockets.issuer_url())?;
-    let api = SampleApi::new(&directory.path("upstream.jsonl"))?;
+    let api = SampleApi::new(&directory.path("upstream.jsonl"), &url(&sockets.admin))?;
     let (stopper, stopped) = stop();
     let mut servers = JoinSet::new();
     let json = sockets.describe(&directory)?;
@@ -113,7 +124,10 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
 
     quickstart(&directory)?;
     let operators = vec![operator(directory.owner()?)];
-    let epochs = Epochs::open(Archive::new(directory.path("state"), operators), json.vars(), now()).await?;
+    let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
+    let connections = Connections::new(Arc::new(OwnSvid::default()));
+    let archive = Archive::new(directory.path("state"), operators);
+    let epochs = Epochs::open(archive, json.vars(), issuers, connections, now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;
@@ -129,8 +143,16 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
         }
     }
     let control = Arc::new(control);
-    let gateway = Gateway::new(control.live(), Arc::clone(&ledger));
-    servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::new(gateway), stopped.clone()));
+    let mut svids = Svids::new(Arc::clone(&control), directory.root().to_owned(), directory.owner()?);
+    svids.renew().await?;
+    servers.spawn(svids.keep(stopped.clone()));
+    let gateway = Arc::new(Gateway::new(control.live(), Arc::clone(&ledger)));
+    let tls = tls::server(Arc::clone(control.own_svid()), gateway.callers());
+    servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::clone(&gateway), stopped.clone()));
+    servers.spawn(serve(Listener::Tls(sockets.secure, tls), gateway, stopped.clone()));
+    let issuer = Arc::clone(&control);
+    let admin = Admin::new(control.live(), Box::new(move || issuer.issuer()));
+    servers.spawn(serve(Listener::Tcp(sockets.admin), Arc::new(admin), stopped.clone()));
     servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
     if options.watch {
         servers.spawn(watch::watch(json.estate.clone(), control, directory.owner()?, stopped));
@@ -155,6 +177,8 @@ impl Running {
 
 struct Sockets {
     gateway: TcpListener,
+    secure: TcpListener,
+    admin: TcpListener,
     issuer: TcpListener,
     upstream: TcpListener,
     control: UnixListener,
@@ -169,14 +193,28 @@ impl Sockets {
             0 => free(ip, last.gateway).await?,
             _ => TcpListener::bind(listen).await.map_err(|source| in_use(listen, source))?,
         };
+        let secure = match listen.port() {
+            DEFAULT_PORT => {
+                let address = SocketAddr::new(ip, DEFAULT_TLS_PORT);
+                TcpListener::bind(address).await.map_err(|source| in_use(address, source))?
+            }
+            _ => free(ip, last.secure).await?,
+        };
+        let admin = free(ip, last.admin).await?;
         let issuer = free(ip, last.issuer).await?;
         let upstream = free(ip, last.upstream).await?;
         let control_path = directory.socket()?;
         let control = UnixListener::bind(&control_path)?;
         std::fs::set_permissions(&control_path, std::fs::Permissions::from_mode(0o600))?;
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-        directory.remember(Ports { gateway: port(&gateway)?, issuer: port(&issuer)?, upstream: port(&upstream)? })?;
-        Ok(Self { gateway, issuer, upstream, control, control_path })
+        directory.remember(Ports {
+            gateway: port(&gateway)?,
+            secure: port(&secure)?,
+            admin: port(&admin)?,
+            issuer: port(&issuer)?,
+            upstream: port(&upstream)?,
+        })?;
+        Ok(Self { gateway, secure, admin, issuer, upstream, control, control_path })
     }
 
     fn issuer_url(&self) -> String {
@@ -186,12 +224,15 @@ impl Sockets {
     fn describe(&self, directory: &Directory) -> io::Result<DevJson> {
         Ok(DevJson {
             pid: std::process::id(),
-            gateway: Addresses { http: url(&self.gateway) },
+            gateway: Addresses { http: url(&self.gateway), https: url(&self.secure).replacen("http", "https", 1) },
             control: format!("unix:{}", self.control_path.display()),
+            admin: url(&self.admin),
             issuer: url(&self.issuer),
             upstream: url(&self.upstream),
+            ca: directory.path("ca.pem"),
             ledger: directory.path("ledger"),
             estate: directory.path("estate"),
+            svids: WORKLOADS.iter().map(|name| ((*name).to_owned(), SvidFiles::under(directory, name))).collect(),
             tokens: Caller::ALL.iter().map(|caller| caller.name().to_owned()).collect(),
         })
     }

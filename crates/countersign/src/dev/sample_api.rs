@@ -10,9 +10,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use model::Code;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::assertion::{Caller, Verifier};
 use crate::net::{Door, Peer};
 
 /// Longest body that the sample API reads, in bytes.
@@ -21,6 +23,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// The sample upstream.
 pub struct SampleApi {
     log: Mutex<File>,
+    verifier: Verifier,
 }
 
 #[derive(Serialize)]
@@ -29,16 +32,19 @@ struct Reached<'a> {
     target: &'a str,
     headers: Vec<(&'a str, std::borrow::Cow<'a, str>)>,
     body: String,
+    /// Whom the gateway's assertion names; none without one, or for one that does not hold.
+    caller: Option<&'a str>,
 }
 
 impl SampleApi {
-    /// Logs to `log`, one JSON document a line, after what is there.
+    /// Logs to `log`, one JSON document a line, after what is there. Assertions are verified with the keys that the admin
+    /// listener at `admin` publishes.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn new(log: &Path) -> io::Result<Self> {
+    pub fn new(log: &Path, admin: &str) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-        Ok(Self { log: Mutex::new(file) })
+        Ok(Self { log: Mutex::new(file), verifier: Verifier::new(admin) })
     }
 
     fn log(&self, reached: &Reached<'_>) -> io::Result<()> {
@@ -61,15 +67,29 @@ impl Door for SampleApi {
             let (name, value): (&http::HeaderName, &HeaderValue) = (name, value);
             (name.as_str(), String::from_utf8_lossy(value.as_bytes()))
         };
+        let caller = self.verifier.caller(&parts.headers).await;
         let reached = Reached {
             method: parts.method.as_str(),
             target: parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
             headers: parts.headers.iter().map(header).collect(),
             body: format!("sha256:{}", credential::digest_of(&body)),
+            caller: match &caller {
+                Caller::Named(caller) => Some(caller),
+                Caller::Unnamed | Caller::Refused(_) => None,
+            },
         };
         if let Err(error) = self.log(&reached) {
             tracing::error!(%error, "the sample API cannot log what reached it");
             return reply(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": "the log cannot be written"}));
+        }
+        // an estate may call the service something else; whose assertion it is not is refused for anything else
+        if let Caller::Refused(code) = caller
+            && code != Code::AudienceWrong
+        {
+            return reply(
+                StatusCode::UNAUTHORIZED,
+                &json!({"error": "the gateway's assertion does not hold", "code": code.as_str()}),
+            );
         }
         let (status, document) = invoices(&parts.method, parts.uri.path());
         reply(status, &document)

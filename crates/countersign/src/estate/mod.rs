@@ -25,7 +25,7 @@ use self::document::{Document, Environment};
 use self::problem::At;
 
 pub use bundle::{Bundle, BundleError};
-pub use principals::local_operators;
+pub use principals::{OWN, local_operators};
 pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;

@@ -19,6 +19,9 @@ use super::yaml::Node;
 /// How far ahead a principal may expire: two years, leap days included.
 const MAX_LIFE: Duration = Duration::from_secs(731 * 24 * 3600);
 
+/// Where the SPIFFE IDs of gateways and other parts of the product are.
+pub const OWN: &str = "/countersign";
+
 /// A principal, its bindings, and where it is declared.
 pub(super) type Bound = (Principal, Vec<(SourceName, Vec<String>)>, (String, At));
 
@@ -155,6 +158,8 @@ fn check_id(reader: &mut Reader<'_>, at: At, id: &PrincipalId, kind: PrincipalKi
         (PrincipalId::Spiffe(id), kind) if kind != PrincipalKind::Human => {
             if !id.is_member_of(domain) {
                 reader.problem(at, format!("`{id}` is not of this environment's trust domain `{domain}`"));
+            } else if id.path() == OWN || id.path().starts_with(&format!("{OWN}/")) {
+                reader.problem(at, format!("`{id}`: paths under `{OWN}` are for Countersign's own parts"));
             } else if id.path().is_empty() {
                 reader.problem(at, format!("`{id}` names the trust domain itself; a principal's id has a path"));
             }

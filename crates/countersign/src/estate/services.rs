@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::Authority;
-use model::{ActionName, ResourceId, ServiceName};
+use model::{ActionName, ResourceId, ServiceName, SpiffeId};
 
 use super::document::Document;
 use super::problem::{At, Problem};
@@ -15,6 +14,7 @@ use super::sources::has_plain_authority;
 use super::yaml::Node;
 use crate::catalog::{Asks, Route, Routes};
 use crate::live::{Limits, Timeouts};
+use crate::net::Destination;
 
 /// Largest `requestLine` and `headers`: what the door holds of a head before it answers 431.
 const MAX_HEAD: u64 = 128 * 1024;
@@ -30,7 +30,7 @@ pub struct Service {
     pub name: ServiceName,
     /// ASCII lower-case, without a port.
     pub hosts: Vec<String>,
-    pub authority: Authority,
+    pub destination: Destination,
     pub routes: Routes,
     pub limits: Limits,
     pub timeouts: Timeouts,
@@ -61,12 +61,12 @@ fn service(
     let timeouts = timeouts(reader, &mut fields);
     fields.close(reader);
     let hosts = hosts.and_then(|node| reader.some(node, |reader, node| host(reader, node, &document.name, owners)));
-    let authority = upstream.and_then(|node| authority(reader, node));
+    let destination = upstream.and_then(|node| destination(reader, node));
     let routes = http.and_then(|node| routes(reader, node, resources));
     Some(Service {
         name: document.name.parse().ok()?,
         hosts: hosts?,
-        authority: authority?,
+        destination: destination?,
         routes: routes?,
         limits,
         timeouts,
@@ -88,21 +88,30 @@ fn host(reader: &mut Reader<'_>, node: &Node, service: &str, owners: &mut HashMa
     Some(host)
 }
 
-fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
+fn destination(reader: &mut Reader<'_>, node: &Node) -> Option<Destination> {
     let mut fields = reader.fields(node, "upstream")?;
     let url = fields.required(reader, "url");
+    let id = fields.optional("spiffeId");
     fields.close(reader);
     let node = url?;
     let url = reader.words(node)?;
+    // an id that cannot be read must not become none
+    let id = match id {
+        Some(id) => Some(reader.parse::<SpiffeId>(id)?),
+        None => None,
+    };
     let uri: Option<Uri> = url.parse().ok();
-    let authority = uri.as_ref().filter(|uri| uri.scheme_str() == Some("http")).and_then(|uri| {
+    let scheme = if id.is_some() { "https" } else { "http" };
+    let authority = uri.as_ref().filter(|uri| uri.scheme_str() == Some(scheme)).and_then(|uri| {
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !url.contains(['#', '@']);
         uri.authority().filter(|_| bare && has_plain_authority(uri)).cloned()
     });
     if authority.is_none() {
-        reader.problem(node.at, format!("`{url}`: expected `http://host:port`, without a path"));
+        let tls = "; a service that is reached by mutual TLS has an `https://` address and a `spiffeId`";
+        let tls = if url.starts_with("https://") || id.is_some() { tls } else { "" };
+        reader.problem(node.at, format!("`{url}`: expected `{scheme}://host:port`, without a path{tls}"));
     }
-    authority
+    Some(Destination { authority: authority?, id })
 }
 
 fn routes(reader: &mut Reader<'_>, node: &Node, resources: &Resources) -> Option<Routes> {

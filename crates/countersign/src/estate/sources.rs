@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{ClaimPath, EvidenceRule, ExtraAudiences, KeySet, Source};
+use credential::{ClaimPath, EvidenceRule, ExtraAudiences, KeySet, SVIDS, Source};
 use http::Uri;
 use model::{Fact, PrincipalKind, SourceName};
 use serde_json::{Map, Value as Json};
@@ -44,6 +44,11 @@ pub(super) fn read(
         let mut reader = Reader { file: &document.file, problems };
         if document.name == LOCAL {
             reader.problem(document.name_at, "`local` is the source that speaks for the kernel; choose another name");
+            continue;
+        }
+        if document.name == SVIDS {
+            let why = "`spiffe` is the source of this environment's own SVIDs; choose another name";
+            reader.problem(document.name_at, why);
             continue;
         }
         sources.extend(source(&mut reader, document, bundle, development));

@@ -1,24 +1,21 @@
 //! The gateway's effect: one permitted request goes upstream, once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use audit::{OutcomeResult, Slot};
 use guard::{Permit, Settled, Settlement};
-use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use model::Code;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{self, AnswerBody, RECORD};
-use super::body::{Broke, Owed, Relay, RequestBody, Transfer};
+use super::body::{Owed, Relay};
 use super::head::Forward;
 use super::headers;
+use super::voucher::ASSERTION;
 use crate::live::Upstream;
-use crate::net::now;
+use crate::net::{Broke, Lease, RequestBody, Transfer, now};
 
 /// Why there is no answer to relay.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +24,13 @@ struct Undelivered {
     status: StatusCode,
 }
 
-/// Sends a permitted request to where its permit says, and relays the answer.
+/// Sends a permitted request to where its permit says, with the gateway's word for its caller, and relays the answer.
 pub(super) async fn forward(
-    client: &Client<HttpConnector, RequestBody>,
     permit: Permit<Forward, store::FileSlot>,
+    voucher: Option<HeaderValue>,
     body: Incoming,
 ) -> Response<AnswerBody> {
-    let record = permit.id();
+    let (record, deadline) = (permit.id(), permit.deadline());
     let (errand, settlement) = permit.begin();
     let Forward { service, method, target, headers, in_flight } = errand;
     let upstream = &service.door;
@@ -41,14 +38,18 @@ pub(super) async fn forward(
     let body = RequestBody::new(body, Arc::clone(&transfer), upstream.limits.body, upstream.timeouts.body_idle);
     let mut request = Request::new(body);
     *request.method_mut() = method;
-    *request.uri_mut() = uri(upstream, target);
+    *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = headers;
     request.headers_mut().insert(RECORD, answer::header_of(record));
-    match send(client, request, &transfer, upstream.timeouts.upstream).await {
-        Ok(mut relayed) => {
+    if let Some(voucher) = voucher {
+        request.headers_mut().insert(ASSERTION, voucher);
+    }
+    match send(upstream, request, &transfer).await {
+        Ok((mut relayed, lease)) => {
             headers::for_caller(relayed.headers_mut());
             relayed.headers_mut().insert(RECORD, answer::header_of(record));
-            let owed = Owed { settlement, status: relayed.status().as_u16(), transfer, in_flight };
+            let status = relayed.status().as_u16();
+            let owed = Owed { settlement, status, transfer, in_flight, lease, deadline };
             let idle = upstream.timeouts.body_idle;
             relayed.map(|body| AnswerBody::Relayed(Box::new(Relay::new(body, owed, idle))))
         }
@@ -60,20 +61,24 @@ pub(super) async fn forward(
 }
 
 async fn send(
-    client: &Client<HttpConnector, RequestBody>,
+    upstream: &Upstream,
     request: Request<RequestBody>,
     transfer: &Transfer,
-    within: Duration,
-) -> Result<Response<Incoming>, Undelivered> {
-    let mut sent = std::pin::pin!(client.request(request));
+) -> Result<(Response<Incoming>, Lease), Undelivered> {
+    let within = upstream.timeouts.upstream;
+    let mut sent = std::pin::pin!(upstream.pool.send(request));
     loop {
         let until = transfer.last_activity() + within;
         tokio::select! {
             answer = sent.as_mut() => {
                 return match answer {
                     // an upstream that changes protocols unasked gives no answer that could be relayed
-                    Ok(answer) if answer.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(answer),
-                    Ok(_) | Err(_) => Err(undelivered(transfer.broke())),
+                    Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(undelivered(None)),
+                    Ok(answer) => Ok(answer),
+                    Err(error) => {
+                        tracing::debug!(error = crate::causes::chain(&error), "no answer");
+                        Err(undelivered(transfer.broke()))
+                    }
                 };
             }
             () = sleep_until(until) => if transfer.last_activity() + within <= Instant::now() {
@@ -101,14 +106,4 @@ fn failed<S: Slot>(settlement: Settlement<S>, why: Undelivered, transfer: &Trans
         bytes_out: Some(0),
     };
     settlement.settle(settled, now());
-}
-
-/// The service's address and the very target that was judged.
-fn uri(upstream: &Upstream, target: PathAndQuery) -> Uri {
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(upstream.authority.clone());
-    parts.path_and_query = Some(target);
-    // scheme, authority and path together are always a URI
-    Uri::from_parts(parts).unwrap_or_default()
 }

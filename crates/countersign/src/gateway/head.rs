@@ -110,13 +110,11 @@ fn fit(
     };
     let in_flight = Arc::clone(&service.door.in_flight).try_acquire_owned().or(Err(OVERLOADED))?;
     let (question, access) = question(service, route, params)?;
-    let errand = Forward {
-        service: Arc::clone(service),
-        method: parts.method,
-        target,
-        headers: headers::for_upstream(parts.headers, traceparent),
-        in_flight,
-    };
+    let mut headers = headers::for_upstream(parts.headers, traceparent);
+    if parts.version == Version::HTTP_2 {
+        headers::down_from_http2(&mut headers, parts.uri.authority());
+    }
+    let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, in_flight };
     Ok((Some(route.text.clone()), Asked::Operation(Operation { question, access, errand })))
 }
 

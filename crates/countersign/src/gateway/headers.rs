@@ -1,5 +1,6 @@
 //! Headers that cannot be read in one way, headers that never cross, and the trace.
 
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::TraceId;
 
@@ -48,7 +49,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
 
 /// What goes upstream of a caller's headers: neither credentials nor identity nor what belongs to one hop.
 pub(super) fn for_upstream(headers: HeaderMap, traceparent: &HeaderValue) -> HeaderMap {
-    let mut upstream = HeaderMap::with_capacity(headers.len() + 2);
+    let mut upstream = HeaderMap::with_capacity(headers.len() + 4);
     let mut last = None;
     for (name, value) in headers {
         last = name.or(last);
@@ -58,6 +59,19 @@ pub(super) fn for_upstream(headers: HeaderMap, traceparent: &HeaderValue) -> Hea
     }
     upstream.insert(TRACEPARENT, traceparent.clone());
     upstream
+}
+
+/// HTTP/2 as HTTP/1.1 says it: the authority is the host (RFC 9113 §8.3.1), and a cookie is one header again (§8.2.3).
+pub(super) fn down_from_http2(headers: &mut HeaderMap, authority: Option<&Authority>) {
+    if let Some(host) = authority.and_then(|authority| HeaderValue::try_from(authority.as_str()).ok()) {
+        headers.insert(header::HOST, host);
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(b"; ".as_slice()))
+    {
+        headers.insert(header::COOKIE, cookie);
+    }
 }
 
 /// What comes back of an upstream's headers.

@@ -1,4 +1,4 @@
-//! The gateway: an HTTP/1.1 reverse proxy whose every request passes both gates before a byte goes upstream.
+//! The gateway: a reverse proxy for HTTP/1.1 and HTTP/2 whose every request passes both gates before a byte goes upstream.
 //!
 //! A request becomes (`Presented`, `Asked`) in [`head`]; what guard permits is done in [`forward`]; what it refuses
 //! becomes an answer in [`answer`]. Nothing here decides.
@@ -8,24 +8,23 @@ mod body;
 mod forward;
 mod head;
 mod headers;
+mod voucher;
 
 use std::sync::Arc;
 
-use credential::{Message, Presented};
+use credential::{Channel, Message, PeerCertificates, Presented};
 use guard::{Asked, Call};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use model::Code;
+use model::{Code, Time};
 use store::FileLedger;
 
 use crate::gateway::answer::AnswerBody;
-use crate::gateway::body::RequestBody;
 use crate::gateway::head::Read;
-use crate::live::Current;
-use crate::net::{Door, Pacing, Peer, now, record_id, trace_id};
+use crate::gateway::voucher::Vouchers;
+use crate::live::{Current, Live};
+use crate::net::tls::Check;
+use crate::net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
 
 /// The door's name in records.
 const DOOR: &str = "gateway";
@@ -35,40 +34,48 @@ const PROTOCOL: &str = "http";
 pub struct Gateway {
     live: Current,
     ledger: Arc<FileLedger>,
-    client: Client<HttpConnector, RequestBody>,
+    vouchers: Vouchers,
 }
 
 impl Gateway {
     pub fn new(live: Current, ledger: Arc<FileLedger>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(std::time::Duration::from_secs(5)));
-        let client = Client::builder(TokioExecutor::new())
-            // shorter than the keep-alive of common servers: a pooled connection should not die under a request
-            .pool_idle_timeout(std::time::Duration::from_secs(4))
-            .pool_timer(TokioTimer::new())
-            // nothing is sent twice: what may have reached the upstream is answered, never repeated
-            .retry_canceled_requests(false)
-            .set_host(false)
-            .build(connector);
-        Self { live, ledger, client }
+        Self { live, ledger, vouchers: Vouchers::default() }
+    }
+
+    /// Holds callers that present certificates to what is in force when they do.
+    pub fn callers(&self) -> Arc<Check> {
+        let live = Arc::clone(&self.live);
+        Arc::new(move |peer: &PeerCertificates| peer.check(live.load().snapshot.sources.authorities(), now()))
     }
 }
 
 impl Door for Gateway {
     type Body = AnswerBody;
 
-    async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<AnswerBody> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let at = now();
         let live = self.live.load_full();
         let (parts, body) = request.into_parts();
         let Read { trace, operation, bearer, asked, status } = head::read(&live.catalog, parts);
         let call = Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
+        let channel = match &peer {
+            Peer::Tls(peer) => Some(Channel::Tls(peer)),
+            Peer::Network | Peer::Local(_) => None,
+        };
         let presented =
-            Presented { channel: None, message: bearer.as_ref().map(|value| Message::Bearer(head::token(value))) };
+            Presented { channel, message: bearer.as_ref().map(|value| Message::Bearer(head::token(value))) };
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
-            Ok(permit) => forward::forward(&self.client, permit, body).await,
-            Err(refusal) => answer::refused(&refusal, status),
+            Ok(permit) => {
+                let voucher = self.vouchers.of(live.assertions.as_deref(), &permit, at);
+                forward::forward(permit, voucher, body).await
+            }
+            Err(refusal) => {
+                let mut answer = answer::refused(&refusal, status);
+                if ended(&peer, &live, at) {
+                    answer.extensions_mut().insert(LastAnswer);
+                }
+                answer
+            }
         }
     }
 
@@ -80,7 +87,26 @@ impl Door for Gateway {
         let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &Presented::default(), asked, now()).await;
     }
 
+    async fn handshake_failed(&self, peer: Option<PeerCertificates>) {
+        let Some(peer) = peer else { return self.unreadable().await };
+        let live = self.live.load_full();
+        let call = Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: None };
+        // what was presented is verified once more, for the record to say what became of it; nothing was asked
+        let asked: Asked<head::Forward> = Asked::Unmapped { code: Code::OperationUnmapped, service: None };
+        let presented = Presented { channel: Some(Channel::Tls(&peer)), message: None };
+        // the handshake was refused: nobody is left to answer
+        let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, now()).await;
+    }
+
     fn pacing(&self) -> Pacing {
         self.live.load().pacing
+    }
+}
+
+/// Whether what authenticated the connection proves nothing any more: then no other request of it can be answered.
+fn ended(peer: &Peer, live: &Live, at: Time) -> bool {
+    match peer {
+        Peer::Tls(peer) => peer.check(live.snapshot.sources.authorities(), at).is_err(),
+        Peer::Network | Peer::Local(_) => false,
     }
 }

@@ -20,6 +20,11 @@ pub fn trace_id() -> TraceId {
     TraceId::new(random())
 }
 
+/// A fresh serial number of a certificate: 128 random bits.
+pub fn serial() -> [u8; 16] {
+    random()
+}
+
 fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     #[expect(clippy::expect_used, reason = "without the system's randomness no identifier may be made: stop at once")]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -24,9 +24,22 @@ pub struct Pacing {
 /// Where a connection stands; shared by its transport and its requests.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// As it is while no request is being answered.
     phase: AtomicU8,
+    /// Requests that are being answered.
+    open: AtomicU32,
+    reading: Reading,
     /// Who waits for bytes: an answer that ends has to start the deadline of the wait that it leaves behind.
     reader: Mutex<Option<Waker>>,
+}
+
+/// What bytes between two requests are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The beginning of the next request (HTTP/1).
+    ByRequest,
+    /// Perhaps frames that belong to no request (HTTP/2): only a request ends the wait.
+    ByConnection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +55,14 @@ enum Phase {
 }
 
 impl Pace {
-    pub(super) fn fresh() -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(Phase::Fresh as u8), reader: Mutex::new(None) })
+    pub(super) fn fresh(reading: Reading) -> Arc<Self> {
+        let phase = AtomicU8::new(Phase::Fresh as u8);
+        Arc::new(Self { phase, open: AtomicU32::new(0), reading, reader: Mutex::new(None) })
     }
 
     pub(super) fn head_complete(&self) {
-        self.set(Phase::Busy);
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.set(Phase::Idle);
     }
 
     /// Whether the connection ended within a head.
@@ -56,17 +71,21 @@ impl Pace {
     }
 
     fn answered(&self) {
-        self.set(Phase::Idle);
+        if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
             reader.wake();
         }
     }
 
     fn phase(&self) -> Phase {
+        if self.open.load(Ordering::Acquire) > 0 {
+            return Phase::Busy;
+        }
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Fresh,
             1 => Phase::Head,
-            2 => Phase::Busy,
             _ => Phase::Idle,
         }
     }
@@ -107,7 +126,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         let phase = self.pace.phase();
         if read.is_ready() {
-            if buf.filled().len() > before && matches!(phase, Phase::Fresh | Phase::Idle) {
+            let begins = match self.pace.reading {
+                Reading::ByRequest => matches!(phase, Phase::Fresh | Phase::Idle),
+                Reading::ByConnection => phase == Phase::Fresh,
+            };
+            if buf.filled().len() > before && begins {
                 self.pace.set(Phase::Head);
                 self.arm(Phase::Head);
             }

@@ -1,24 +1,30 @@
 //! Listeners: every connection belongs to a task that the listener joins, and draining is bounded.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::PeerCredentials;
+use credential::{PeerCertificates, PeerCredentials};
+use http::{HeaderValue, header};
 use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use super::pace::{Pace, Paced, PacedBody, Pacing};
+use super::pace::{Pace, Paced, PacedBody, Pacing, Reading};
+use super::tls;
 
 /// How long open requests may take to end once a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -26,10 +32,23 @@ const DRAIN: Duration = Duration::from_secs(5);
 const HEAD_BYTES: usize = 128 * 1024;
 /// Most header lines that are held.
 const HEAD_LINES: usize = 512;
+/// Most streams of one HTTP/2 connection at a time.
+const STREAMS: u32 = 100;
+/// What a peer may send of one stream before we have taken it, in bytes; and of all streams of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What is held for one stream that its peer does not take, in bytes.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Most streams that were reset, by the peer (CVE-2023-44487) or for its errors (CVE-2025-8671), before the connection ends.
+const RESETS: usize = 20;
+/// How often a silent connection is asked whether anyone is there, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Who is at the other end, as far as the transport knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Peer {
+    /// Somebody who holds the key of a certificate.
+    Tls(Arc<PeerCertificates>),
     /// Somebody: an address adds no rights.
     Network,
     /// A local process, by the kernel's word.
@@ -47,6 +66,11 @@ pub trait Door: Send + Sync + 'static {
         async {}
     }
 
+    /// A TLS handshake failed: for these certificates, or before any came.
+    fn handshake_failed(&self, _peer: Option<PeerCertificates>) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     fn pacing(&self) -> Pacing {
         Pacing { header: Duration::from_secs(10), idle: Duration::from_secs(60) }
     }
@@ -55,8 +79,13 @@ pub trait Door: Send + Sync + 'static {
 /// Where requests come from.
 pub enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener, Arc<ServerConfig>),
     Unix(UnixListener),
 }
+
+/// On an answer: no other request of its connection will be answered.
+#[derive(Debug, Clone, Copy)]
+pub struct LastAnswer;
 
 /// Hears when to stop.
 #[derive(Clone)]
@@ -94,8 +123,9 @@ pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
                 Ok(accepted) => {
                     let (door, stop) = (Arc::clone(&door), stop.clone());
                     match accepted {
-                        Accepted::Tcp(stream) => connections.spawn(connection(stream, Peer::Network, door, stop)),
-                        Accepted::Unix(stream, peer) => connections.spawn(connection(stream, Peer::Local(peer), door, stop)),
+                        Accepted::Tcp(stream) => connections.spawn(http1(stream, Peer::Network, door, stop)),
+                        Accepted::Tls(stream, tls) => connections.spawn(secured(stream, tls, door, stop)),
+                        Accepted::Unix(stream, peer) => connections.spawn(http1(stream, Peer::Local(peer), door, stop)),
                     };
                 }
                 Err(error) => {
@@ -117,6 +147,7 @@ pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
 
 enum Accepted {
     Tcp(TcpStream),
+    Tls(TcpStream, TlsAcceptor),
     Unix(UnixStream, PeerCredentials),
 }
 
@@ -127,6 +158,11 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             stream.set_nodelay(true)?;
             Ok(Accepted::Tcp(stream))
         }
+        Listener::Tls(listener, config) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Accepted::Tls(stream, TlsAcceptor::from(Arc::clone(config))))
+        }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             let peer = stream.peer_cred()?;
@@ -136,26 +172,40 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
     }
 }
 
-async fn connection<D: Door>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
-    peer: Peer,
-    door: Arc<D>,
-    mut stop: Stop,
-) {
-    let pace = Pace::fresh();
+/// Shakes hands, and serves what the client chose: HTTP/2 or HTTP/1.1.
+async fn secured<D: Door>(stream: TcpStream, tls: TlsAcceptor, door: Arc<D>, stop: Stop) {
+    let stream = match timeout(door.pacing().header, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return door.handshake_failed(tls::refused_peer(&error)).await,
+        Err(_) => return door.handshake_failed(None).await,
+    };
+    let (_, session) = stream.get_ref();
+    let peer = tls::peer(session.peer_certificates()).map_or(Peer::Network, |peer| Peer::Tls(Arc::new(peer)));
+    if session.alpn_protocol() == Some(tls::H2) {
+        http2(stream, peer, door, stop).await;
+    } else {
+        http1(stream, peer, door, stop).await;
+    }
+}
+
+async fn http1<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: Peer, door: Arc<D>, mut stop: Stop) {
+    let pace = Pace::fresh(Reading::ByRequest);
     let service = service_fn(|request| {
         pace.head_complete();
-        let (door, pace) = (Arc::clone(&door), Arc::clone(&pace));
+        let (door, pace, peer) = (Arc::clone(&door), Arc::clone(&pace), peer.clone());
         async move {
-            let answer = door.answer(request, peer).await;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| PacedBody::new(body, pace)))
+            let mut answer = door.answer(request, peer).await;
+            if answer.extensions_mut().remove::<LastAnswer>().is_some() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, pace)))
         }
     });
     let paced = Paced::new(stream, Arc::clone(&pace), door.pacing());
     let mut http = http1::Builder::new();
     // the transport keeps time: hyper's own deadline would count idle time as part of a head
     http.header_read_timeout(None).max_buf_size(HEAD_BYTES).max_headers(HEAD_LINES);
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(paced), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(paced), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.asked() => {
@@ -164,6 +214,48 @@ async fn connection<D: Door>(
         }
     };
     if ended.is_err_and(|error| error.is_parse() || pace.is_within_head()) {
+        door.unreadable().await;
+    }
+}
+
+async fn http2<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: Peer, door: Arc<D>, mut stop: Stop) {
+    let pace = Pace::fresh(Reading::ByConnection);
+    let last = Arc::new(Notify::new());
+    let service = service_fn(|request| {
+        pace.head_complete();
+        let (door, pace, peer, last) = (Arc::clone(&door), Arc::clone(&pace), peer.clone(), Arc::clone(&last));
+        async move {
+            let mut answer = door.answer(request, peer).await;
+            if answer.extensions_mut().remove::<LastAnswer>().is_some() {
+                last.notify_one();
+            }
+            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, pace)))
+        }
+    });
+    let paced = Paced::new(stream, Arc::clone(&pace), door.pacing());
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(paced), service));
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            () = last.notified() => connection.as_mut().graceful_shutdown(),
+            () = stop.asked() => {
+                connection.as_mut().graceful_shutdown();
+                break connection.as_mut().await;
+            }
+        }
+    };
+    if ended.is_err() && pace.is_within_head() {
         door.unreadable().await;
     }
 }

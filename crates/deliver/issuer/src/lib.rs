@@ -1,7 +1,7 @@
 //! What a permit may mint: X.509-SVIDs, and the assertions by which a gateway names its caller to a service.
 //!
-//! This crate holds no private key: every signature comes from a [`Signer`]. It reads no clock and makes no randomness;
-//! who may have what it mints was decided before it is asked.
+//! This crate holds no private key: every signature comes from a [`Signer`]. It reads no clock; keys are made only
+//! for who asks for one; who may have what it mints was decided before it is asked.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -14,7 +14,7 @@ mod signer;
 pub use assertion::{Assertions, Statement};
 pub use authority::{Authority, BACKDATE, MintFailed, Order, Svid};
 pub use publish::{bundle, key_set};
-pub use request::{BadRequest, CertificateRequest};
+pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Certificate signing requests (RFC 2986): only the public key is taken from one, and the proof that its holder made it.
 
-use rcgen::{CertificateSigningRequestParams, PublicKey};
+use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKey};
 
 /// Longest request, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -30,5 +30,25 @@ impl CertificateRequest {
         let request = CertificateSigningRequestParams::from_der(&der.to_vec().into());
         let request = request.map_err(|error| BadRequest::Unreadable { reason: error.to_string() })?;
         Ok(Self(request.public_key))
+    }
+}
+
+/// A fresh P-256 key and the request that asks for its certificate. The key is for whoever made it, and nobody else.
+pub struct NewKey {
+    /// PKCS #8, in DER.
+    pub pkcs8: Vec<u8>,
+    /// PKCS #10, in DER.
+    pub request: Vec<u8>,
+}
+
+impl NewKey {
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`rcgen::Error`] without the system's randomness.
+    pub fn make() -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let request = CertificateParams::default().serialize_request(&key)?;
+        Ok(Self { pkcs8: key.serialize_der(), request: request.der().to_vec() })
     }
 }

@@ -2,6 +2,7 @@
 //! verifies them while they are written.
 //!
 //! `api/ledger.md` describes the format for others. This crate decides nothing about callers, and never sees a credential.
+//! The keys that sign for an installation lie in files of their own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -16,7 +17,8 @@ mod glance;
 mod layout;
 mod ledger;
 mod mailbox;
-mod pem;
+mod p256;
+pub mod pem;
 mod read;
 mod signer;
 mod start;
@@ -27,6 +29,7 @@ mod writer;
 pub use cursor::Cursor;
 pub use fault::LedgerFault;
 pub use ledger::{FileLedger, FileSlot, Options, Started};
+pub use p256::P256Signer;
 pub use pem::BadPem;
 pub use read::{Entry, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner};

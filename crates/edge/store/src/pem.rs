@@ -12,7 +12,8 @@ pub struct BadPem {
     pub label: &'static str,
 }
 
-pub(crate) fn encode(label: &str, der: &[u8]) -> String {
+/// One block with this label.
+pub fn encode(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
     let mut pem = format!("-----BEGIN {label}-----\n");
     for (nth, character) in body.chars().enumerate() {
@@ -25,7 +26,11 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     pem
 }
 
-pub(crate) fn decode(label: &'static str, pem: &str) -> Result<Vec<u8>, BadPem> {
+/// What the one block with this label holds.
+///
+/// # Errors
+/// [`BadPem`].
+pub fn decode(label: &'static str, pem: &str) -> Result<Vec<u8>, BadPem> {
     let bad = BadPem { label };
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let body = pem.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(bad)?;

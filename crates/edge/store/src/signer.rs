@@ -29,8 +29,8 @@ pub enum BadSigner {
     Mode { path: PathBuf, mode: u32 },
     #[error("`{}` is not a key in PEM", .path.display())]
     Pem { path: PathBuf, source: BadPem },
-    #[error("`{}` is not an Ed25519 private key in PKCS#8", .path.display())]
-    Key { path: PathBuf, source: KeyRejected },
+    #[error("`{}` is not {kind} private key in PKCS#8", .path.display())]
+    Key { path: PathBuf, kind: &'static str, source: KeyRejected },
     #[error("no key could be made")]
     Making,
     #[error("cannot {doing} `{}`", .path.display())]
@@ -43,23 +43,9 @@ impl DiskSigner {
     /// # Errors
     /// [`BadSigner`].
     pub fn open(path: &Path) -> Result<Self, BadSigner> {
-        let io = |doing| move |source| BadSigner::Io { doing, path: path.to_owned(), source };
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::make(path),
-            Err(error) => return Err(io("open")(error)),
-        };
-        let mode = file.metadata().map_err(io("read"))?.permissions().mode() & 0o777;
-        if mode & ANYONE_ELSE != 0 {
-            return Err(BadSigner::Mode { path: path.to_owned(), mode });
-        }
-        let mut text = String::new();
-        file.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(io("read"))?;
-        let der = pem::decode(PRIVATE_KEY, &text);
-        let der = der.map_err(|source| BadSigner::Pem { path: path.to_owned(), source })?;
-        let key =
-            Ed25519KeyPair::from_pkcs8(&der).map_err(|source| BadSigner::Key { path: path.to_owned(), source })?;
-        Ok(Self(key))
+        let Some(der) = read_private(path)? else { return Self::make(path) };
+        let rejected = |source| BadSigner::Key { path: path.to_owned(), kind: "an Ed25519", source };
+        Ok(Self(Ed25519KeyPair::from_pkcs8(&der).map_err(rejected)?))
     }
 
     /// Writes the public key to `path`, for whoever verifies.
@@ -75,9 +61,7 @@ impl DiskSigner {
     fn make(path: &Path) -> Result<Self, BadSigner> {
         let key = Ed25519KeyPair::generate().or(Err(BadSigner::Making))?;
         let der: Pkcs8V1Der<'_> = key.as_der().or(Err(BadSigner::Making))?;
-        let pem = pem::encode(PRIVATE_KEY, der.as_ref());
-        let io = |source| BadSigner::Io { doing: "write", path: path.to_owned(), source };
-        write_whole(path, pem.as_bytes(), PRIVATE).map_err(io)?;
+        write_private(path, der.as_ref())?;
         Ok(Self(key))
     }
 }
@@ -93,4 +77,28 @@ impl Signer for DiskSigner {
         // Ed25519's encoding is fixed; were it to fail, an empty key verifies nothing
         der.map(|der| der.as_ref().to_vec()).unwrap_or_default()
     }
+}
+
+/// A private key's PKCS#8 from a PEM file that only its owner can use; none where there is no file.
+pub(crate) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
+    let io = |doing| move |source| BadSigner::Io { doing, path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io("open")(error)),
+    };
+    let mode = file.metadata().map_err(io("read"))?.permissions().mode() & 0o777;
+    if mode & ANYONE_ELSE != 0 {
+        return Err(BadSigner::Mode { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    file.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(io("read"))?;
+    let der = pem::decode(PRIVATE_KEY, &text);
+    der.map(Some).map_err(|source| BadSigner::Pem { path: path.to_owned(), source })
+}
+
+/// Writes a private key so that only its owner can use it.
+pub(crate) fn write_private(path: &Path, der: &[u8]) -> Result<(), BadSigner> {
+    let io = |source| BadSigner::Io { doing: "write", path: path.to_owned(), source };
+    write_whole(path, pem::encode(PRIVATE_KEY, der).as_bytes(), PRIVATE).map_err(io)
 }

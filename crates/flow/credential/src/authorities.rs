@@ -1,7 +1,7 @@
 //! Bundles of SPIFFE trust domains: whose X.509-SVIDs are accepted, chosen by trust domain and never pooled
 //! (SPIFFE_Trust_Domain_and_Bundle.md §3).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use model::{Digest, SourceName, Time, TrustDomain};
@@ -74,6 +74,11 @@ impl Bundle {
         &self.domain
     }
 
+    /// When the last of its authorities ends; none without one.
+    pub fn ends(&self) -> Option<Time> {
+        self.anchors.iter().map(|authority| authority.not_after).max()
+    }
+
     /// SHA-256 over the digests of the certificates, in their order.
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -84,6 +89,12 @@ impl Authorities {
     /// The last of two bundles of one trust domain counts.
     pub fn new(bundles: impl IntoIterator<Item = Bundle>) -> Self {
         Self { by_domain: bundles.into_iter().map(|bundle| (bundle.domain.clone(), bundle)).collect() }
+    }
+
+    /// Digests of the bundles, by trust domain.
+    pub fn digests(&self) -> BTreeMap<&TrustDomain, Digest> {
+        // tidy: order cannot matter
+        self.by_domain.iter().map(|(domain, bundle)| (domain, bundle.digest())).collect()
     }
 
     pub(crate) fn of(&self, domain: &TrustDomain) -> Option<&Bundle> {

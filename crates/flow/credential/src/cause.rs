@@ -1,6 +1,6 @@
 //! Why a credential was refused: one variant a cause, each with its closed code.
 
-use model::{Binding, Code, Digest, SourceName, Time, TrustDomain};
+use model::{Binding, Code, Digest, SourceName, SpiffeId, Time, TrustDomain};
 
 use crate::{CredentialKind, Finding, Flaw};
 
@@ -68,6 +68,8 @@ pub enum Cause {
     IssuerUnknown,
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
+    #[error("expected `{expected}`, found `{found}`")]
+    OtherPeer { expected: SpiffeId, found: String },
     #[error("the certificate chain does not verify: {flaw}")]
     ChainInvalid { flaw: Flaw },
     #[error("algorithm `{found}` is not accepted from this source")]
@@ -107,7 +109,7 @@ impl Cause {
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Code::CredentialMalformed,
             Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Code::IssuerUnknown,
-            Self::ChainInvalid { .. } => Code::ChainInvalid,
+            Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Code::ChainInvalid,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
             Self::KeysUnavailable => Code::KeysUnavailable,
             Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
@@ -133,7 +135,7 @@ impl Cause {
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Step::Shape,
             Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Step::Issuer,
-            Self::ChainInvalid { .. } => Step::Signature,
+            Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
             Self::SignatureInvalid => Step::Signature,

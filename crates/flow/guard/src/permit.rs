@@ -82,6 +82,11 @@ impl<E, S: Slot> Permit<E, S> {
         &self.caller
     }
 
+    /// What is let through. [`Permit::begin`] gives it away.
+    pub const fn errand(&self) -> &E {
+        &self.errand
+    }
+
     /// No effect after this instant.
     pub const fn deadline(&self) -> Time {
         self.grant.deadline()

@@ -1,0 +1,90 @@
+//! What the sample API does with a gateway's assertion: the same as any service should, with the published keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credential::{Algorithm, ExtraAudiences, KeySet, Message, Presented, Source, Sources, verify};
+use http::{HeaderMap, HeaderValue};
+use model::Code;
+use tokio::sync::Mutex;
+
+use crate::net::{fetch, now};
+
+const HEADER: &str = "countersign-assertion";
+/// Whom assertions for the quickstart's service are for.
+const AUDIENCE: &str = "billing-api";
+/// Longest life of an assertion.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
+/// Verifies assertions with the keys that an admin listener publishes.
+pub(super) struct Verifier {
+    keys_url: String,
+    keys: Mutex<Option<Arc<KeySet>>>,
+}
+
+/// What an assertion says.
+pub(super) enum Caller {
+    /// There was none.
+    Unnamed,
+    Named(String),
+    Refused(Code),
+}
+
+impl Verifier {
+    pub(super) fn new(admin: &str) -> Self {
+        Self { keys_url: format!("{admin}/keys"), keys: Mutex::default() }
+    }
+
+    /// Who the caller is, by the gateway's word.
+    pub(super) async fn caller(&self, headers: &HeaderMap) -> Caller {
+        let mut values = headers.get_all(HEADER).iter();
+        let token = match (values.next(), values.next()) {
+            (None, _) => return Caller::Unnamed,
+            (Some(only), None) => only,
+            (Some(_), Some(_)) => return Caller::Refused(Code::RequestAmbiguous),
+        };
+        let known = self.keys.lock().await.clone();
+        match self.verify(token, known) {
+            Err(Code::KeyUnknown | Code::KeysUnavailable | Code::SignatureInvalid) => {
+                // the keys may be new
+                let fetched = fetch(&self.keys_url).await.ok().and_then(|json| KeySet::parse(&json).ok()).map(Arc::new);
+                self.keys.lock().await.clone_from(&fetched);
+                self.verify(token, fetched).map_or_else(Caller::Refused, Caller::Named)
+            }
+            other => other.map_or_else(Caller::Refused, Caller::Named),
+        }
+    }
+
+    fn verify(&self, token: &HeaderValue, keys: Option<Arc<KeySet>>) -> Result<String, Code> {
+        let issuer = issuer(token).ok_or(Code::CredentialMalformed)?;
+        let source = Source {
+            name: "gateway".parse().or(Err(Code::CredentialMalformed))?,
+            proves: Vec::new(),
+            issuer,
+            audiences: vec![AUDIENCE.to_owned()],
+            extra_audiences: ExtraAudiences::Refused,
+            algorithms: vec![Algorithm::Es256],
+            required_claims: ["iss", "sub", "aud", "exp", "iat", "txn"].map(str::to_owned).to_vec(),
+            max_age: MAX_AGE,
+            types: vec![Some("txntoken+jwt".to_owned())],
+            identity_key: vec!["sub".parse().or(Err(Code::CredentialMalformed))?],
+            display: Vec::new(),
+            evidence: Vec::new(),
+            keys,
+        };
+        let sources = Sources::new([source]).or(Err(Code::CredentialMalformed))?;
+        let presented = Presented { channel: None, message: Some(Message::Bearer(token.as_bytes())) };
+        let proofs = verify(&sources, &presented, now()).map_err(|refused| refused.cause.code())?;
+        let finding = proofs.findings().next().ok_or(Code::CredentialMissing)?;
+        Ok(finding.key.concat())
+    }
+}
+
+/// The sample trusts whatever trust domain its own dev server has: the keys are that server's.
+fn issuer(token: &HeaderValue) -> Option<String> {
+    use base64::Engine as _;
+    let claims = token.to_str().ok()?.split('.').nth(1)?;
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    claims.get("iss")?.as_str().filter(|issuer| issuer.starts_with("spiffe://")).map(str::to_owned)
+}

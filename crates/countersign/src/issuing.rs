@@ -1,0 +1,153 @@
+//! The issuer of each trust domain: the keys that it has on this machine's disk, its authority, and its bundle.
+
+use std::collections::HashMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use credential::{Authorities, BadBundle, Bundle};
+use issuer::{Assertions, Authority, BACKDATE, MintFailed};
+use model::{Time, TrustDomain};
+use store::{BadSigner, P256Signer, pem};
+
+use crate::files::write_whole;
+use crate::net::serial;
+
+/// How long an authority's certificate holds. Half of it later, the same key signs a new one.
+const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Longest file of an authority's certificate, in bytes.
+const MAX_CERTIFICATE: usize = 64 * 1024;
+const CERTIFICATE: &str = "CERTIFICATE";
+
+/// The issuers of every trust domain that was ever in force here.
+pub struct Issuers {
+    directory: PathBuf,
+    open: Mutex<HashMap<TrustDomain, Arc<Issuer>>>,
+}
+
+/// The issuer of one trust domain.
+pub struct Issuer {
+    pub authority: Authority,
+    pub assertions: Arc<Assertions>,
+    bundle: Bundle,
+}
+
+/// Why a trust domain has no issuer here.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuingFailed {
+    #[error("cannot use the key of trust domain `{domain}`")]
+    Key { domain: TrustDomain, source: BadSigner },
+    #[error("cannot use `{}`", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("`{}` is not the certificate of this authority; move it away to have a new one made", .path.display())]
+    Certificate { path: PathBuf, source: BadBundle },
+    #[error("`{}` is not a certificate in PEM", .path.display())]
+    Pem { path: PathBuf, source: store::BadPem },
+    #[error("the authority of trust domain `{domain}` cannot be founded")]
+    Founding { domain: TrustDomain, source: MintFailed },
+}
+
+impl Issuers {
+    /// Issuers whose keys lie, or will lie, under `directory`.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, open: Mutex::default() }
+    }
+
+    /// The issuer of `domain`; its keys are made at first use.
+    ///
+    /// # Errors
+    /// [`IssuingFailed`].
+    pub fn of(&self, domain: &TrustDomain, at: Time) -> Result<Arc<Issuer>, IssuingFailed> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(issuer) = open.get(domain).filter(|issuer| !issuer.is_half_over(at)) {
+            return Ok(Arc::clone(issuer));
+        }
+        let issuer = Arc::new(Issuer::open(&self.directory.join(domain.as_str()), domain, at)?);
+        open.insert(domain.clone(), Arc::clone(&issuer));
+        Ok(issuer)
+    }
+}
+
+impl Issuer {
+    fn open(directory: &Path, domain: &TrustDomain, at: Time) -> Result<Self, IssuingFailed> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| IssuingFailed::Io { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io(directory))?;
+        let key = |name: &str| {
+            let opened = P256Signer::open(&directory.join(name));
+            opened.map(Box::new).map_err(|source| IssuingFailed::Key { domain: domain.clone(), source })
+        };
+        let path = directory.join("authority.pem");
+        let kept = match std::fs::read(&path) {
+            Ok(text) => Some(read(&path, &text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(&path)(error)),
+        };
+        let bundle = |certificate: &[u8]| {
+            bundle(domain, certificate).map_err(|source| IssuingFailed::Certificate { path: path.clone(), source })
+        };
+        let resumed = kept.map(|der| Ok((bundle(&der)?, der))).transpose()?;
+        let resumed = resumed.filter(|(bundle, _)| bundle.ends().is_some_and(|end| !is_half_over(end, at)));
+        let (authority, bundle) = match resumed {
+            Some((bundle, der)) => {
+                let end = bundle.ends().unwrap_or(at);
+                (Authority::resume(domain.clone(), key("authority.key")?, der, end), bundle)
+            }
+            None => {
+                let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
+                let founded = Authority::found(domain.clone(), key("authority.key")?, serial(), at, LIFE);
+                let authority = founded.map_err(founding)?;
+                let text = pem::encode(CERTIFICATE, authority.certificate());
+                write_whole(&path, text.as_bytes(), 0o644).map_err(io(&path))?;
+                let bundle = bundle(authority.certificate())?;
+                (authority, bundle)
+            }
+        };
+        let assertions = Arc::new(Assertions::new(domain, key("assertions.key")?));
+        Ok(Self { authority, assertions, bundle })
+    }
+
+    /// Whose SVIDs are accepted where this issuer's trust domain is served.
+    pub fn authorities(&self) -> Authorities {
+        Authorities::new([self.bundle.clone()])
+    }
+
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The bundle as servers and clients read it: certificates in PEM.
+    pub fn bundle_pem(&self) -> String {
+        pem::encode(CERTIFICATE, self.authority.certificate())
+    }
+
+    fn is_half_over(&self, at: Time) -> bool {
+        is_half_over(self.authority.not_after(), at)
+    }
+}
+
+/// A certificate in PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem::encode(CERTIFICATE, der)
+}
+
+fn is_half_over(end: Time, at: Time) -> bool {
+    end <= at.plus(LIFE / 2)
+}
+
+fn bundle(domain: &TrustDomain, certificate: &[u8]) -> Result<Bundle, BadBundle> {
+    #[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every source's name may be")]
+    let source = credential::SVIDS.parse().expect("a source's name");
+    Bundle::new(source, domain.clone(), &[certificate.to_vec()], BACKDATE)
+}
+
+fn read(path: &Path, text: &[u8]) -> Result<Vec<u8>, IssuingFailed> {
+    let text = text.get(..text.len().min(MAX_CERTIFICATE)).unwrap_or_default();
+    pem::decode(CERTIFICATE, &String::from_utf8_lossy(text))
+        .map_err(|source| IssuingFailed::Pem { path: path.to_owned(), source })
+}

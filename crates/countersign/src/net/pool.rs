@@ -1,0 +1,206 @@
+//! Connections to one upstream, as one identity: kept while they are good, and never used for another destination.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use credential::{Authorities, Cause, PeerCertificates};
+use http::uri::Authority;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use model::SpiffeId;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::edge::now;
+use super::sent::RequestBody;
+use super::tls::{self, OwnSvid};
+
+/// To the end of the handshakes.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Shorter than the keep-alive of common servers: a kept connection should not die under a request.
+const KEEP: Duration = Duration::from_secs(4);
+/// An upstream that was given back answers at once whether it takes another request.
+const READY: Duration = Duration::from_millis(100);
+/// Most connections that are kept while nobody uses them.
+const MOST: usize = 256;
+
+/// Where a service is, and who it has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    pub authority: Authority,
+    /// Its SPIFFE ID, if it is reached by mutual TLS.
+    pub id: Option<SpiffeId>,
+}
+
+/// The pools of this process, one a destination: an estate that keeps a service keeps its connections.
+pub struct Connections {
+    own: Arc<OwnSvid>,
+    trusted: Arc<ArcSwap<Authorities>>,
+    open: Mutex<HashMap<Destination, Weak<Pool>>>,
+}
+
+/// Connections to one destination.
+pub struct Pool {
+    authority: Authority,
+    tls: Option<Arc<ClientConfig>>,
+    idle: Mutex<Vec<(SendRequest<RequestBody>, Instant)>>,
+    /// Drive the connections; they end with the pool.
+    drivers: Mutex<JoinSet<()>>,
+}
+
+/// A connection in use.
+pub struct Lease {
+    pool: Arc<Pool>,
+    sender: SendRequest<RequestBody>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsent {
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    #[error("no connection in time")]
+    Late,
+    #[error("the exchange failed")]
+    Http(#[source] hyper::Error),
+}
+
+impl Connections {
+    /// `own` is the SVID with which this process connects.
+    pub fn new(own: Arc<OwnSvid>) -> Self {
+        Self { own, trusted: Arc::default(), open: Mutex::default() }
+    }
+
+    /// Services are held to these bundles from now on.
+    pub fn trust(&self, authorities: Authorities) {
+        self.trusted.store(Arc::new(authorities));
+    }
+
+    /// The SVID with which this process connects and serves.
+    pub const fn own(&self) -> &Arc<OwnSvid> {
+        &self.own
+    }
+
+    /// The pool of a destination.
+    pub fn to(&self, destination: &Destination) -> Arc<Pool> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = open.get(destination).and_then(Weak::upgrade) {
+            return pool;
+        }
+        open.retain(|_, pool| pool.strong_count() > 0);
+        let tls = destination.id.as_ref().map(|id| self.expecting(id.clone()));
+        let (idle, drivers) = (Mutex::default(), Mutex::default());
+        let pool = Arc::new(Pool { authority: destination.authority.clone(), tls, idle, drivers });
+        open.insert(destination.clone(), Arc::downgrade(&pool));
+        pool
+    }
+
+    /// TLS with the service of this SPIFFE ID, and no other.
+    fn expecting(&self, id: SpiffeId) -> Arc<ClientConfig> {
+        let trusted = Arc::clone(&self.trusted);
+        let check = move |peer: &PeerCertificates| {
+            let finding = peer.check(&trusted.load(), now())?;
+            match finding.key.as_slice() {
+                [found] if found == id.as_str() => Ok(finding),
+                found => Err(Cause::OtherPeer { expected: id.clone(), found: found.concat() }),
+            }
+        };
+        tls::client(Arc::clone(&self.own), Arc::new(check))
+    }
+}
+
+impl Pool {
+    /// Sends a request, once. One that a kept connection did not take goes out on a fresh one: no byte of it was sent.
+    ///
+    /// # Errors
+    /// [`Unsent`].
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), Unsent> {
+        while let Some(mut sender) = self.kept() {
+            match timeout(READY, sender.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => continue,
+            }
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok((answer, self.lease(sender))),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Unsent::Http(failed.into_error())),
+                },
+            }
+        }
+        let mut sender = timeout(CONNECT, self.connect()).await.unwrap_or(Err(Unsent::Late))?;
+        let answer = sender.send_request(request).await.map_err(Unsent::Http)?;
+        Ok((answer, self.lease(sender)))
+    }
+
+    fn lease(self: &Arc<Self>, sender: SendRequest<RequestBody>) -> Lease {
+        Lease { pool: Arc::clone(self), sender }
+    }
+
+    /// The connection that was used last, if it may still be good.
+    fn kept(&self) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((sender, since)) = idle.pop() {
+            if since.elapsed() >= KEEP {
+                // those below were given back even earlier
+                idle.clear();
+            } else if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<SendRequest<RequestBody>, Unsent> {
+        let host = self.authority.host().trim_matches(['[', ']']);
+        let port = self.authority.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let stream = TcpStream::connect((host, port)).await.map_err(Unsent::Connect)?;
+        stream.set_nodelay(true).map_err(Unsent::Connect)?;
+        let Some(config) = &self.tls else { return self.handshake(stream).await };
+        let invalid = |error| Unsent::Connect(io::Error::new(io::ErrorKind::InvalidInput, error));
+        let name = ServerName::try_from(host.to_owned()).map_err(invalid)?;
+        let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(Unsent::Connect)?;
+        self.handshake(stream).await
+    }
+
+    async fn handshake(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<SendRequest<RequestBody>, Unsent> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Unsent::Http)?;
+        let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        while drivers.try_join_next().is_some() {}
+        drivers.spawn(async move {
+            // how it went shows in the exchanges themselves
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+}
+
+impl Lease {
+    /// The exchange is over on both sides: the connection can take another.
+    pub fn give_back(self) {
+        let Self { pool, sender } = self;
+        if sender.is_closed() {
+            return;
+        }
+        let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST {
+            idle.push((sender, Instant::now()));
+        }
+    }
+}

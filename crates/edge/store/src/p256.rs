@@ -1,0 +1,54 @@
+//! The keys that sign certificates and tokens, each in a file that only its owner reads.
+
+use std::path::Path;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use issuer::{Signer, SigningFailed};
+
+use crate::signer::{BadSigner, read_private, write_private};
+
+/// A P-256 key on disk: PKCS#8 in PEM (RFC 5958), readable by its owner alone.
+pub struct P256Signer {
+    asn1: EcdsaKeyPair,
+    fixed: EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+impl P256Signer {
+    /// Opens the key in `path`, or makes one there.
+    ///
+    /// # Errors
+    /// [`BadSigner`].
+    pub fn open(path: &Path) -> Result<Self, BadSigner> {
+        let der = match read_private(path)? {
+            Some(der) => der,
+            None => {
+                let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+                let der = made.or(Err(BadSigner::Making))?;
+                write_private(path, der.as_ref())?;
+                der.as_ref().to_vec()
+            }
+        };
+        let rejected = |source| BadSigner::Key { path: path.to_owned(), kind: "a P-256", source };
+        Ok(Self {
+            asn1: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der).map_err(rejected)?,
+            fixed: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).map_err(rejected)?,
+            random: SystemRandom::new(),
+        })
+    }
+}
+
+impl Signer for P256Signer {
+    fn sign_asn1(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.asn1.sign(&self.random, message).map(|signature| signature.as_ref().to_vec()).or(Err(SigningFailed))
+    }
+
+    fn sign_fixed(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.fixed.sign(&self.random, message).map(|signature| signature.as_ref().to_vec()).or(Err(SigningFailed))
+    }
+
+    fn public_point(&self) -> &[u8] {
+        self.asn1.public_key().as_ref()
+    }
+}
