@@ -153,10 +153,10 @@ impl Command {
 
     /// What a policy may narrow an operation by.
     fn params(&self) -> Vec<(String, String)> {
-        match self {
-            Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) => vec![("id".to_owned(), id.clone())],
-            _ => Vec::new(),
+        if let Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) = self {
+            return vec![("id".to_owned(), id.clone())];
         }
+        Vec::new()
     }
 }
 

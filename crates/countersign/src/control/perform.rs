@@ -81,9 +81,10 @@ impl Control {
     pub(super) fn perform_mint(&self, permit: Permit<Command, ReadingSlot>) -> Result<Minted, Unminted> {
         let (at, deadline) = (now(), permit.deadline());
         let (command, settlement) = permit.begin();
-        let minted = match &command {
-            Command::MintSvid(order) => svids::mint(&self.epochs, order, deadline, at),
-            _ => Err(Unminted::NoEnvironment),
+        let minted = if let Command::MintSvid(order) = &command {
+            svids::mint(&self.epochs, order, deadline, at)
+        } else {
+            Err(Unminted::NoEnvironment)
         };
         let status = if minted.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);

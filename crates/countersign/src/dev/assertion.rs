@@ -19,7 +19,13 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 /// Verifies assertions with the keys that an admin listener publishes.
 pub(super) struct Verifier {
     keys_url: String,
-    keys: Mutex<Option<Arc<KeySet>>>,
+    published: Mutex<Option<Published>>,
+}
+
+#[derive(Clone)]
+struct Published {
+    issuer: String,
+    keys: Arc<KeySet>,
 }
 
 /// What an assertion says.
@@ -32,7 +38,7 @@ pub(super) enum Caller {
 
 impl Verifier {
     pub(super) fn new(admin: &str) -> Self {
-        Self { keys_url: format!("{admin}/keys"), keys: Mutex::default() }
+        Self { keys_url: format!("{admin}/keys"), published: Mutex::default() }
     }
 
     /// Who the caller is, by the gateway's word.
@@ -43,48 +49,48 @@ impl Verifier {
             (Some(only), None) => only,
             (Some(_), Some(_)) => return Caller::Refused(Code::RequestAmbiguous),
         };
-        let known = self.keys.lock().await.clone();
-        match self.verify(token, known) {
-            Err(Code::KeyUnknown | Code::KeysUnavailable | Code::SignatureInvalid) => {
+        let known = self.published.lock().await.clone();
+        let verified = match verified(token, known) {
+            Err(Code::IssuerUnknown | Code::KeyUnknown | Code::KeysUnavailable | Code::SignatureInvalid) => {
                 // the keys may be new
-                let fetched = fetch(&self.keys_url).await.ok().and_then(|json| KeySet::parse(&json).ok()).map(Arc::new);
-                self.keys.lock().await.clone_from(&fetched);
-                self.verify(token, fetched).map_or_else(Caller::Refused, Caller::Named)
+                let fetched = published(&self.keys_url).await;
+                self.published.lock().await.clone_from(&fetched);
+                verified(token, fetched)
             }
-            other => other.map_or_else(Caller::Refused, Caller::Named),
-        }
-    }
-
-    fn verify(&self, token: &HeaderValue, keys: Option<Arc<KeySet>>) -> Result<String, Code> {
-        let issuer = issuer(token).ok_or(Code::CredentialMalformed)?;
-        let source = Source {
-            name: "gateway".parse().or(Err(Code::CredentialMalformed))?,
-            proves: Vec::new(),
-            issuer,
-            audiences: vec![AUDIENCE.to_owned()],
-            extra_audiences: ExtraAudiences::Refused,
-            algorithms: vec![Algorithm::Es256],
-            required_claims: ["iss", "sub", "aud", "exp", "iat", "txn"].map(str::to_owned).to_vec(),
-            max_age: MAX_AGE,
-            types: vec![Some("txntoken+jwt".to_owned())],
-            identity_key: vec!["sub".parse().or(Err(Code::CredentialMalformed))?],
-            display: Vec::new(),
-            evidence: Vec::new(),
-            keys,
+            held => held,
         };
-        let sources = Sources::new([source]).or(Err(Code::CredentialMalformed))?;
-        let presented = Presented { channel: None, message: Some(Message::Bearer(token.as_bytes())) };
-        let proofs = verify(&sources, &presented, now()).map_err(|refused| refused.cause.code())?;
-        let finding = proofs.findings().next().ok_or(Code::CredentialMissing)?;
-        Ok(finding.key.concat())
+        verified.map_or_else(Caller::Refused, Caller::Named)
     }
 }
 
-/// The sample trusts whatever trust domain its own dev server has: the keys are that server's.
-fn issuer(token: &HeaderValue) -> Option<String> {
-    use base64::Engine as _;
-    let claims = token.to_str().ok()?.split('.').nth(1)?;
-    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    claims.get("iss")?.as_str().filter(|issuer| issuer.starts_with("spiffe://")).map(str::to_owned)
+fn verified(token: &HeaderValue, published: Option<Published>) -> Result<String, Code> {
+    let Published { issuer, keys } = published.ok_or(Code::KeysUnavailable)?;
+    let source = Source {
+        name: "gateway".parse().or(Err(Code::CredentialMalformed))?,
+        proves: Vec::new(),
+        issuer,
+        audiences: vec![AUDIENCE.to_owned()],
+        extra_audiences: ExtraAudiences::Refused,
+        algorithms: vec![Algorithm::Es256],
+        required_claims: ["iss", "sub", "aud", "exp", "iat", "txn"].map(str::to_owned).to_vec(),
+        max_age: MAX_AGE,
+        types: vec![Some("txntoken+jwt".to_owned())],
+        identity_key: vec!["sub".parse().or(Err(Code::CredentialMalformed))?],
+        display: Vec::new(),
+        evidence: Vec::new(),
+        keys: Some(keys),
+    };
+    let sources = Sources::new([source]).or(Err(Code::CredentialMalformed))?;
+    let presented = Presented { channel: None, message: Some(Message::Bearer(token.as_bytes())) };
+    let proofs = verify(&sources, &presented, now()).map_err(|refused| refused.cause.code())?;
+    let finding = proofs.findings().next().ok_or(Code::CredentialMissing)?;
+    Ok(finding.key.concat())
+}
+
+/// Who signs, and with which keys, as the gateway's admin listener says.
+async fn published(url: &str) -> Option<Published> {
+    let json = fetch(url).await.ok()?;
+    let document: serde_json::Value = serde_json::from_slice(&json).ok()?;
+    let issuer = document.get("issuer")?.as_str()?.to_owned();
+    Some(Published { issuer, keys: Arc::new(KeySet::parse(&json).ok()?) })
 }

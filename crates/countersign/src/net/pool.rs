@@ -43,6 +43,7 @@ pub struct Destination {
 }
 
 /// The pools of this process, one a destination: an estate that keeps a service keeps its connections.
+#[derive(Default)]
 pub struct Connections {
     own: Arc<OwnSvid>,
     trusted: Arc<ArcSwap<Authorities>>,

@@ -63,6 +63,11 @@ impl Assertions {
         Self { issuer: format!("spiffe://{domain}"), signer, header }
     }
 
+    /// Whom assertions name as their issuer: the trust domain.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The public key, as an uncompressed point.
     pub fn public_point(&self) -> &[u8] {
         self.signer.public_point()

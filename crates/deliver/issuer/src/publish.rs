@@ -11,7 +11,7 @@ use crate::authority::Authority;
 /// How often a bundle should be fetched, in seconds.
 const REFRESH_HINT: u64 = 300;
 
-/// The keys that sign assertions, as a JWK Set (RFC 7517 §5).
+/// The keys that sign assertions, as a JWK Set (RFC 7517 §5), and the `issuer` that assertions name.
 pub fn key_set(assertions: &Assertions) -> Value {
     let point = assertions.public_point();
     let mut key = jwk(point);
@@ -20,7 +20,7 @@ pub fn key_set(assertions: &Assertions) -> Value {
         members.insert("use".to_owned(), json!("sig"));
         members.insert("alg".to_owned(), json!("ES256"));
     }
-    json!({"keys": [key]})
+    json!({"issuer": assertions.issuer(), "keys": [key]})
 }
 
 /// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1). `sequence` grows whenever

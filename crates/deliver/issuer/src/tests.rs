@@ -1,1 +1,109 @@
-//! Certificates are looked at by the code that verifies them.
+//! What is minted is looked at by the code that verifies it.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use credential::{Authorities, Bundle, PeerCertificates};
+use model::{SpiffeId, Time, TrustDomain};
+
+use crate::{Authority, BACKDATE, CertificateRequest, NewKey, Order, Signer, SigningFailed};
+
+struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
+
+impl MemorySigner {
+    fn make() -> Box<Self> {
+        let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
+        let with = |algorithm| EcdsaKeyPair::from_pkcs8(algorithm, made.as_ref()).unwrap();
+        Box::new(Self(with(&ECDSA_P256_SHA256_ASN1_SIGNING), with(&ECDSA_P256_SHA256_FIXED_SIGNING)))
+    }
+}
+
+impl Signer for MemorySigner {
+    fn sign_asn1(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.0.sign(&SystemRandom::new(), message).map(|signed| signed.as_ref().to_vec()).or(Err(SigningFailed))
+    }
+
+    fn sign_fixed(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.1.sign(&SystemRandom::new(), message).map(|signed| signed.as_ref().to_vec()).or(Err(SigningFailed))
+    }
+
+    fn public_point(&self) -> &[u8] {
+        self.0.public_key().as_ref()
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn now() -> Time {
+    "2027-01-02T03:04:05.678901Z".parse().unwrap()
+}
+
+fn domain() -> TrustDomain {
+    "prod.acme.test".parse().unwrap()
+}
+
+fn authority(life: Duration) -> Authority {
+    Authority::found(domain(), MemorySigner::make(), [0xff; 16], now(), life).unwrap()
+}
+
+/// Mints, and gives what the SVID proves, or the words of the refusal.
+fn check_mint(authority: &Authority, id: &str, ttl: Duration, until: Time) -> Result<credential::Finding, String> {
+    let id: SpiffeId = id.parse().unwrap();
+    let key = CertificateRequest::read(&NewKey::make().unwrap().request).unwrap();
+    let order = Order { id: &id, key: &key, hosts: &["a.test".to_owned(), "127.0.0.1".to_owned()], ttl, until };
+    let svid = authority.mint(&order, [0; 16], now()).map_err(|error| error.to_string())?;
+    let certificates = [authority.certificate().to_vec()];
+    let bundle = Bundle::new("spiffe".parse().unwrap(), domain(), &certificates, BACKDATE).unwrap();
+    let peer = PeerCertificates::new(vec![svid.certificate]);
+    peer.check(&Authorities::new([bundle]), now()).map_err(|cause| cause.to_string())
+}
+
+#[test]
+fn what_is_minted_verifies_and_names_its_principal() {
+    let finding = check_mint(&authority(24 * HOUR), "spiffe://prod.acme.test/a", HOUR, Time::MAX).unwrap();
+    assert_eq!(finding.key, ["spiffe://prod.acme.test/a"]);
+    assert_eq!(finding.expires.unwrap().to_string(), "2027-01-02T04:04:05.000000Z");
+    assert_eq!(finding.issued.unwrap().to_string(), "2027-01-02T03:04:05.000000Z");
+    assert_eq!(finding.credential_id, format!("serial:40{}", "00".repeat(15)));
+}
+
+#[test]
+fn an_svid_never_outlives_its_authority_its_principal_or_its_permit() {
+    let expires = |life, until| {
+        let finding = check_mint(&authority(life), "spiffe://prod.acme.test/a", HOUR, until).unwrap();
+        finding.expires.unwrap().to_string()
+    };
+    assert_eq!(expires(HOUR / 2, Time::MAX), "2027-01-02T03:34:05.000000Z");
+    let soon = "2027-01-02T03:10:00.5Z".parse().unwrap();
+    assert_eq!(expires(24 * HOUR, soon), "2027-01-02T03:10:00.000000Z");
+}
+
+#[test]
+fn what_cannot_be_an_svid_is_not_minted() {
+    let refused = |id, until| check_mint(&authority(24 * HOUR), id, HOUR, until).unwrap_err();
+    assert_eq!(
+        refused("spiffe://staging.acme.test/a", Time::MAX),
+        "`spiffe://staging.acme.test/a` is not of trust domain `prod.acme.test`"
+    );
+    assert_eq!(
+        refused("spiffe://prod.acme.test", Time::MAX),
+        "`spiffe://prod.acme.test` has no path: it names the trust domain itself"
+    );
+    assert_eq!(
+        refused("spiffe://prod.acme.test/a", now()),
+        "the authority, or what the SVID may not outlive, has ended"
+    );
+}
+
+#[test]
+fn a_request_is_read_only_if_its_key_signed_it() {
+    let mut request = NewKey::make().unwrap().request;
+    assert!(CertificateRequest::read(&request).is_ok());
+    let last = request.len() - 1;
+    request[last] ^= 1;
+    let why = CertificateRequest::read(&request).err().unwrap().to_string();
+    assert!(why.starts_with("expected a certificate request (PKCS #10, in DER), signed by its own key: "), "{why}");
+    let why = CertificateRequest::read(&vec![0x30; 17 * 1024]).err().unwrap().to_string();
+    assert_eq!(why, "the certificate request has 17408 bytes; at most 16384 are read");
+}

@@ -61,7 +61,7 @@ pub enum Flaw {
 /// One certificate in DER, and nothing after it.
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Flaw> {
     match X509Certificate::from_der(der) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         Ok(_) | Err(_) => Err(Flaw::Unreadable),
     }
 }
@@ -163,11 +163,9 @@ fn check_key(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
 
 /// The key identifier of the authority that signed, as lower-case hex (RFC 5280 §4.2.1.1).
 pub(crate) fn authority_key(certificate: &X509Certificate<'_>) -> Option<String> {
-    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(identifier) => {
-            let id = identifier.key_identifier.as_ref()?.0;
-            Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
-        }
-        _ => None,
+    certificate.extensions().iter().find_map(|extension| {
+        let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension() else { return None };
+        let id = identifier.key_identifier.as_ref()?.0;
+        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
     })
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{Forward, Read, read, token};
 use crate::catalog::{Asks, Catalog, Route, Routes, Service};
 use crate::live::{Limits, Timeouts, Upstream};
+use crate::net::{Connections, Destination};
 
 fn catalog(limits: Limits) -> Catalog<Upstream> {
     let asks = |resource: &str| Asks::Action { action: "read".parse().unwrap(), resource: resource.parse().unwrap() };
@@ -22,7 +23,7 @@ fn catalog(limits: Limits) -> Catalog<Upstream> {
         hosts: vec!["billing.acme.test".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
         routes: Routes::new(routes.into_iter().map(Result::unwrap).collect()).unwrap(),
         door: Upstream {
-            authority: "127.0.0.1:1".parse().unwrap(),
+            pool: Connections::default().to(&Destination { authority: "127.0.0.1:1".parse().unwrap(), id: None }),
             limits,
             timeouts: Timeouts::default(),
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
