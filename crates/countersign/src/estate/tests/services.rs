@@ -22,7 +22,6 @@ fn an_upstream_is_a_host_and_a_port() {
         assert!(loaded(&upstream(url)).is_ok(), "{url}");
     }
     let refused = [
-        "https://a.test",
         "http://a.test/base",
         "http://a.test?x",
         "http://u:p@a.test",
@@ -36,6 +35,27 @@ fn an_upstream_is_a_host_and_a_port() {
     for url in refused {
         check(&upstream(url), &format!("estate.yaml:102:19: `{url}`: expected `http://host:port`, without a path"));
     }
+}
+
+#[test]
+fn a_service_with_a_spiffe_id_is_reached_by_tls_alone() {
+    let upstream = |text: &str| quickstart("{url: \"${DEV_UPSTREAM}\"}", text);
+    assert!(
+        loaded(&upstream("{url: \"https://a.test:8443\", spiffeId: \"spiffe://prod.acme.test/billing/api\"}")).is_ok()
+    );
+    let hint = "a service that is reached by mutual TLS has an `https://` address and a `spiffeId`";
+    check(
+        &upstream("{url: \"https://a.test\"}"),
+        &format!("estate.yaml:102:19: `https://a.test`: expected `http://host:port`, without a path; {hint}"),
+    );
+    check(
+        &upstream("{url: \"http://a.test\", spiffeId: \"spiffe://prod.acme.test/billing/api\"}"),
+        &format!("estate.yaml:102:19: `http://a.test`: expected `https://host:port`, without a path; {hint}"),
+    );
+    check(
+        &upstream("{url: \"https://a.test\", spiffeId: \"spiffe://PROD/a\"}"),
+        "estate.yaml:102:47: a trust domain has only lower-case letters, digits, `.`, `-` and `_`; found `P`",
+    );
 }
 
 #[test]
