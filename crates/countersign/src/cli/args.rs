@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]
@@ -97,6 +98,12 @@ Examples:
     #[command(after_help = "Examples:
   countersign explain-code audience_wrong")]
     ExplainCode(ExplainCode),
+    /// Print what a shell needs to complete verbs and flags
+    #[command(after_help = "Examples:
+  source <(countersign completion bash)
+  countersign completion zsh > ~/.zfunc/_countersign
+  countersign completion fish > ~/.config/fish/completions/countersign.fish")]
+    Completion(Completion),
     /// Print the version
     #[command(after_help = "Examples:
   countersign version
@@ -309,4 +316,9 @@ pub struct Mint {
 #[derive(Debug, Args)]
 pub struct ExplainCode {
     pub code: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Completion {
+    pub shell: Shell,
 }

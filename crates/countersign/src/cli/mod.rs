@@ -109,6 +109,10 @@ fn run(cli: Cli) -> Result<(), Stopped> {
         },
         Verb::Svid(args::Svid { verb: SvidVerb::Mint(mint) }) => remote::mint(&client()?, &mint, output),
         Verb::ExplainCode(code) => offline::explain_code(&code, output),
+        Verb::Completion(completion) => {
+            offline::completion(&completion, output);
+            Ok(())
+        }
         Verb::Version => {
             offline::version(output);
             Ok(())

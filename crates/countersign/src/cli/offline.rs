@@ -3,13 +3,14 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
 use model::Code;
 use serde_json::{Value, json};
 
-use super::args::{Check, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
+use super::args::{Check, Completion, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
 use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
-use super::{Exit, Format, Stopped, explained, output};
+use super::{Cli, Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
 use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
@@ -165,6 +166,14 @@ pub(super) fn explain_code(asked: &ExplainCode, format: Format) -> Result<(), St
     let document = json!({"code": code.as_str(), "layer": code.layer().as_str(), "title": code.title()});
     output::result(&document, format, |_| format!("{code} ({} layer): {}", code.layer(), code.title()));
     Ok(())
+}
+
+/// Prints what a shell needs to complete verbs and flags.
+pub(super) fn completion(asked: &Completion, format: Format) {
+    let mut script = Vec::new();
+    clap_complete::generate(asked.shell, &mut Cli::command(), "countersign", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    output::result(&json!({"shell": asked.shell.to_string(), "script": script}), format, |_| script.to_string());
 }
 
 /// Prints the version.
