@@ -56,6 +56,15 @@ struct Node {
     ends: HashMap<String, usize>,
 }
 
+/// Two routes that do not go together, by their indices.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Clash {
+    pub route: usize,
+    /// The earlier one.
+    pub other: usize,
+    pub why: BadRoute,
+}
+
 /// What the routes make of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Match<'a> {
@@ -119,12 +128,13 @@ impl Routes {
     /// Puts routes together.
     ///
     /// # Errors
-    /// [`BadRoute::Overlap`], with the index of the later route.
-    pub fn new(routes: Vec<Route>) -> Result<Self, (usize, BadRoute)> {
+    /// [`Clash`], because of [`BadRoute::Overlap`].
+    pub fn new(routes: Vec<Route>) -> Result<Self, Clash> {
         let mut root = Node::default();
         for (index, route) in routes.iter().enumerate() {
-            if let Some(other) = routes.iter().take(index).find(|other| route.clashes(other)) {
-                return Err((index, BadRoute::Overlap { route: route.text.clone(), other: other.text.clone() }));
+            if let Some((other, with)) = routes.iter().take(index).enumerate().find(|(_, other)| route.clashes(other)) {
+                let why = BadRoute::Overlap { route: route.text.clone(), other: with.text.clone() };
+                return Err(Clash { route: index, other, why });
             }
             let end = route.segments.iter().fold(&mut root, |node, segment| match segment {
                 Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
@@ -206,7 +216,7 @@ fn segments(path: &str) -> Result<Vec<Segment>, BadRoute> {
 fn segment(text: &str) -> Result<Segment, BadRoute> {
     let bad = || BadRoute::Segment { segment: text.to_owned() };
     if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
         return if sound && starts { Ok(Segment::Brace(name.to_owned())) } else { Err(bad()) };
     }

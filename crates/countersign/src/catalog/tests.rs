@@ -1,8 +1,8 @@
 //! The catalog over HTTP: what matches, and what is ambiguous.
 
-use super::{AmbiguousPath, Asks, BadRoute, Match, Route, Routes, check_path};
+use super::{AmbiguousPath, Asks, Clash, Match, Route, Routes, check_path};
 
-fn routes(texts: &[&str]) -> Result<Routes, (usize, BadRoute)> {
+fn routes(texts: &[&str]) -> Result<Routes, Clash> {
     Routes::new(texts.iter().map(|text| Route::new(text, Asks::Public).unwrap()).collect())
 }
 
@@ -21,7 +21,7 @@ fn found(routes: &Routes, method: &str, path: &str) -> String {
 #[test]
 fn a_request_finds_the_most_literal_route() {
     let routes =
-        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d}"])
+        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d-e}"])
             .unwrap();
     for (method, path, expected) in [
         ("GET", "/", "GET /"),
@@ -36,7 +36,7 @@ fn a_request_finds_the_most_literal_route() {
         ("POST", "/invoices", "POST /invoices"),
         ("GET", "/Invoices/1", "none"),
         ("GET", "/invoices/1/2", "none"),
-        ("GET", "/a/1/c/2", "GET /a/{b}/c/{d} b=1 d=2"),
+        ("GET", "/a/1/c/2", "GET /a/{b}/c/{d-e} b=1 d-e=2"),
         ("GET", "/%69nvoices/1", "ambiguous"),
         ("GET", "/invoices/lates%74", "ambiguous"),
         ("GET", "/invoices/1;v=2", "ambiguous"),
@@ -53,8 +53,8 @@ fn a_literal_beats_a_brace_and_any_other_overlap_does_not_load() {
     assert!(routes(&["GET /a/{x}", "GET /a/b", "GET /{y}/{z}"]).is_ok());
     assert!(routes(&["GET /a/{x}", "POST /a/{y}"]).is_ok());
     for texts in [["GET /a/{x}", "GET /a/{y}"], ["GET /a/{x}", "GET /{y}/b"], ["GET /a", "GET /a"]] {
-        let (index, why) = routes(&texts).unwrap_err();
-        assert_eq!(index, 1);
+        let Clash { route, other, why } = routes(&texts).unwrap_err();
+        assert_eq!((route, other), (1, 0));
         assert_eq!(
             why.to_string(),
             format!("`{}` and `{}` match one request, and neither is the more literal one", texts[1], texts[0])

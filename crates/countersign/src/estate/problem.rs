@@ -15,6 +15,13 @@ impl At {
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
+/// A place in one of the files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub file: String,
+    pub at: At,
+}
+
 /// One problem: what it is, where, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
