@@ -98,6 +98,19 @@ impl Route {
         Ok(Self { text: text.to_owned(), asks, method: method.to_owned(), segments })
     }
 
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path, whatever its braces are called.
+    pub fn shape(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Brace(_) => "/{}".to_owned(),
+        };
+        self.segments.iter().map(segment).collect()
+    }
+
     /// Whether both match some request and neither is at least as literal everywhere.
     fn clashes(&self, other: &Self) -> bool {
         if self.method != other.method || self.segments.len() != other.segments.len() {

@@ -94,6 +94,11 @@ Examples:
   countersign svid mint reporter --out reporter/
   countersign svid mint spiffe://prod.acme.test/billing/reporter --out reporter/ --ttl 15m")]
     Svid(Svid),
+    /// Look at what the operations of an estate ask, offline
+    #[command(after_help = "Examples:
+  countersign catalog list -f .countersign/estate
+  countersign catalog lint -f .countersign/estate")]
+    Catalog(Catalog),
     /// Say what an answer code means, and what to do about it
     #[command(after_help = "Examples:
   countersign explain-code audience_wrong")]
@@ -321,4 +326,35 @@ pub struct ExplainCode {
 #[derive(Debug, Args)]
 pub struct Completion {
     pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Catalog {
+    #[command(subcommand)]
+    pub verb: CatalogVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CatalogVerb {
+    /// Print every operation: what it asks, on which resource, and the proof that it demands
+    #[command(after_help = "Examples:
+  countersign catalog list -f .countersign/estate")]
+    List {
+        /// A directory, or one file
+        #[arg(short = 'f', long = "file", value_name = "PATH")]
+        file: PathBuf,
+    },
+    /// Point out operations, resources and policies that deserve a look before they are in force
+    #[command(
+        after_help = "Exits with 0 if there are notes alone, with 1 if there are warnings, with 3 if the estate does not load.
+
+Examples:
+  countersign catalog lint -f .countersign/estate
+  countersign catalog lint -f estate.yaml --output json"
+    )]
+    Lint {
+        /// A directory, or one file
+        #[arg(short = 'f', long = "file", value_name = "PATH")]
+        file: PathBuf,
+    },
 }

@@ -69,10 +69,7 @@ fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
     let path = path.unwrap_or(Path::new("."));
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
-    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| {
-        let text = problems.iter().map(|problem| output::problem_text(&problem_value(problem))).collect::<Vec<_>>();
-        Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
-    })?;
+    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| does_not_load(&problems))?;
     Ok(runtime()?.block_on(control::compile_alone(estate, bundle.digest(&vars))))
 }
 
@@ -85,6 +82,12 @@ fn vars(estate: &Path) -> Vars {
         Some(json) => Vars::Dev(json.vars()),
         None => Vars::Noted,
     }
+}
+
+/// Every problem of an estate.
+pub(super) fn does_not_load(problems: &[Problem]) -> Stopped {
+    let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
 }
 
 fn problem_value(problem: &Problem) -> Value {

@@ -5,6 +5,7 @@ mod asks;
 mod bundle;
 mod document;
 mod groups;
+mod lint;
 mod openapi;
 mod principals;
 mod problem;
@@ -21,15 +22,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
-use model::{Digest, PrincipalId, PrincipalKind, Time};
+use model::{Digest, PrincipalId, PrincipalKind, ResourceId, Time};
 use policy::{Engine, PolicyFile, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use self::document::{Document, Environment};
-use self::problem::At;
+use self::problem::{At, Place};
 use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
+pub use lint::{Finding, Severity, lint};
 pub use principals::{OWN, local_operators};
 pub use problem::Problem;
 pub use read::read_duration;
@@ -47,6 +49,8 @@ pub struct Estate {
     pub directory: Directory,
     pub engine: Engine,
     pub services: Vec<Service>,
+    /// Where each resource is declared.
+    pub resources: BTreeMap<ResourceId, Place>,
     /// Digest of every document and policy, by kind and name: what a plan compares.
     pub documents: BTreeMap<(String, String), Digest>,
     /// Ids of the principals, by name.
@@ -172,6 +176,7 @@ impl Loading<'_> {
             directory,
             engine,
             services,
+            resources: resources.places,
             documents: digests,
             principals: people.names,
             binders: people.binders,

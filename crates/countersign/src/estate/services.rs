@@ -28,6 +28,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub struct Service {
     pub name: ServiceName,
+    pub place: Place,
     /// ASCII lower-case, without a port.
     pub hosts: Vec<String>,
     pub destination: Destination,
@@ -69,6 +70,7 @@ fn service(
     let Operations { routes, places, unmapped } = operations?;
     Some(Service {
         name: document.name.parse().ok()?,
+        place: document.place(),
         hosts: hosts?,
         destination: destination?,
         routes,

@@ -1,6 +1,7 @@
 //! Estates that do not load, in exact words; and bytes that are no estate.
 
 mod bundle;
+mod lint;
 mod openapi;
 mod principals;
 mod schema;
