@@ -80,7 +80,7 @@ fn print_operations(estate: &Estate, format: Format) {
             };
             let tier = asked.and_then(|(action, resource)| estate.engine.tier(Risk::Low, action, resource));
             operations.push(json!({
-                "service": service.name.as_str(), "operation": route.text, "access": access,
+                "service": service.name.as_str(), "operation": route.text(), "access": access,
                 "action": asked.map(|(action, _)| action.as_str()), "resource": asked.map(|(_, resource)| resource.as_str()),
                 "tier": tier.map(|tier| tier.as_str()), "file": place.file, "line": place.at.line,
             }));

@@ -55,11 +55,7 @@ impl Document {
             "Service" => &["openapi", "file"],
             _ => return None,
         };
-        let node = path.iter().try_fold(&self.spec, |node, name| member(node, name))?;
-        match &node.value {
-            Value::Scalar(name, _) => beside(&self.file, name),
-            Value::List(_) | Value::Map(_) => None,
-        }
+        beside(&self.file, path.iter().try_fold(&self.spec, |node, name| node.member(name))?.text()?)
     }
 }
 
@@ -97,12 +93,19 @@ pub(super) fn read(
             problems.push(Problem::new(&document.file, document.name_at, message));
         }
     }
-    let named: HashSet<String> = documents.iter().filter_map(|document| document.named_file()).collect();
+    if problems.is_empty() {
+        check_named(&documents, &descriptions, problems);
+    }
+    (documents, descriptions)
+}
+
+/// No file is passed over: what is no document of the estate belongs to one.
+fn check_named(documents: &[Document], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
+    let named: HashSet<String> = documents.iter().filter_map(Document::named_file).collect();
     for file in descriptions.keys().filter(|file| !named.contains(*file)) {
         let problem = Problem::new(file, At::START, "an OpenAPI file that no Service names");
         problems.push(problem.suggest("name it: `openapi: {file: …}` in the Service that it describes"));
     }
-    (documents, descriptions)
 }
 
 fn envelope(reader: &mut Reader<'_>, node: &Node) -> Option<Document> {
@@ -230,13 +233,6 @@ pub(super) fn digests(documents: &[Document], bundle: &Bundle) -> BTreeMap<(Stri
         digests.insert(key, credential::digest_of(text.as_bytes()));
     }
     digests
-}
-
-fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value),
-        Value::Scalar(..) | Value::List(_) => None,
-    }
 }
 
 /// One text for one content: places and quotes do not count, and neither does the order of fields.

@@ -91,14 +91,14 @@ impl Lint<'_> {
 
     fn permits(&mut self, route: &Route, place: &Place, action: &ActionName, resource: &ResourceId) {
         if !self.estate.engine.could_permit(action, resource) {
-            let message = format!("`{}` asks `{action}` on `{resource}`, which no policy ever permits", route.text);
+            let message = format!("`{}` asks `{action}` on `{resource}`, which no policy ever permits", route.text());
             self.add(Severity::Warning, place, message, Some("write a permit whose scope has both"));
         }
     }
 
     fn tier(&mut self, route: &Route, place: &Place, action: &ActionName, resource: &ResourceId) {
         if self.estate.engine.tier(Risk::Low, action, resource) == Some(Tier::Critical) {
-            let message = format!("`{}` asks `{action}` on `{resource}`, whose tier is critical", route.text);
+            let message = format!("`{}` asks `{action}` on `{resource}`, whose tier is critical", route.text());
             let help = "it is answered `approval_required` until approvals exist";
             self.add(Severity::Note, place, message, Some(help));
         }
@@ -106,18 +106,18 @@ impl Lint<'_> {
 
     /// A method by which callers change things, for what asks no more than `read`.
     fn changing(&mut self, route: &Route, place: &Place) {
-        let severity = match route.method() {
+        let severity = match route.pattern.method() {
             "DELETE" | "PUT" | "PATCH" => Severity::Warning,
             // a search can be one
             "POST" => Severity::Note,
             _ => return,
         };
-        let message = format!("`{}` asks `read`, though its method changes things", route.text);
+        let message = format!("`{}` asks `read`, though its method changes things", route.text());
         self.add(severity, place, message, Some("ask `write` or `effect`, unless nothing changes"));
     }
 
     fn all_public(&mut self, service: &Service) {
-        let mut gets = service.routes.iter().filter(|route| route.method() == "GET").peekable();
+        let mut gets = service.routes.iter().filter(|route| route.pattern.method() == "GET").peekable();
         if gets.peek().is_some() && gets.all(|route| route.asks == Asks::Public) {
             let message = format!("every GET of `{}` is public", service.name);
             let help = "`access: public` is for what strangers may see";
@@ -128,15 +128,17 @@ impl Lint<'_> {
     fn beside_get(&mut self, service: &Service) {
         let mut methods: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for route in service.routes.iter() {
-            methods.entry(route.shape()).or_default().insert(route.method());
+            methods.entry(route.pattern.shape()).or_default().insert(route.pattern.method());
         }
-        for (route, place) in service.routes.iter().zip(&service.places).filter(|(route, _)| route.method() == "GET") {
-            let there = methods.get(&route.shape());
+        for (route, place) in
+            service.routes.iter().zip(&service.places).filter(|(route, _)| route.pattern.method() == "GET")
+        {
+            let there = methods.get(&route.pattern.shape());
             let absent = ["HEAD", "OPTIONS"].into_iter().filter(|method| there.is_none_or(|all| !all.contains(method)));
             let absent: Vec<String> = absent.map(|method| format!("`{method}`")).collect();
             if !absent.is_empty() {
                 let verb = if absent.len() == 1 { "is" } else { "are" };
-                let message = format!("`{}` is mapped, {} {verb} not", route.text, absent.join(" and "));
+                let message = format!("`{}` is mapped, {} {verb} not", route.text(), absent.join(" and "));
                 self.add(Severity::Note, place, message, Some("GET does not imply them: map them if callers use them"));
             }
         }

@@ -32,6 +32,7 @@ use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
 pub use lint::{Finding, Severity, lint};
+pub use openapi::{Ask, Outline, Outlined, outline};
 pub use principals::{OWN, local_operators};
 pub use problem::Problem;
 pub use read::read_duration;

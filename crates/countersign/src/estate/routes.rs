@@ -3,12 +3,12 @@
 use super::asks::Said;
 use super::bundle::Bundle;
 use super::document::{Descriptions, Document};
-use super::openapi;
+use super::openapi::{self, Imported};
 use super::problem::{Place, Problem};
 use super::read::{Fields, Reader};
 use super::resources::Resources;
 use super::yaml::Node;
-use crate::catalog::{Route, Routes};
+use crate::catalog::{Pattern, Route, Routes};
 
 /// What the operations of every service may name.
 pub(super) struct Declared<'a> {
@@ -39,19 +39,20 @@ pub(super) fn read(
         return None;
     }
     let written = http.map_or(Some(Vec::new()), |node| reader.some(node, |r, n| route(r, n, declared.resources)));
-    let imported = openapi.map(|node| openapi::read(reader, node, declared));
-    let (mut routes, mut unmapped) = (written?, Vec::new());
-    if let Some(imported) = imported {
-        let imported = imported?;
-        routes.extend(imported.routes);
-        unmapped = imported.unmapped;
-    }
+    let known = written.as_deref().unwrap_or_default();
+    let imported = openapi.map_or(Some(Imported::default()), |node| openapi::read(reader, node, known, declared));
+    let (mut routes, imported) = (written?, imported?);
+    routes.extend(imported.routes);
     let (routes, places): (Vec<Route>, Vec<Place>) = routes.into_iter().unzip();
-    match Routes::new(routes) {
+    let unmapped: Vec<_> = imported.refused.iter().map(|one| (one.text.clone(), one.place.clone())).collect();
+    let (refused, refused_places): (Vec<Pattern>, Vec<Place>) =
+        imported.refused.into_iter().filter_map(|one| Some((one.pattern?, one.place))).unzip();
+    match Routes::new(routes, &refused) {
         Ok(routes) => Some(Operations { routes, places, unmapped }),
         Err(clash) => {
-            let place = |index: usize| places.get(index).cloned().unwrap_or(document.place());
-            let (place, other) = (place(clash.route), place(clash.other));
+            let place =
+                |index: usize| places.iter().chain(&refused_places).nth(index).cloned().unwrap_or(document.place());
+            let (place, other) = (place(clash.later), place(clash.earlier));
             let problem = Problem::new(&place.file, place.at, clash.why.to_string());
             let other = format!("the other one stands at {}:{}", other.file, other.at.line);
             reader.problems.push(problem.suggest(other));

@@ -73,6 +73,22 @@ impl Node {
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(text, Quoting::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
+
+    /// What stands under a key, where this is a mapping.
+    pub(super) fn member(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::Scalar(..) | Value::List(_) => None,
+        }
+    }
+
+    /// The text of a scalar.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(text, _) => Some(text),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
 }
 
 /// Reads every document of a file; empty ones are left out.

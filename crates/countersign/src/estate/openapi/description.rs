@@ -40,11 +40,8 @@ impl Operation<'_> {
 
 /// Whether the documents of a file are a described API, and none of an estate.
 pub(in crate::estate) fn is_description(documents: &[Node]) -> bool {
-    let has = |node: &Node, keys: &[&str]| match &node.value {
-        Value::Map(entries) => entries.iter().any(|entry| keys.contains(&entry.key.as_str())),
-        Value::Scalar(..) | Value::List(_) => false,
-    };
-    documents.first().is_some_and(|node| has(node, &["openapi", "swagger"]) && !has(node, &["apiVersion"]))
+    let has = |node: &Node, key: &str| node.member(key).is_some();
+    documents.first().is_some_and(|node| (has(node, "openapi") || has(node, "swagger")) && !has(node, "apiVersion"))
 }
 
 /// Reads every operation. Without a `base`, no server may put a path before those of the file.

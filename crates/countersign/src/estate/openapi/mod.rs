@@ -4,6 +4,7 @@
 
 mod description;
 mod mapping;
+mod outline;
 mod paths;
 mod references;
 
@@ -16,19 +17,28 @@ use super::read::Reader;
 use super::resources::Resources;
 use super::routes::Declared;
 use super::yaml::{self, Node};
-use crate::catalog::{Asks, Route};
+use crate::catalog::{Asks, Pattern, Route};
 
 use self::description::{Operation, TRACE};
 use self::mapping::Mapping;
 
 pub(super) use self::description::is_description;
+pub use self::outline::{Ask, Outline, Outlined, outline};
 
 /// What an OpenAPI file adds to a service.
 #[derive(Default)]
 pub(super) struct Imported {
     pub routes: Vec<(Route, Place)>,
-    /// Operations that nothing maps, where the service has them refused.
-    pub unmapped: Vec<(String, Place)>,
+    /// Where the service has them refused: operations that nothing maps.
+    pub refused: Vec<Refused>,
+}
+
+/// An operation that nothing maps.
+pub(super) struct Refused {
+    pub text: String,
+    pub place: Place,
+    /// Its requests; none where no route can say them.
+    pub pattern: Option<Pattern>,
 }
 
 /// What becomes of an operation that nothing maps.
@@ -38,8 +48,13 @@ enum Unmapped {
     Refuse,
 }
 
-/// Reads `openapi` of a service.
-pub(super) fn read(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>) -> Option<Imported> {
+/// Reads `openapi` of a service; `written` are its routes under `http`.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    written: &[(Route, Place)],
+    declared: &Declared<'_>,
+) -> Option<Imported> {
     let mut fields = reader.fields(node, "openapi")?;
     let file = fields.required(reader, "file");
     let base = fields.optional("basePath");
@@ -53,7 +68,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'_>
     let (base, unmapped, mapping) = (base?, unmapped?, mapping?);
     let mut inner = Reader { file: &path, problems: &mut *reader.problems };
     let operations = description::operations(&mut inner, &documents, base.as_deref())?;
-    let import = Import { file: &path, unmapped, resources: declared.resources };
+    let import = Import { file: &path, unmapped, written, resources: declared.resources };
     Some(import.read(reader, mapping, &operations))
 }
 
@@ -84,20 +99,25 @@ fn described<'d>(reader: &mut Reader<'_>, node: &Node, declared: &Declared<'d>) 
         reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", reader.file));
         return None;
     };
-    let read = if path.ends_with(".json") { yaml::read_json(text) } else { yaml::read(text) };
-    match read {
+    match parse(&path, text) {
         Ok(documents) => Some((path, Cow::Owned(documents))),
-        Err((at, error)) => {
-            reader.problems.push(Problem::new(&path, at, error.to_string()));
+        Err(problem) => {
+            reader.problems.push(problem);
             None
         }
     }
+}
+
+fn parse(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
+    let read = if file.ends_with(".json") { yaml::read_json(text) } else { yaml::read(text) };
+    read.map_err(|(at, error)| Problem::new(file, at, error.to_string()))
 }
 
 /// The making of routes out of operations.
 struct Import<'a> {
     file: &'a str,
     unmapped: Unmapped,
+    written: &'a [(Route, Place)],
     resources: &'a Resources,
 }
 
@@ -105,38 +125,28 @@ impl Import<'_> {
     /// `reader` reads the service's file.
     fn read(&self, reader: &mut Reader<'_>, mut mapping: Mapping, operations: &[Operation<'_>]) -> Imported {
         let mut imported = Imported::default();
+        let mut unmapped = Vec::new();
         for operation in operations {
-            let text = operation.text();
-            let place = Place { file: self.file.to_owned(), at: operation.at };
-            let entry = mapping.of(reader, operation);
-            let asks = match (&operation.extension, entry) {
+            let asks = match (&operation.extension, mapping.of(reader, operation)) {
                 (None, None) => {
-                    if self.unmapped == Unmapped::Refuse {
-                        imported.unmapped.push((text, place));
-                    } else {
-                        reader.problems.push(unmapped_problem(&text, &place));
-                    }
+                    unmapped.push(operation);
                     continue;
                 }
                 (Some((_, at)), Some((entry, _))) => {
-                    let other = format!("{}:{}", self.file, at.line);
-                    reader.problem(
-                        entry,
-                        format!("`{text}` has an `x-countersign` too, at {other}; keep one of the two"),
-                    );
+                    let (text, other) = (operation.text(), format!("{}:{}", self.file, at.line));
+                    let why = format!("`{text}` has an `x-countersign` too, at {other}; keep one of the two");
+                    reader.problem(entry, why);
                     continue;
                 }
                 (Some((said, at)), None) => self.extension(reader, *said, *at),
                 (None, Some((_, asks))) => Some(asks),
             };
-            let Some(asks) = asks else { continue };
-            match Route::new(&text, asks) {
-                Ok(route) => imported.routes.push((route, place)),
-                Err(error) => {
-                    let problem = Problem::new(self.file, operation.at, format!("`{text}`: {error}"));
-                    let suggestion = paths::suggestion(operation);
-                    reader.problems.push(Problem { suggestion, ..problem });
-                }
+            imported.routes.extend(asks.and_then(|asks| self.route(reader, operation, asks)));
+        }
+        for operation in unmapped {
+            match self.refused(operation, &imported.routes) {
+                Ok(refused) => imported.refused.extend(refused),
+                Err(problem) => reader.problems.push(problem),
             }
         }
         mapping.close(reader, self.file, operations);
@@ -145,6 +155,50 @@ impl Import<'_> {
 
     fn extension(&self, reader: &mut Reader<'_>, said: Said<'_>, at: At) -> Option<Asks> {
         said.asks(&mut Reader { file: self.file, problems: &mut *reader.problems }, at, self.resources)
+    }
+
+    fn route(&self, reader: &mut Reader<'_>, operation: &Operation<'_>, asks: Asks) -> Option<(Route, Place)> {
+        let text = operation.text();
+        match Route::new(&text, asks) {
+            Ok(route) => Some((route, self.place(operation))),
+            Err(error) => {
+                let problem = Problem::new(self.file, operation.at, format!("`{text}`: {error}"));
+                let suggestion = paths::by_hand(operation).map(|like| {
+                    format!("leave it unmapped, with `unmapped: refuse`, and write `{}` under `http`", like.text())
+                });
+                reader.problems.push(Problem { suggestion, ..problem });
+                None
+            }
+        }
+    }
+
+    /// What nothing maps is refused, if the service says so and it can be told from what the file's `routes` take; a route
+    /// under `http` may map it by hand.
+    fn refused(&self, operation: &Operation<'_>, routes: &[(Route, Place)]) -> Result<Option<Refused>, Problem> {
+        let (text, place) = (operation.text(), self.place(operation));
+        let pattern = Pattern::new(&text).ok();
+        let by_hand = |pattern: &Pattern| self.written.iter().any(|(route, _)| route.pattern.is_same(pattern));
+        if pattern.as_ref().is_some_and(by_hand) {
+            return Ok(None);
+        }
+        if self.unmapped == Unmapped::Error {
+            return Err(unmapped_problem(&text, &place));
+        }
+        let takes = |(route, _): &&(Route, Place)| pattern.is_none() && paths::takes(&route.pattern, operation);
+        if let Some((other, _)) = routes.iter().find(takes) {
+            let other = other.text();
+            let why = format!("`{text}` is not mapped, and cannot be refused apart: `{other}` takes its requests");
+            let help = format!("if that is meant, leave `{other}` unmapped too, and write it under `http`");
+            return Err(Problem::new(self.file, operation.at, why).suggest(help));
+        }
+        if self.written.iter().any(|route| takes(&route)) {
+            return Ok(None);
+        }
+        Ok(Some(Refused { text, place, pattern }))
+    }
+
+    fn place(&self, operation: &Operation<'_>) -> Place {
+        Place { file: self.file.to_owned(), at: operation.at }
     }
 }
 

@@ -2,9 +2,12 @@
 
 use super::super::problem::At;
 use super::super::read::Reader;
-use super::super::yaml::Node;
+use super::super::yaml::{Node, Value};
 use super::description::Operation;
-use crate::catalog::{Asks, Route};
+use crate::catalog::Pattern;
+
+/// A whole segment of a pattern's shape that takes anything.
+const BRACE: &str = "{}";
 
 /// The base path that a service writes; empty for `/`.
 pub(super) fn base(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -12,7 +15,7 @@ pub(super) fn base(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     if text == "/" {
         return Some(String::new());
     }
-    let sound = !text.contains('{') && Route::new(&format!("GET {text}"), Asks::Public).is_ok();
+    let sound = !text.contains('{') && Pattern::new(&format!("GET {text}")).is_ok();
     if !sound {
         reader.problem(
             node.at,
@@ -56,6 +59,16 @@ fn check_server(reader: &mut Reader<'_>, url: &str, at: At) -> Option<()> {
     None
 }
 
+/// The path that the first server with a path that can be told puts before those of the file.
+pub(super) fn first_base(root: &Node) -> &str {
+    let servers = match root.member("servers").map(|node| &node.value) {
+        Some(Value::List(servers)) => servers.as_slice(),
+        Some(Value::Scalar(..) | Value::Map(_)) | None => &[],
+    };
+    let urls = servers.iter().filter_map(|server| server.member("url")?.text());
+    urls.filter_map(server_path).find(|path| !path.is_empty()).unwrap_or_default()
+}
+
 /// The path of a server's URL without the `/` at its end; none where a variable, or the file's own place, decides it.
 fn server_path(url: &str) -> Option<&str> {
     let path = match url.split_once("://") {
@@ -68,7 +81,7 @@ fn server_path(url: &str) -> Option<&str> {
 }
 
 /// How an operation could be written by hand whose template no route can say: a brace takes a whole segment.
-pub(super) fn suggestion(operation: &Operation<'_>) -> Option<String> {
+pub(super) fn by_hand(operation: &Operation<'_>) -> Option<Pattern> {
     let segments = operation.path.split('/').map(|segment| match segment.split_once('{') {
         Some((_, rest)) => {
             let name = rest.split('}').next().unwrap_or_default();
@@ -77,9 +90,22 @@ pub(super) fn suggestion(operation: &Operation<'_>) -> Option<String> {
         }
         None => segment.to_owned(),
     });
-    let text = format!("{} {}", operation.method, segments.collect::<Vec<_>>().join("/"));
-    if Route::new(&text, Asks::Public).is_err() || text == operation.text() {
-        return None;
+    Pattern::new(&format!("{} {}", operation.method, segments.collect::<Vec<_>>().join("/"))).ok()
+}
+
+/// Whether a route takes some request that is an operation's by its template, whatever stands around its braces.
+pub(super) fn takes(route: &Pattern, operation: &Operation<'_>) -> bool {
+    if route.method() != operation.method {
+        return false;
     }
-    Some(format!("leave it unmapped, with `unmapped: refuse`, and write `{text}` under `http`"))
+    let shape = route.shape();
+    let fits = |(taken, segment): (&str, &str)| match (segment.split_once('{'), segment.rsplit_once('}')) {
+        _ if taken == BRACE => !segment.is_empty(),
+        (Some((before, _)), Some((_, after))) => {
+            taken.len() > before.len() + after.len() && taken.starts_with(before) && taken.ends_with(after)
+        }
+        _ => taken == segment,
+    };
+    shape.split('/').count() == operation.path.split('/').count()
+        && shape.split('/').zip(operation.path.split('/')).skip(1).all(fits)
 }

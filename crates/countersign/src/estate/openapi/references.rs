@@ -11,7 +11,7 @@ const MAX_STEPS: usize = 8;
 pub(super) fn resolved<'n>(reader: &mut Reader<'_>, root: &'n Node, node: &'n Node) -> Option<&'n Node> {
     let mut found = node;
     for _ in 0..MAX_STEPS {
-        let Some(reference) = reference(found) else { return Some(found) };
+        let Some(reference) = found.member("$ref") else { return Some(found) };
         alone(reader, found)?;
         let text = reader.text(reference)?;
         let Some(fragment) = text.strip_prefix('#') else {
@@ -26,10 +26,6 @@ pub(super) fn resolved<'n>(reader: &mut Reader<'_>, root: &'n Node, node: &'n No
     }
     reader.problem(node.at, format!("more than {MAX_STEPS} references lead from one to the next, or in a circle"));
     None
-}
-
-fn reference(node: &Node) -> Option<&Node> {
-    member(node, "$ref")
 }
 
 /// Beside a reference stands nothing that two readers could join to it in two ways.
@@ -49,12 +45,5 @@ fn pointed<'n>(root: &'n Node, fragment: &str) -> Option<&'n Node> {
         return Some(root);
     }
     let tokens = pointer.strip_prefix('/')?.split('/');
-    tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).try_fold(root, |node, token| member(node, &token))
-}
-
-fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
-        Value::Scalar(..) | Value::List(_) => None,
-    }
+    tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).try_fold(root, |node, token| node.member(&token))
 }

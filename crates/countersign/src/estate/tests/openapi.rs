@@ -1,5 +1,7 @@
 //! OpenAPI files: which operations become which routes, and what does not load, in exact words.
 
+mod mapping;
+
 use std::path::Path;
 
 use super::super::{Bundle, Problem, Service, Vars, load};
@@ -51,8 +53,8 @@ fn mapped(service: &str, file: &str, api: &str) -> Vec<String> {
     let routes = services.iter().flat_map(|service| service.routes.iter());
     routes
         .map(|route| match &route.asks {
-            Asks::Public => format!("{}: public", route.text),
-            Asks::Action { action, resource } => format!("{}: {action} {resource}", route.text),
+            Asks::Public => format!("{}: public", route.text()),
+            Asks::Action { action, resource } => format!("{}: {action} {resource}", route.text()),
         })
         .collect()
 }
@@ -79,7 +81,7 @@ fn the_example_imports_what_it_describes() {
                 Asks::Public => "public".to_owned(),
                 Asks::Action { action, resource } => format!("{action} {resource}"),
             };
-            format!("{}:{}: {}: {asks}", place.file, place.at.line, route.text)
+            format!("{}:{}: {}: {asks}", place.file, place.at.line, route.text())
         })
     });
     assert_eq!(
@@ -101,21 +103,6 @@ fn the_example_imports_what_it_describes() {
     let [_, payments] = estate.services.as_slice() else { panic!("two services") };
     let unmapped: Vec<_> = payments.unmapped.iter().map(|(text, place)| format!("{}: {text}", place.at.line)).collect();
     assert_eq!(unmapped, ["17: GET /internal/{report}.csv"]);
-}
-
-#[test]
-fn an_operation_that_nothing_maps_does_not_load() {
-    let unmapped = "api.yaml:8:5: `DELETE /invoices/{invoice-id}` is not mapped
-  help: give it `x-countersign: {action: …, resource: …}` or an entry of `mapping`; `unmapped: refuse` has it refused";
-    check(API, unmapped);
-    check_with("  openapi: {file: api.yaml, unmapped: error}", API, unmapped);
-    check_with(
-        "  openapi: {file: api.yaml, unmapped: ignore}",
-        API,
-        "estate.yaml:103:39: `ignore`: expected `error`, or `refuse` to have what is not mapped refused when asked for",
-    );
-    let refused = "  openapi: {file: api.yaml, unmapped: refuse}";
-    assert_eq!(mapped(refused, "api.yaml", API), ["GET /invoices/{invoice-id}: read billing/invoices"]);
 }
 
 #[test]
@@ -158,107 +145,6 @@ paths:
         &api.replacen("action: read", "action: red", 1).replacen("billing}\npaths", "biling}\npaths", 1),
         "api.yaml:2:27: `biling` is not a resource here\n  help: did you mean `billing`?
 api.yaml:5:35: `red` is not an action here\n  help: did you mean `read`?",
-    );
-}
-
-#[test]
-fn the_service_maps_what_the_file_does_not() {
-    let mapping = |entries: &str| format!("  openapi:\n    file: api.yaml\n    mapping:\n{entries}");
-    let asks = "action: write, resource: billing/invoices";
-    for entry in
-        ["operationId: dropInvoice", "match: \"DELETE /invoices/{invoice-id}\"", "tag: invoices, methods: [DELETE]"]
-    {
-        let service = mapping(&format!("      - {{{entry}, {asks}}}"));
-        assert_eq!(
-            mapped(&service, "api.yaml", API),
-            [
-                "GET /invoices/{invoice-id}: read billing/invoices",
-                "DELETE /invoices/{invoice-id}: write billing/invoices"
-            ]
-        );
-    }
-    // an entry that names the operation goes before one that names its tag
-    let both = format!(
-        "      - {{tag: invoices, methods: [DELETE], access: public}}\n      - {{operationId: dropInvoice, {asks}}}"
-    );
-    assert_eq!(mapped(&mapping(&both), "api.yaml", API)[1], "DELETE /invoices/{invoice-id}: write billing/invoices");
-}
-
-#[test]
-fn an_operation_is_mapped_once() {
-    let mapping = |entries: &[&str]| {
-        let asks = "action: write, resource: billing/invoices";
-        let entries = entries.iter().map(|entry| format!("      - {{{entry}, {asks}}}\n"));
-        format!("  openapi:\n    file: api.yaml\n    mapping:\n{}", entries.collect::<String>())
-    };
-    check_with(
-        &mapping(&["operationId: dropInvoice", "operationId: getInvoice"]),
-        API,
-        "estate.yaml:107:9: `GET /invoices/{invoice-id}` has an `x-countersign` too, at api.yaml:7; keep one of the two",
-    );
-    check_with(
-        &mapping(&["operationId: dropInvoice", "match: \"DELETE /invoices/{invoice-id}\""]),
-        API,
-        "estate.yaml:107:9: `DELETE /invoices/{invoice-id}` is mapped by the entry of line 106 already",
-    );
-    let two_tags = API.replacen("tags: [invoices]", "tags: [invoices, drops]", 1);
-    check_with(
-        &mapping(&["tag: drops, methods: [DELETE]", "tag: invoices, methods: [DELETE, PUT]"]),
-        &two_tags,
-        "estate.yaml:107:9: `DELETE /invoices/{invoice-id}` is mapped by the entry of line 106 already
-  help: an entry that names the operation goes before those of its tags",
-    );
-    let http = "  http:\n    - {match: \"GET /invoices/{other}\", access: public}\n  openapi: {file: api.yaml, unmapped: refuse}";
-    check_with(
-        http,
-        API,
-        "api.yaml:4:5: `GET /invoices/{invoice-id}` and `GET /invoices/{other}` match one request, and neither is the more literal one
-  help: the other one stands at estate.yaml:104",
-    );
-    // a literal beats a brace here too
-    let literal = http.replace("{other}", "latest");
-    assert_eq!(mapped(&literal, "api.yaml", API).len(), 2);
-}
-
-#[test]
-fn an_entry_of_a_mapping_is_for_some_operation() {
-    let entry = |entry: &str| {
-        format!(
-            "  openapi:\n    file: api.yaml\n    unmapped: refuse\n    mapping:\n      - {{{entry}, access: public}}"
-        )
-    };
-    let refused = |text: &str, expected: &str| check_with(&entry(text), API, &format!("estate.yaml:107:{expected}"));
-    refused(
-        "operationId: dropInvoces",
-        "9: no operation of `api.yaml` has the operationId `dropInvoces`\n  help: did you mean `dropInvoice`?",
-    );
-    refused(
-        "match: \"DELETE /invoices/{invoice}\"",
-        "9: `api.yaml` has no operation `DELETE /invoices/{invoice}`\n  help: did you mean `DELETE /invoices/{invoice-id}`?",
-    );
-    refused(
-        "tag: invoice, methods: [DELETE]",
-        "9: no operation of `api.yaml` has the tag `invoice` and one of DELETE\n  help: did you mean `invoices`?",
-    );
-    refused(
-        "tag: invoices, methods: [PUT, HEAD]",
-        "9: no operation of `api.yaml` has the tag `invoices` and one of PUT, HEAD",
-    );
-    let one = "9: expected one of `operationId`, `match`, and `tag` with `methods`";
-    refused("tag: invoices", one);
-    refused("operationId: a, match: GET /", one);
-    refused("operationId: a, methods: [GET]", one);
-    refused("tag: a, methods: [get]", "28: `get`: expected one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE");
-    refused("tag: a, methods: [TRACE]", "28: `TRACE`: expected one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE");
-    refused("tag: a, methods: []", "27: expected at least one");
-    refused(
-        "operationid: dropInvoice",
-        "9: expected one of `operationId`, `match`, and `tag` with `methods`\nestate.yaml:107:10: mapping: unknown field `operationid`\n  help: did you mean `operationId`?",
-    );
-    check_with(
-        "  openapi: {file: api.yaml, mapping: [{operationId: dropInvoice, action: write}]}",
-        API,
-        "estate.yaml:103:39: expected either `access: public`, or `action` and `resource`",
     );
 }
 
