@@ -43,6 +43,8 @@ pub enum Verb {
   countersign dev --listen 127.0.0.1:0    serve on free ports
   countersign dev --watch                 apply the estate whenever it is saved
   countersign dev --tour                  walk the story in a temporary directory, and check it
+  countersign dev --upstream http://127.0.0.1:9000 --openapi api.yaml \\
+      --issuer https://idp.example --audience https://api.example    before your own API
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
     /// Validate an estate offline
@@ -133,6 +135,29 @@ pub struct Dev {
     /// Apply the estate whenever it is saved
     #[arg(long)]
     pub watch: bool,
+    #[command(flatten)]
+    pub own: OwnApi,
+}
+
+/// A first estate for the user's own API and issuer, instead of the quickstart.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For your own API, in a fresh directory")]
+pub struct OwnApi {
+    /// Where it listens: `http://host:port`
+    #[arg(long, value_name = "URL", requires_all = ["openapi", "issuer", "audience"], conflicts_with = "tour")]
+    pub upstream: Option<String>,
+    /// Its OpenAPI 3.0 or 3.1 file, YAML or JSON
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub openapi: Option<PathBuf>,
+    /// The issuer of its callers' tokens, exactly as `iss` has it
+    #[arg(long, value_name = "URL", requires = "upstream")]
+    pub issuer: Option<String>,
+    /// The audience of these tokens
+    #[arg(long, value_name = "NAME", requires = "upstream")]
+    pub audience: Option<String>,
+    /// The issuer's keys; else its discovery document is asked, once
+    #[arg(long, value_name = "URL", requires = "upstream")]
+    pub jwks_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
