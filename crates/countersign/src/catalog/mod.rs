@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{ActionName, ResourceId, ServiceName};
 
 pub use path::{AmbiguousPath, check_path, decode};
-pub use route::{BadRoute, Match, Route, Routes};
+pub use route::{BadRoute, Clash, Match, Pattern, Route, Routes};
 
 /// What one mapped operation asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,14 +25,19 @@ pub enum BadRoute {
     Overlap { route: String, other: String },
 }
 
-/// One operation: a method, a path pattern, and what it asks.
+/// Which requests are one operation: a method, and a path whose braces take any segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// As it was written; the operation's name in records.
-    pub text: String,
-    pub asks: Asks,
+pub struct Pattern {
+    text: String,
     method: String,
     segments: Vec<Segment>,
+}
+
+/// One operation, and what it asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub pattern: Pattern,
+    pub asks: Asks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +57,24 @@ pub struct Routes {
 struct Node {
     literals: HashMap<String, Node>,
     brace: Option<Box<Node>>,
-    /// Index of the route by method.
-    ends: HashMap<String, usize>,
+    /// By method.
+    ends: HashMap<String, End>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// Index of the route.
+    Route(usize),
+    /// Not mapped, though a brace of some route may take it.
+    Refused,
+}
+
+/// Two patterns that do not go together, by their indices: first those of the routes, then those that are refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Clash {
+    pub later: usize,
+    pub earlier: usize,
+    pub why: BadRoute,
 }
 
 /// What the routes make of a request.
@@ -68,12 +89,12 @@ pub enum Match<'a> {
     None,
 }
 
-impl Route {
+impl Pattern {
     /// Reads `METHOD /path/{brace}`.
     ///
     /// # Errors
     /// [`BadRoute`], but for overlaps.
-    pub fn new(text: &str, asks: Asks) -> Result<Self, BadRoute> {
+    pub fn new(text: &str) -> Result<Self, BadRoute> {
         let (method, path) = text.split_once(' ').ok_or_else(|| BadRoute::Shape { text: text.to_owned() })?;
         if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) || matches!(method, "CONNECT" | "TRACE")
         {
@@ -86,24 +107,67 @@ impl Route {
                 return Err(BadRoute::RepeatedName { name: segment.text().to_owned() });
             }
         }
-        Ok(Self { text: text.to_owned(), asks, method: method.to_owned(), segments })
+        Ok(Self { text: text.to_owned(), method: method.to_owned(), segments })
+    }
+
+    /// As it was written; the operation's name in records.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path, whatever its braces are called.
+    pub fn shape(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => format!("/{text}"),
+            Segment::Brace(_) => "/{}".to_owned(),
+        };
+        self.segments.iter().map(segment).collect()
+    }
+
+    /// Whether every request of one is of the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.compared(other) == Some((false, false))
     }
 
     /// Whether both match some request and neither is at least as literal everywhere.
     fn clashes(&self, other: &Self) -> bool {
+        self.compared(other).is_some_and(|(more, less)| more == less)
+    }
+
+    /// Whether this one is more literal somewhere, and whether it is less so; `None` if no request is of both.
+    fn compared(&self, other: &Self) -> Option<(bool, bool)> {
         if self.method != other.method || self.segments.len() != other.segments.len() {
-            return false;
+            return None;
         }
         let (mut more, mut less) = (false, false);
         for pair in self.segments.iter().zip(&other.segments) {
             match pair {
-                (Segment::Literal(a), Segment::Literal(b)) if a != b => return false,
+                (Segment::Literal(a), Segment::Literal(b)) if a != b => return None,
                 (Segment::Literal(_), Segment::Brace(_)) => more = true,
                 (Segment::Brace(_), Segment::Literal(_)) => less = true,
                 (Segment::Literal(_), Segment::Literal(_)) | (Segment::Brace(_), Segment::Brace(_)) => {}
             }
         }
-        more == less
+        Some((more, less))
+    }
+}
+
+impl Route {
+    /// Reads a [`Pattern`].
+    ///
+    /// # Errors
+    /// [`BadRoute`], but for overlaps.
+    pub fn new(text: &str, asks: Asks) -> Result<Self, BadRoute> {
+        Ok(Self { pattern: Pattern::new(text)?, asks })
+    }
+
+    /// As it was written; the operation's name in records.
+    pub fn text(&self) -> &str {
+        self.pattern.text()
     }
 }
 
@@ -116,21 +180,25 @@ impl Segment {
 }
 
 impl Routes {
-    /// Puts routes together.
+    /// Puts routes together. What is `refused` is matched like a route, so that no brace of another one takes it.
     ///
     /// # Errors
-    /// [`BadRoute::Overlap`], with the index of the later route.
-    pub fn new(routes: Vec<Route>) -> Result<Self, (usize, BadRoute)> {
+    /// [`Clash`], because of [`BadRoute::Overlap`].
+    pub fn new(routes: Vec<Route>, refused: &[Pattern]) -> Result<Self, Clash> {
         let mut root = Node::default();
-        for (index, route) in routes.iter().enumerate() {
-            if let Some(other) = routes.iter().take(index).find(|other| route.clashes(other)) {
-                return Err((index, BadRoute::Overlap { route: route.text.clone(), other: other.text.clone() }));
+        let patterns = || routes.iter().map(|route| &route.pattern);
+        for (later, pattern) in patterns().chain(refused).enumerate() {
+            let clash = patterns().take(later).enumerate().find(|(_, other)| pattern.clashes(other));
+            if let Some((earlier, other)) = clash {
+                let why = BadRoute::Overlap { route: pattern.text.clone(), other: other.text.clone() };
+                return Err(Clash { later, earlier, why });
             }
-            let end = route.segments.iter().fold(&mut root, |node, segment| match segment {
+            let node = pattern.segments.iter().fold(&mut root, |node, segment| match segment {
                 Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
                 Segment::Brace(_) => node.brace.get_or_insert_default(),
             });
-            end.ends.insert(route.method.clone(), index);
+            let end = if later < routes.len() { End::Route(later) } else { End::Refused };
+            node.ends.insert(pattern.method.clone(), end);
         }
         Ok(Self { routes, root })
     }
@@ -151,8 +219,12 @@ impl Routes {
         }
         let decoded: Option<Vec<String>> = raw.iter().map(|segment| decode(segment)).collect();
         let Some(decoded) = decoded else { return Match::None };
-        match self.root.find(method, &decoded).and_then(|index| self.routes.get(index)) {
-            Some(route) => taken(route, &raw, decoded),
+        match self.root.find(method, &decoded) {
+            Some(End::Route(index)) => match self.routes.get(index) {
+                Some(route) => taken(route, &raw, decoded),
+                None => Match::None,
+            },
+            Some(End::Refused) => Match::None,
             None => self.unread(method, &decoded),
         }
     }
@@ -170,7 +242,7 @@ impl Routes {
 
 fn taken<'a>(route: &'a Route, raw: &[&str], decoded: Vec<String>) -> Match<'a> {
     let mut params = Vec::new();
-    for ((segment, raw), value) in route.segments.iter().zip(raw).zip(decoded) {
+    for ((segment, raw), value) in route.pattern.segments.iter().zip(raw).zip(decoded) {
         match segment {
             _ if value.contains(';') => return Match::Ambiguous,
             Segment::Literal(_) if raw.contains('%') => return Match::Ambiguous,
@@ -183,7 +255,7 @@ fn taken<'a>(route: &'a Route, raw: &[&str], decoded: Vec<String>) -> Match<'a> 
 
 impl Node {
     /// Visits no node of the tree twice: the brace is tried where the literal leads nowhere.
-    fn find(&self, method: &str, path: &[String]) -> Option<usize> {
+    fn find(&self, method: &str, path: &[String]) -> Option<End> {
         let Some((first, rest)) = path.split_first() else { return self.ends.get(method).copied() };
         let literal = self.literals.get(first).and_then(|node| node.find(method, rest));
         let brace = || self.brace.as_ref().filter(|_| !first.is_empty())?.find(method, rest);
@@ -206,7 +278,7 @@ fn segments(path: &str) -> Result<Vec<Segment>, BadRoute> {
 fn segment(text: &str) -> Result<Segment, BadRoute> {
     let bad = || BadRoute::Segment { segment: text.to_owned() };
     if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
         return if sound && starts { Ok(Segment::Brace(name.to_owned())) } else { Err(bad()) };
     }

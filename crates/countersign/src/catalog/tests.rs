@@ -1,9 +1,9 @@
 //! The catalog over HTTP: what matches, and what is ambiguous.
 
-use super::{AmbiguousPath, Asks, BadRoute, Match, Route, Routes, check_path};
+use super::{AmbiguousPath, Asks, Clash, Match, Pattern, Route, Routes, check_path};
 
-fn routes(texts: &[&str]) -> Result<Routes, (usize, BadRoute)> {
-    Routes::new(texts.iter().map(|text| Route::new(text, Asks::Public).unwrap()).collect())
+fn routes(texts: &[&str]) -> Result<Routes, Clash> {
+    Routes::new(texts.iter().map(|text| Route::new(text, Asks::Public).unwrap()).collect(), &[])
 }
 
 /// `route param=value…`, `ambiguous` or `none`.
@@ -11,7 +11,7 @@ fn found(routes: &Routes, method: &str, path: &str) -> String {
     match routes.find(method, path) {
         Match::Route { route, params } => {
             let params = params.iter().map(|(name, value)| format!(" {name}={value}"));
-            route.text.clone() + &params.collect::<String>()
+            route.text().to_owned() + &params.collect::<String>()
         }
         Match::Ambiguous => "ambiguous".to_owned(),
         Match::None => "none".to_owned(),
@@ -21,7 +21,7 @@ fn found(routes: &Routes, method: &str, path: &str) -> String {
 #[test]
 fn a_request_finds_the_most_literal_route() {
     let routes =
-        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d}"])
+        routes(&["GET /", "GET /invoices/{invoice}", "GET /invoices/latest", "POST /invoices", "GET /a/{b}/c/{d-e}"])
             .unwrap();
     for (method, path, expected) in [
         ("GET", "/", "GET /"),
@@ -36,7 +36,7 @@ fn a_request_finds_the_most_literal_route() {
         ("POST", "/invoices", "POST /invoices"),
         ("GET", "/Invoices/1", "none"),
         ("GET", "/invoices/1/2", "none"),
-        ("GET", "/a/1/c/2", "GET /a/{b}/c/{d} b=1 d=2"),
+        ("GET", "/a/1/c/2", "GET /a/{b}/c/{d-e} b=1 d-e=2"),
         ("GET", "/%69nvoices/1", "ambiguous"),
         ("GET", "/invoices/lates%74", "ambiguous"),
         ("GET", "/invoices/1;v=2", "ambiguous"),
@@ -53,13 +53,42 @@ fn a_literal_beats_a_brace_and_any_other_overlap_does_not_load() {
     assert!(routes(&["GET /a/{x}", "GET /a/b", "GET /{y}/{z}"]).is_ok());
     assert!(routes(&["GET /a/{x}", "POST /a/{y}"]).is_ok());
     for texts in [["GET /a/{x}", "GET /a/{y}"], ["GET /a/{x}", "GET /{y}/b"], ["GET /a", "GET /a"]] {
-        let (index, why) = routes(&texts).unwrap_err();
-        assert_eq!(index, 1);
+        let Clash { later, earlier, why } = routes(&texts).unwrap_err();
+        assert_eq!((later, earlier), (1, 0));
         assert_eq!(
             why.to_string(),
             format!("`{}` and `{}` match one request, and neither is the more literal one", texts[1], texts[0])
         );
     }
+}
+
+#[test]
+fn what_is_refused_is_taken_by_no_brace() {
+    let routes = |refused: &[&str]| {
+        let refused: Vec<Pattern> = refused.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let routes = ["GET /users/{user}", "POST /users/{user}", "GET /{a}/{b}/c"];
+        Routes::new(routes.map(|text| Route::new(text, Asks::Public).unwrap()).to_vec(), &refused)
+    };
+    let refusing = routes(&["GET /users/export", "GET /users/{id}/c", "GET /{x}"]).unwrap();
+    for (method, path, expected) in [
+        ("GET", "/users/1", "GET /users/{user} user=1"),
+        ("GET", "/users/export", "none"),
+        ("GET", "/users/%65xport", "none"),
+        ("GET", "/users/export;x", "ambiguous"),
+        ("POST", "/users/export", "POST /users/{user} user=export"),
+        ("GET", "/users/1/c", "none"),
+        ("GET", "/people/1/c", "GET /{a}/{b}/c a=people b=1"),
+        ("GET", "/people", "none"),
+    ] {
+        assert_eq!(found(&refusing, method, path), expected, "{method} {path}");
+    }
+    assert_eq!(refusing.iter().count(), 3);
+    for refused in ["GET /users/{x}", "GET /users/x/{y}"] {
+        let clash = routes(&["GET /z", refused]).unwrap_err();
+        assert_eq!(clash.later, 4, "{clash:?}");
+    }
+    // what is refused twice over is refused
+    assert!(routes(&["GET /z/{x}/y/w", "GET /z/y/{x}/w"]).is_ok());
 }
 
 #[test]
@@ -134,7 +163,7 @@ fn no_bytes_make_the_path_reader_panic_or_match_what_it_refuses() {
             let Ok(path) = std::str::from_utf8(bytes) else { return };
             if check_path(path).is_ok()
                 && let Match::Route { route, .. } = routes.find("GET", path)
-                && route.text == "GET /export"
+                && route.text() == "GET /export"
             {
                 assert_eq!(path, "/export");
             }

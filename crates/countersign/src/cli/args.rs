@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ pub enum Verb {
   countersign dev --listen 127.0.0.1:0    serve on free ports
   countersign dev --watch                 apply the estate whenever it is saved
   countersign dev --tour                  walk the story in a temporary directory, and check it
+  countersign dev --upstream http://127.0.0.1:9000 --openapi api.yaml \\
+      --issuer https://idp.example --audience https://api.example    before your own API
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
     /// Validate an estate offline
@@ -93,10 +96,21 @@ Examples:
   countersign svid mint reporter --out reporter/
   countersign svid mint spiffe://prod.acme.test/billing/reporter --out reporter/ --ttl 15m")]
     Svid(Svid),
+    /// Look at what the operations of an estate ask, offline
+    #[command(after_help = "Examples:
+  countersign catalog list -f .countersign/estate
+  countersign catalog lint -f .countersign/estate")]
+    Catalog(Catalog),
     /// Say what an answer code means, and what to do about it
     #[command(after_help = "Examples:
   countersign explain-code audience_wrong")]
     ExplainCode(ExplainCode),
+    /// Print what a shell needs to complete verbs and flags
+    #[command(after_help = "Examples:
+  source <(countersign completion bash)
+  countersign completion zsh > ~/.zfunc/_countersign
+  countersign completion fish > ~/.config/fish/completions/countersign.fish")]
+    Completion(Completion),
     /// Print the version
     #[command(after_help = "Examples:
   countersign version
@@ -121,6 +135,29 @@ pub struct Dev {
     /// Apply the estate whenever it is saved
     #[arg(long)]
     pub watch: bool,
+    #[command(flatten)]
+    pub own: OwnApi,
+}
+
+/// A first estate for the user's own API and issuer, instead of the quickstart.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For your own API, in a fresh directory")]
+pub struct OwnApi {
+    /// Where it listens: `http://host:port`
+    #[arg(long, value_name = "URL", requires_all = ["openapi", "issuer", "audience"], conflicts_with = "tour")]
+    pub upstream: Option<String>,
+    /// Its OpenAPI 3.0 or 3.1 file, YAML or JSON
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub openapi: Option<PathBuf>,
+    /// The issuer of its callers' tokens, exactly as `iss` has it
+    #[arg(long, value_name = "URL", requires = "upstream")]
+    pub issuer: Option<String>,
+    /// The audience of these tokens
+    #[arg(long, value_name = "NAME", requires = "upstream")]
+    pub audience: Option<String>,
+    /// The issuer's keys; else its discovery document is asked, once
+    #[arg(long, value_name = "URL", requires = "upstream")]
+    pub jwks_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -309,4 +346,40 @@ pub struct Mint {
 #[derive(Debug, Args)]
 pub struct ExplainCode {
     pub code: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Completion {
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Catalog {
+    #[command(subcommand)]
+    pub verb: CatalogVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CatalogVerb {
+    /// Print every operation: what it asks, on which resource, and the proof that it demands
+    #[command(after_help = "Examples:
+  countersign catalog list -f .countersign/estate")]
+    List {
+        /// A directory, or one file
+        #[arg(short = 'f', long = "file", value_name = "PATH")]
+        file: PathBuf,
+    },
+    /// Point out operations, resources and policies that deserve a look before they are in force
+    #[command(
+        after_help = "Exits with 0 if there are notes alone, with 1 if there are warnings, with 3 if the estate does not load.
+
+Examples:
+  countersign catalog lint -f .countersign/estate
+  countersign catalog lint -f estate.yaml --output json"
+    )]
+    Lint {
+        /// A directory, or one file
+        #[arg(short = 'f', long = "file", value_name = "PATH")]
+        file: PathBuf,
+    },
 }

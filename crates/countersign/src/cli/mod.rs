@@ -1,6 +1,7 @@
 //! The command line: flags, which server, output, exit codes. What the verbs do stands elsewhere.
 
 mod args;
+mod catalog;
 mod client;
 mod explained;
 mod offline;
@@ -108,7 +109,12 @@ fn run(cli: Cli) -> Result<(), Stopped> {
             LedgerVerb::NewChain(chain) => offline::new_chain(&chain, output),
         },
         Verb::Svid(args::Svid { verb: SvidVerb::Mint(mint) }) => remote::mint(&client()?, &mint, output),
+        Verb::Catalog(catalog) => catalog::catalog(&catalog, output),
         Verb::ExplainCode(code) => offline::explain_code(&code, output),
+        Verb::Completion(completion) => {
+            offline::completion(&completion, output);
+            Ok(())
+        }
         Verb::Version => {
             offline::version(output);
             Ok(())

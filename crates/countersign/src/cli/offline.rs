@@ -3,13 +3,14 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
 use model::Code;
 use serde_json::{Value, json};
 
-use super::args::{Check, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
+use super::args::{Check, Completion, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
 use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
-use super::{Exit, Format, Stopped, explained, output};
+use super::{Cli, Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
 use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
@@ -68,10 +69,7 @@ fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
     let path = path.unwrap_or(Path::new("."));
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
-    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| {
-        let text = problems.iter().map(|problem| output::problem_text(&problem_value(problem))).collect::<Vec<_>>();
-        Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
-    })?;
+    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| does_not_load(&problems))?;
     Ok(runtime()?.block_on(control::compile_alone(estate, bundle.digest(&vars))))
 }
 
@@ -84,6 +82,12 @@ fn vars(estate: &Path) -> Vars {
         Some(json) => Vars::Dev(json.vars()),
         None => Vars::Noted,
     }
+}
+
+/// Every problem of an estate.
+pub(super) fn does_not_load(problems: &[Problem]) -> Stopped {
+    let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Stopped::new(Exit::Invalid, format!("the estate does not load\n{}", text.join("\n")))
 }
 
 fn problem_value(problem: &Problem) -> Value {
@@ -165,6 +169,14 @@ pub(super) fn explain_code(asked: &ExplainCode, format: Format) -> Result<(), St
     let document = json!({"code": code.as_str(), "layer": code.layer().as_str(), "title": code.title()});
     output::result(&document, format, |_| format!("{code} ({} layer): {}", code.layer(), code.title()));
     Ok(())
+}
+
+/// Prints what a shell needs to complete verbs and flags.
+pub(super) fn completion(asked: &Completion, format: Format) {
+    let mut script = Vec::new();
+    clap_complete::generate(asked.shell, &mut Cli::command(), "countersign", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    output::result(&json!({"shell": asked.shell.to_string(), "script": script}), format, |_| script.to_string());
 }
 
 /// Prints the version.

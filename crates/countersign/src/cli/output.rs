@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use super::Format;
-use crate::dev::Running;
+use crate::dev::{About, Running};
 
 /// A line of results.
 pub(super) fn line(text: &str) {
@@ -51,26 +51,62 @@ pub(super) fn dev_ready(running: &Running, format: Format) {
         return;
     }
     let (gateway, estate, ledger) = (&json.gateway.http, json.estate.display(), json.ledger.display());
+    let dir =
+        if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) };
+    let callers = match &running.estate {
+        About::Samples => format!("\n  callers   {}", json.tokens.join(", ")),
+        About::LaidOut(_) | About::Other => String::new(),
+    };
     line(&format!(
         "countersign dev is ready
 
   gateway   {gateway}
   control   {control}
   estate    {estate}
-  ledger    {ledger}
-  callers   {callers}
+  ledger    {ledger}{callers}
 
-Try it in another terminal:
-  curl -i -H \"Authorization: Bearer $(countersign dev token ci-main{dir})\" {gateway}/invoices/1
-  countersign explain last{dir}
-  $EDITOR {estate}/billing.cedar && countersign apply -f {estate}{dir}
-
+{next}
 Ctrl-C drains and stops.",
         control = json.control,
-        callers = json.tokens.join(", "),
-        dir =
-            if is_default(running) { String::new() } else { format!(" --dir {}", running.directory.root().display()) },
+        next = next_steps(running, &dir),
     ));
+}
+
+/// What to try, and what to edit.
+fn next_steps(running: &Running, dir: &str) -> String {
+    let (gateway, estate) = (&running.json.gateway.http, running.json.estate.display());
+    let curl =
+        |token: &str, target: &str| format!("  curl -i -H \"Authorization: Bearer {token}\" {gateway}{target}\n");
+    let apply = |file: &str| format!("  $EDITOR {estate}/{file} && countersign apply -f {estate}{dir}\n");
+    let explain = format!("  countersign explain last{dir}\n");
+    match &running.estate {
+        About::Samples => {
+            let token = format!("$(countersign dev token ci-main{dir})");
+            let curl = curl(&token, "/invoices/1");
+            format!("Try it in another terminal:\n{curl}{explain}{}", apply("billing.cedar"))
+        }
+        About::LaidOut(laid_out) => {
+            let curl = curl("$TOKEN", &laid_out.target);
+            let left_out = match laid_out.left_out {
+                0 => String::new(),
+                count => format!(
+                    "\n{count} operation(s) of the file are not mapped, because no route can say their paths; estate.yaml lists them.\n"
+                ),
+            };
+            format!(
+                "A first estate for your API is laid out. With a token of your issuer, this answers 403 until a policy permits it:
+{curl}{explain}
+What to edit next, and how to put it in force:
+  {estate}/estate.yaml    whose tokens these are, and what each operation asks
+{}  countersign catalog list -f {estate}
+{left_out}",
+                apply("api.cedar")
+            )
+        }
+        About::Other => {
+            format!("Try it in another terminal:\n{}{explain}{}", curl("$TOKEN", "/…"), apply("estate.yaml"))
+        }
+    }
 }
 
 fn is_default(running: &Running) -> bool {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Dev, DevVerb};
+use super::args::{self, Dev, DevVerb};
 use super::{Client, Exit, Format, Stopped, output, tour};
-use crate::dev::{self, Caller, DevFailed, DevJson, Fresh, Options};
+use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::net::{now, record_id};
 
 /// Directory of `dev`, unless another is named.
@@ -63,10 +63,22 @@ fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), St
         listen: dev.listen,
         fresh: if dev.fresh { Fresh::Emptied } else { Fresh::Reused },
         watch: dev.watch,
+        own: own_api(&dev.own),
     };
     runtime()?
         .block_on(dev::run(options, |running| output::dev_ready(running, format)))
         .map_err(|error| stopped(&error))
+}
+
+/// The parser has seen to it that these flags come together.
+fn own_api(flags: &args::OwnApi) -> Option<OwnApi> {
+    Some(OwnApi {
+        upstream: flags.upstream.clone()?,
+        openapi: flags.openapi.clone()?,
+        issuer: flags.issuer.clone()?,
+        audience: flags.audience.clone()?,
+        jwks_url: flags.jwks_url.clone(),
+    })
 }
 
 fn walk(directory: Option<&Path>) -> Result<(), Stopped> {
@@ -103,7 +115,10 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Stopped> {
 fn stopped(error: &DevFailed) -> Stopped {
     let exit = match error {
         DevFailed::Apply { .. } | DevFailed::Estate(_) => Exit::Invalid,
-        DevFailed::NotLoopback { .. } => Exit::Usage,
+        DevFailed::NotLoopback { .. } | DevFailed::OwnApi(OwnApiFailed::AlreadyThere { .. }) => Exit::Usage,
+        DevFailed::OwnApi(OwnApiFailed::Discovery(DiscoveryFailed::Fetch { .. })) => Exit::Unreachable,
+        DevFailed::OwnApi(OwnApiFailed::Write { .. }) => Exit::Failed,
+        DevFailed::OwnApi(_) => Exit::Invalid,
         DevFailed::Directory(_)
         | DevFailed::PortInUse { .. }
         | DevFailed::Listen { .. }

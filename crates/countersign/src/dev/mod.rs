@@ -5,6 +5,7 @@ mod assertion;
 mod callers;
 mod directory;
 mod issuers;
+mod own_api;
 mod run;
 mod sample_api;
 mod svids;
@@ -12,5 +13,6 @@ mod watch;
 
 pub use callers::{Caller, token};
 pub use directory::{DevJson, Directory, Fresh, operator};
-pub use run::{DevFailed, Options, Running, run, start};
+pub use own_api::{DiscoveryFailed, LaidOut, OwnApi, OwnApiFailed};
+pub use run::{About, DevFailed, Options, Running, run, start};
 pub use svids::save;

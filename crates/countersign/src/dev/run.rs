@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use model::PrincipalId;
 use store::FileLedger;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,12 +15,13 @@ use tokio::task::JoinSet;
 use super::directory::SvidFiles;
 use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator};
 use super::issuers::{BadKey, Issuer, Issuers};
+use super::own_api::{self, LaidOut, OwnApi, OwnApiFailed};
 use super::sample_api::SampleApi;
 use super::svids::{NoSvid, Svids, WORKLOADS};
 use super::{Caller, DevJson, Directory, watch};
 use crate::admin::Admin;
 use crate::control::{ApplyFailed, Archive, Control, Epochs, EpochsFailed};
-use crate::estate::{Bundle, BundleError};
+use crate::estate::{Bundle, BundleError, Vars};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
 use crate::issuing;
@@ -30,6 +32,9 @@ use crate::net::{Connections, Listener, Stopper, now, serve, stop};
 const DEFAULT_PORT: u16 = 8480;
 const DEFAULT_TLS_PORT: u16 = 8443;
 
+/// A principal of the quickstart whom the sample callers become.
+const SAMPLE: &str = "billing-ci";
+
 /// How `dev` was asked to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,6 +42,8 @@ pub struct Options {
     pub listen: SocketAddr,
     pub fresh: Fresh,
     pub watch: bool,
+    /// The user's own API and issuer, for a first estate.
+    pub own: Option<OwnApi>,
 }
 
 /// Why `dev` does not run.
@@ -64,6 +71,8 @@ pub enum DevFailed {
     Apply { path: PathBuf, source: ApplyFailed },
     #[error("the gateway has no SVID")]
     Svid(#[from] NoSvid),
+    #[error(transparent)]
+    OwnApi(#[from] OwnApiFailed),
     #[error("cannot prepare the directory")]
     Io(#[from] io::Error),
 }
@@ -74,9 +83,20 @@ pub struct Running {
     pub directory: Directory,
     /// Lines for whoever watches the start: what recovery did, what differs.
     pub notes: Vec<String>,
+    pub estate: About,
     stopper: Stopper,
     servers: JoinSet<()>,
     ledger: Arc<FileLedger>,
+}
+
+/// What kind of estate is served, for whoever is told what to try.
+#[derive(Debug)]
+pub enum About {
+    /// One that knows the sample callers.
+    Samples,
+    /// One for the user's own API, laid out just now.
+    LaidOut(LaidOut),
+    Other,
 }
 
 /// Runs until interrupted, then drains. `ready` hears when everything accepts.
@@ -122,8 +142,8 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(serve(Listener::Tcp(sockets.issuer), Arc::new(issuers), stopped.clone()));
     servers.spawn(serve(Listener::Tcp(sockets.upstream), Arc::new(api), stopped.clone()));
 
-    quickstart(&directory)?;
     let operators = vec![operator(directory.owner()?)];
+    let laid_out = first_estate(&directory, &options, &json, &operators).await?;
     let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let archive = Archive::new(directory.path("state"), operators);
@@ -142,6 +162,11 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
             control.apply_as_owner(on_disk, directory.owner()?).await.map_err(failed)?;
         }
     }
+    let estate = match laid_out {
+        Some(laid_out) => About::LaidOut(laid_out),
+        None if control.live().load().about.principals.contains_key(SAMPLE) => About::Samples,
+        None => About::Other,
+    };
     let control = Arc::new(control);
     let mut svids = Svids::new(Arc::clone(&control), directory.root().to_owned(), directory.owner()?);
     svids.renew().await?;
@@ -158,7 +183,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
         servers.spawn(watch::watch(json.estate.clone(), control, directory.owner()?, stopped));
     }
     directory.announce(&json)?;
-    Ok(Running { json, directory, notes, stopper, servers, ledger })
+    Ok(Running { json, directory, notes, estate, stopper, servers, ledger })
 }
 
 impl Running {
@@ -258,6 +283,21 @@ fn in_use(address: SocketAddr, source: io::Error) -> DevFailed {
         return DevFailed::PortInUse { address };
     }
     DevFailed::Listen { address, source }
+}
+
+/// Lays out the estate that was asked for: one for the user's own API, or the quickstart.
+async fn first_estate(
+    directory: &Directory,
+    options: &Options,
+    json: &DevJson,
+    operators: &[PrincipalId],
+) -> Result<Option<LaidOut>, DevFailed> {
+    let Some(own) = &options.own else {
+        quickstart(directory)?;
+        return Ok(None);
+    };
+    let vars = Vars::Dev(json.vars());
+    Ok(Some(own_api::lay_out(&json.estate, own, options.listen.ip(), &vars, operators).await?))
 }
 
 /// Lays out the quickstart estate, if there is none, and the public keys of the sample platform in it.

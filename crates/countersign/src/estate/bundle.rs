@@ -50,7 +50,7 @@ impl Bundle {
     }
 
     /// Reads a directory (every `.yaml`, `.yml` and `.cedar` file below it, but for dot-files), or one YAML file, and the
-    /// key sets that it names.
+    /// key sets and described APIs that it names.
     ///
     /// # Errors
     /// [`BundleError`].
@@ -66,7 +66,7 @@ impl Bundle {
         } else {
             return Err(BundleError::NotAnEstate { path: path.to_owned() });
         }
-        reading.key_sets(root)?;
+        reading.named(root)?;
         Ok(Self { files: reading.files })
     }
 
@@ -138,13 +138,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Key sets are found by what names them. One that is not there or lies outside is for the loader to report, at its
-    /// place.
-    fn key_sets(&mut self, root: &Path) -> Result<(), BundleError> {
+    /// Key sets and described APIs are found by what names them. One that is not there or lies outside is for the loader
+    /// to report, at its place.
+    fn named(&mut self, root: &Path) -> Result<(), BundleError> {
         let mut named = Vec::new();
         for (file, text) in self.files.iter().filter(|(file, _)| is_yaml(Path::new(file))) {
             for document in yaml::read(text).unwrap_or_default() {
-                collect_key_sets(&document, &mut |name| named.extend(beside(file, name)));
+                collect_named(&document, &mut |name| named.extend(beside(file, name)));
             }
         }
         for relative in named {
@@ -240,22 +240,22 @@ fn list(texts: &BTreeMap<String, String>, into: &mut Vec<u8>) {
     }
 }
 
-/// Calls `found` with every `jwks: {file: …}`, wherever it stands.
-fn collect_key_sets(node: &Node, found: &mut dyn FnMut(&str)) {
+/// Calls `found` with every `jwks: {file: …}` and `openapi: {file: …}`, wherever it stands.
+fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
     match &node.value {
         Value::Scalar(..) => {}
-        Value::List(nodes) => nodes.iter().for_each(|node| collect_key_sets(node, found)),
+        Value::List(nodes) => nodes.iter().for_each(|node| collect_named(node, found)),
         Value::Map(entries) => {
             for entry in entries {
                 match &entry.value.value {
-                    Value::Map(inner) if entry.key == "jwks" => {
+                    Value::Map(inner) if matches!(entry.key.as_str(), "jwks" | "openapi") => {
                         for one in inner.iter().filter(|one| one.key == "file") {
                             if let Value::Scalar(name, _) = &one.value.value {
                                 found(name);
                             }
                         }
                     }
-                    Value::Scalar(..) | Value::List(_) | Value::Map(_) => collect_key_sets(&entry.value, found),
+                    Value::Scalar(..) | Value::List(_) | Value::Map(_) => collect_named(&entry.value, found),
                 }
             }
         }

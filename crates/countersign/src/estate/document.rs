@@ -1,12 +1,13 @@
 //! Documents: their envelope, and the environment that they are of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use model::{Digest, Risk, Tier, TrustDomain};
 
 use super::bundle::{Bundle, beside};
-use super::problem::{At, Problem, nearest};
+use super::openapi;
+use super::problem::{At, Place, Problem, nearest};
 use super::read::Reader;
 use super::vars::{Substitution, Vars};
 use super::yaml::{self, Node, Value};
@@ -27,6 +28,9 @@ pub(super) struct Document {
     pub spec: Node,
 }
 
+/// Files that describe an API, by path: named by the services that they describe, and no documents of the estate.
+pub(super) type Descriptions = BTreeMap<String, Vec<Node>>;
+
 /// An environment: a separate world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -39,14 +43,31 @@ pub struct Environment {
     pub staleness: BTreeMap<Tier, Duration>,
 }
 
-/// Reads every document of a bundle.
+impl Document {
+    pub(super) fn place(&self) -> Place {
+        Place { file: self.file.clone(), at: self.at }
+    }
+
+    /// Path of the file that belongs to this document: a source's key set, a service's described API.
+    fn named_file(&self) -> Option<String> {
+        let path: &[&str] = match self.kind.as_str() {
+            "TrustSource" => &["oidc", "jwks", "file"],
+            "Service" => &["openapi", "file"],
+            _ => return None,
+        };
+        beside(&self.file, path.iter().try_fold(&self.spec, |node, name| node.member(name))?.text()?)
+    }
+}
+
+/// Reads every document of a bundle, and every described API beside them.
 pub(super) fn read(
     bundle: &Bundle,
     vars: &Vars,
     problems: &mut Vec<Problem>,
     notes: &mut Vec<Problem>,
-) -> Vec<Document> {
+) -> (Vec<Document>, Descriptions) {
     let mut documents: Vec<Document> = Vec::new();
+    let mut descriptions = Descriptions::new();
     for (file, text) in bundle.with_ending(&[".yaml", ".yml"]) {
         let nodes = match yaml::read(text) {
             Ok(nodes) => nodes,
@@ -55,6 +76,10 @@ pub(super) fn read(
                 continue;
             }
         };
+        if openapi::is_description(&nodes) {
+            descriptions.insert(file.to_owned(), nodes);
+            continue;
+        }
         for mut node in nodes {
             Substitution { file, vars, problems, notes }.apply(&mut node);
             documents.extend(envelope(&mut Reader { file, problems }, &node));
@@ -68,7 +93,19 @@ pub(super) fn read(
             problems.push(Problem::new(&document.file, document.name_at, message));
         }
     }
-    documents
+    if problems.is_empty() {
+        check_named(&documents, &descriptions, problems);
+    }
+    (documents, descriptions)
+}
+
+/// No file is passed over: what is no document of the estate belongs to one.
+fn check_named(documents: &[Document], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
+    let named: HashSet<String> = documents.iter().filter_map(Document::named_file).collect();
+    for file in descriptions.keys().filter(|file| !named.contains(*file)) {
+        let problem = Problem::new(file, At::START, "an OpenAPI file that no Service names");
+        problems.push(problem.suggest("name it: `openapi: {file: …}` in the Service that it describes"));
+    }
 }
 
 fn envelope(reader: &mut Reader<'_>, node: &Node) -> Option<Document> {
@@ -185,39 +222,17 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
     })
 }
 
-/// The content of every document, by kind and name; a key set counts to the source that names it.
+/// The content of every document, by kind and name; a file that one names counts to it.
 pub(super) fn digests(documents: &[Document], bundle: &Bundle) -> BTreeMap<(String, String), Digest> {
     let mut digests = BTreeMap::new();
     for document in documents {
         let mut text = String::new();
         render(&document.spec, &mut text);
-        if let Some(name) = key_set_file(&document.spec) {
-            let path = beside(&document.file, name);
-            text.push_str(path.and_then(|path| bundle.file(&path)).unwrap_or_default());
-        }
+        text.push_str(document.named_file().and_then(|path| bundle.file(&path)).unwrap_or_default());
         let key = (document.kind.clone(), document.name.clone());
         digests.insert(key, credential::digest_of(text.as_bytes()));
     }
     digests
-}
-
-fn key_set_file(spec: &Node) -> Option<&str> {
-    let field = |node: &'_ Node, name: &str| -> Option<usize> {
-        match &node.value {
-            Value::Map(entries) => entries.iter().position(|entry| entry.key == name),
-            Value::Scalar(..) | Value::List(_) => None,
-        }
-    };
-    let mut node = spec;
-    for name in ["oidc", "jwks", "file"] {
-        let index = field(node, name)?;
-        let Value::Map(entries) = &node.value else { return None };
-        node = &entries.get(index)?.value;
-    }
-    match &node.value {
-        Value::Scalar(text, _) => Some(text),
-        Value::List(_) | Value::Map(_) => None,
-    }
 }
 
 /// One text for one content: places and quotes do not count, and neither does the order of fields.

@@ -1,15 +1,20 @@
 //! The estate: YAML documents and `.cedar` policies become what the gates and the gateway decide by. Everything that can be
 //! wrong is found here, at its place, before anything is in force.
 
+mod asks;
 mod bundle;
 mod document;
 mod groups;
+mod lint;
+mod openapi;
 mod principals;
 mod problem;
 mod read;
 mod resources;
+mod routes;
 mod services;
 mod sources;
+mod surrogates;
 mod vars;
 mod yaml;
 
@@ -17,14 +22,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
-use model::{Digest, PrincipalId, PrincipalKind, Time};
+use model::{Digest, PrincipalId, PrincipalKind, ResourceId, Time};
 use policy::{Engine, PolicyFile, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use self::document::{Document, Environment};
-use self::problem::At;
+use self::problem::{At, Place};
+use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
+pub use lint::{Finding, Severity, lint};
+pub use openapi::{Ask, Outline, Outlined, outline};
 pub use principals::{OWN, local_operators};
 pub use problem::Problem;
 pub use read::read_duration;
@@ -42,6 +50,8 @@ pub struct Estate {
     pub directory: Directory,
     pub engine: Engine,
     pub services: Vec<Service>,
+    /// Where each resource is declared.
+    pub resources: BTreeMap<ResourceId, Place>,
     /// Digest of every document and policy, by kind and name: what a plan compares.
     pub documents: BTreeMap<(String, String), Digest>,
     /// Ids of the principals, by name.
@@ -115,7 +125,7 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn load(self) -> Option<Estate> {
-        let documents = document::read(self.bundle, self.vars, self.problems, self.notes);
+        let (documents, descriptions) = document::read(self.bundle, self.vars, self.problems, self.notes);
         if !self.problems.is_empty() {
             // what could not be read would only be missed elsewhere
             return None;
@@ -125,7 +135,8 @@ impl Loading<'_> {
         let sources = sources::read(&documents, self.bundle, development, self.problems);
         check_issuers(&documents, &sources, self.problems);
         let resources = resources::read(&documents, self.problems);
-        let services = services::read(&documents, &resources, self.problems);
+        let declared = Declared { resources: &resources, bundle: self.bundle, descriptions: &descriptions };
+        let services = services::read(&documents, &declared, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
         if !self.problems.is_empty() {
             // policies would only name what is not declared because of them
@@ -146,10 +157,10 @@ impl Loading<'_> {
             services: services.iter().map(|service| service.name.clone()).collect(),
         };
         let directory = directory(&documents, people.principals, people.classes, self.problems)?;
-        let declared = |kind: PrincipalKind, id: &PrincipalId| {
+        let is_declared = |kind: PrincipalKind, id: &PrincipalId| {
             directory.principal(id).is_some_and(|principal| principal.kind == kind)
         };
-        let engine = match Engine::compile(&policies, &vocabulary, &declared) {
+        let engine = match Engine::compile(&policies, &vocabulary, &is_declared) {
             Ok(engine) => engine,
             Err(found) => {
                 self.problems.extend(found.into_iter().map(Problem::from));
@@ -166,6 +177,7 @@ impl Loading<'_> {
             directory,
             engine,
             services,
+            resources: resources.places,
             documents: digests,
             principals: people.names,
             binders: people.binders,

@@ -13,6 +13,20 @@ pub struct At {
 
 impl At {
     pub const START: Self = Self { line: 1, column: 1 };
+
+    /// Where the byte at `offset` stands in `text`.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
+    }
+}
+
+/// A place in one of the files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub file: String,
+    pub at: At,
 }
 
 /// One problem: what it is, where, and how to mend it.

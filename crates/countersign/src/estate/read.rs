@@ -151,6 +151,10 @@ impl<'n> Fields<'n> {
         found
     }
 
+    pub(super) const fn entries(&self) -> &'n [Entry] {
+        self.entries
+    }
+
     /// Reports every field that nobody asked for.
     pub(super) fn close(self, reader: &mut Reader<'_>) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {

@@ -6,7 +6,7 @@ use model::{ActionName, BaseAction, Owner, ResourceId, Tier};
 use policy::{ROOTS, Resource, Tiers};
 
 use super::document::Document;
-use super::problem::{At, Problem};
+use super::problem::{At, Place, Problem};
 use super::read::Reader;
 use super::yaml::{Node, Value};
 
@@ -16,6 +16,8 @@ const DEFAULT_SENSITIVITY: &str = "internal";
 #[derive(Default)]
 pub(super) struct Resources {
     pub resources: Vec<Resource>,
+    /// Where each is declared.
+    pub places: BTreeMap<ResourceId, Place>,
     pub actions: BTreeMap<ActionName, BaseAction>,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn read(documents: &[Document], problems: &mut Vec<Problem>) -> Resou
     // in the order of ids: a parent comes before its children
     for (id, one) in written {
         let mut reader = Reader { file: &one.file, problems };
+        resources.places.insert(id.clone(), Place { file: one.file.clone(), at: one.at });
         let parent = id.parent();
         let resource = match &parent {
             None => Some(root(&mut reader, &id, &one)),

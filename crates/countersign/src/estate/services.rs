@@ -1,18 +1,18 @@
-//! `Service`: what stands behind the gateway, and what its operations ask.
+//! `Service`: what stands behind the gateway.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use http::Uri;
-use model::{ActionName, ResourceId, ServiceName, SpiffeId};
+use model::{ServiceName, SpiffeId};
 
 use super::document::Document;
-use super::problem::{At, Problem};
+use super::problem::{Place, Problem};
 use super::read::{Fields, Reader};
-use super::resources::Resources;
+use super::routes::{self, Declared, Operations};
 use super::sources::has_plain_authority;
 use super::yaml::Node;
-use crate::catalog::{Asks, Route, Routes};
+use crate::catalog::Routes;
 use crate::live::{Limits, Timeouts};
 use crate::net::Destination;
 
@@ -28,21 +28,26 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub struct Service {
     pub name: ServiceName,
+    pub place: Place,
     /// ASCII lower-case, without a port.
     pub hosts: Vec<String>,
     pub destination: Destination,
     pub routes: Routes,
+    /// Where each route is written, in the order of the routes.
+    pub places: Vec<Place>,
+    /// What its OpenAPI file describes and nothing maps: refused, as the service says.
+    pub unmapped: Vec<(String, Place)>,
     pub limits: Limits,
     pub timeouts: Timeouts,
 }
 
 /// Reads every service.
-pub(super) fn read(documents: &[Document], resources: &Resources, problems: &mut Vec<Problem>) -> Vec<Service> {
+pub(super) fn read(documents: &[Document], declared: &Declared<'_>, problems: &mut Vec<Problem>) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
     let mut owners: HashMap<String, String> = HashMap::new();
     for document in documents.iter().filter(|document| document.kind == "Service") {
         let mut reader = Reader { file: &document.file, problems };
-        services.extend(service(&mut reader, document, resources, &mut owners));
+        services.extend(service(&mut reader, document, declared, &mut owners));
     }
     services
 }
@@ -50,24 +55,27 @@ pub(super) fn read(documents: &[Document], resources: &Resources, problems: &mut
 fn service(
     reader: &mut Reader<'_>,
     document: &Document,
-    resources: &Resources,
+    declared: &Declared<'_>,
     owners: &mut HashMap<String, String>,
 ) -> Option<Service> {
     let mut fields = reader.fields(&document.spec, "Service")?;
     let hosts = fields.required(reader, "hosts");
     let upstream = fields.required(reader, "upstream");
-    let http = fields.required(reader, "http");
+    let operations = routes::read(reader, &mut fields, document, declared);
     let limits = limits(reader, &mut fields);
     let timeouts = timeouts(reader, &mut fields);
     fields.close(reader);
     let hosts = hosts.and_then(|node| reader.some(node, |reader, node| host(reader, node, &document.name, owners)));
     let destination = upstream.and_then(|node| destination(reader, node));
-    let routes = http.and_then(|node| routes(reader, node, resources));
+    let Operations { routes, places, unmapped } = operations?;
     Some(Service {
         name: document.name.parse().ok()?,
+        place: document.place(),
         hosts: hosts?,
         destination: destination?,
-        routes: routes?,
+        routes,
+        places,
+        unmapped,
         limits,
         timeouts,
     })
@@ -112,66 +120,6 @@ fn destination(reader: &mut Reader<'_>, node: &Node) -> Option<Destination> {
         reader.problem(node.at, format!("`{url}`: expected `{scheme}://host:port`, without a path{tls}"));
     }
     Some(Destination { authority: authority?, id })
-}
-
-fn routes(reader: &mut Reader<'_>, node: &Node, resources: &Resources) -> Option<Routes> {
-    let routes = reader.some(node, |reader, node| route(reader, node, resources))?;
-    let places: Vec<At> = reader.list(node)?.iter().map(|node| node.at).collect();
-    match Routes::new(routes) {
-        Ok(routes) => Some(routes),
-        Err((index, error)) => {
-            reader.refuse(places.get(index).copied().unwrap_or(node.at), &error);
-            None
-        }
-    }
-}
-
-fn route(reader: &mut Reader<'_>, node: &Node, resources: &Resources) -> Option<Route> {
-    let mut fields = reader.fields(node, "http")?;
-    let text = fields.required(reader, "match");
-    let access = fields.optional("access");
-    let action = fields.optional("action");
-    let resource = fields.optional("resource");
-    fields.close(reader);
-    let asks = match (access, action, resource) {
-        (Some(access), None, None) => match reader.text(access)? {
-            "public" => Asks::Public,
-            other => {
-                reader.problem(access.at, format!("`{other}`: the only access that is written is `public`"));
-                return None;
-            }
-        },
-        (None, Some(action), Some(resource)) => asks(reader, action, resource, resources)?,
-        _ => {
-            reader.problem(node.at, "expected either `access: public`, or `action` and `resource`");
-            return None;
-        }
-    };
-    let text = text?;
-    match Route::new(reader.text(text)?, asks) {
-        Ok(route) => Some(route),
-        Err(error) => {
-            reader.refuse(text.at, &error);
-            None
-        }
-    }
-}
-
-fn asks(reader: &mut Reader<'_>, action: &Node, resource: &Node, resources: &Resources) -> Option<Asks> {
-    let name: ActionName = reader.parse(action)?;
-    let id: ResourceId = reader.parse(resource)?;
-    if name.base().is_none() && !resources.actions.contains_key(&name) {
-        let known = model::BaseAction::ALL.iter().map(|base| base.as_str());
-        let known = known.chain(resources.actions.keys().map(ActionName::as_str));
-        let suggestion = super::problem::nearest(name.as_str(), known);
-        reader.suggest(action.at, format!("`{name}` is not an action here"), suggestion);
-    }
-    if !resources.has(&id) {
-        let known = resources.resources.iter().map(|resource| resource.id.as_str());
-        let suggestion = super::problem::nearest(id.as_str(), known);
-        reader.suggest(resource.at, format!("`{id}` is not a resource here"), suggestion);
-    }
-    Some(Asks::Action { action: name, resource: id })
 }
 
 fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {

@@ -1,6 +1,8 @@
 //! Estates that do not load, in exact words; and bytes that are no estate.
 
 mod bundle;
+mod lint;
+mod openapi;
 mod principals;
 mod schema;
 mod services;

@@ -1,11 +1,13 @@
-//! YAML with a place for every value. Scalars keep their exact text: what is a number is for the reader to say. Anchors,
-//! aliases, tags, merges and repeated keys are refused: two readers of one file must see the same estate.
+//! YAML, and JSON within it, with a place for every value. Scalars keep their exact text: what is a number is for the
+//! reader to say. Anchors, aliases, tags, merges and repeated keys are refused: two readers of one file must see the same
+//! estate.
 
 use std::collections::HashSet;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::problem::At;
+use super::surrogates::Joined;
 
 /// Longest file, in bytes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -71,10 +73,40 @@ impl Node {
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(text, Quoting::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
+
+    /// What stands under a key, where this is a mapping.
+    pub(super) fn member(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::Scalar(..) | Value::List(_) => None,
+        }
+    }
+
+    /// The text of a scalar.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(text, _) => Some(text),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
 }
 
 /// Reads every document of a file; empty ones are left out.
 pub(super) fn read(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
+    parse(text, at)
+}
+
+/// Reads JSON. YAML has all of it but the pair of escapes for a character beyond U+FFFF, which is written here as YAML's
+/// own escape; places are those of the file.
+pub(super) fn read_json(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
+    if text.len() > MAX_BYTES {
+        return Err((At::START, BadYaml::TooLong));
+    }
+    let joined = Joined::new(text);
+    parse(&joined.text, |marker| joined.place(at(marker)))
+}
+
+fn parse(text: &str, place: impl Fn(Marker) -> At) -> Result<Vec<Node>, (At, BadYaml)> {
     if text.len() > MAX_BYTES {
         return Err((At::START, BadYaml::TooLong));
     }
@@ -82,9 +114,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
-            Ok((event, span)) => builder.take(event, at(span.start))?,
+            Ok((event, span)) => builder.take(event, place(span.start))?,
             Err(error) => {
-                return Err((at(*error.marker()), BadYaml::Syntax { info: error.info().to_owned() }));
+                return Err((place(*error.marker()), BadYaml::Syntax { info: error.info().to_owned() }));
             }
         }
     }

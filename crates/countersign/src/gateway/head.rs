@@ -115,7 +115,7 @@ fn fit(
         headers::down_from_http2(&mut headers, parts.uri.authority());
     }
     let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, in_flight };
-    Ok((Some(route.text.clone()), Asked::Operation(Operation { question, access, errand })))
+    Ok((Some(route.text().to_owned()), Asked::Operation(Operation { question, access, errand })))
 }
 
 fn question(

@@ -190,7 +190,8 @@ impl<'a> Reading<'a> {
             if let Err(error) = set.add(draft.policy.clone()) {
                 self.problems.push(cedar(file, at, DetailedError::from(&error)));
             }
-            match Rule::new(id.clone(), draft.policy.clone(), draft.statement.text) {
+            let place = (file.name.clone(), at);
+            match Rule::new(id.clone(), draft.policy.clone(), draft.statement.text, place) {
                 Ok(rule) => _ = rules.insert(id.clone(), rule),
                 Err(error) => {
                     self.problems.push(Cause::Cedar { detail: error.to_string(), help: None }.at(file, at));

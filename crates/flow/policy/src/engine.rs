@@ -1,5 +1,7 @@
 //! The policies of a snapshot, compiled, and the one question they answer.
 
+mod review;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{AuthorizationError, Authorizer, Decision, PolicySet, Schema};
@@ -16,6 +18,8 @@ use crate::schema::{self, Types};
 use crate::shipped;
 use crate::vocabulary::{PolicyFile, PolicyProblem, Vocabulary};
 use crate::world::World;
+
+pub use review::Written;
 
 /// Everything that one decision reads. Plain facts: `decide` and `replay` fill them in by hand.
 #[derive(Debug)]

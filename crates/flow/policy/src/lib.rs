@@ -20,7 +20,7 @@ mod vocabulary;
 mod world;
 
 pub use decide::{Denial, Grant, Question, decide};
-pub use engine::{Engine, Facts, Finding};
+pub use engine::{Engine, Facts, Finding, Written};
 pub use shipped::{OPERATORS, ROOTS};
 pub use vocabulary::{Group, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
 

@@ -7,7 +7,7 @@ use cedar_policy::pst::{self, BinaryOp, Clause, Expr};
 use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet, PrincipalConstraint, ResourceConstraint};
 use model::{Fact, PolicyId};
 
-use crate::case::Case;
+use crate::case::{Case, Side};
 use crate::lint::{self, Sight};
 use crate::shipped;
 
@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     pub(crate) effect: Effect,
     /// As its author wrote it.
     pub(crate) text: String,
+    /// Name of its file, and the byte at which it begins there.
+    pub(crate) place: (String, usize),
     pub(crate) policy: Policy,
     /// Facts that its conditions ask for.
     pub(crate) facts: BTreeSet<Fact>,
@@ -51,7 +53,12 @@ struct Scope {
 }
 
 impl Rule {
-    pub(crate) fn new(id: PolicyId, policy: Policy, text: &str) -> Result<Self, Box<pst::PstConstructionError>> {
+    pub(crate) fn new(
+        id: PolicyId,
+        policy: Policy,
+        text: &str,
+        place: (String, usize),
+    ) -> Result<Self, Box<pst::PstConstructionError>> {
         let tree = policy.to_pst().map_err(Box::new)?;
         let clauses = tree.body().clauses();
         let facts = lint::sights(clauses).into_iter().filter_map(|sight| match sight {
@@ -64,6 +71,7 @@ impl Rule {
             id,
             effect,
             text: text.to_owned(),
+            place,
             facts: facts.collect(),
             parts: parts.into_iter().flatten().collect(),
             scope: Scope {
@@ -91,7 +99,7 @@ impl Rule {
     }
 
     /// Whether the scope names the product's own tree, its operators' group or one of its local operators.
-    fn names_operations(&self) -> bool {
+    pub(crate) fn names_operations(&self) -> bool {
         let resource = match &self.scope.resource {
             ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => {
                 shipped::is_operated(uid.id().unescaped())
@@ -119,19 +127,24 @@ impl Rule {
                 case.principal.uid.type_name() == kind && case.principal.is_in(group)
             }
         };
+        principal && self.is_about_doing(&case.action, &case.resource)
+    }
+
+    /// Whether the policy speaks of this action and resource, for some principal.
+    pub(crate) fn is_about_doing(&self, action: &Side, resource: &Side) -> bool {
         let action = match &self.scope.action {
             ActionConstraint::Any => true,
-            ActionConstraint::In(actions) => actions.iter().any(|uid| case.action.is_in(uid)),
-            ActionConstraint::Eq(uid) => case.action.uid == *uid,
+            ActionConstraint::In(actions) => actions.iter().any(|uid| action.is_in(uid)),
+            ActionConstraint::Eq(uid) => action.uid == *uid,
         };
         let resource = match &self.scope.resource {
             ResourceConstraint::Any => true,
-            ResourceConstraint::In(tree) => case.resource.is_in(tree),
-            ResourceConstraint::Eq(uid) => case.resource.uid == *uid,
-            ResourceConstraint::Is(kind) => case.resource.uid.type_name() == kind,
-            ResourceConstraint::IsIn(kind, tree) => case.resource.uid.type_name() == kind && case.resource.is_in(tree),
+            ResourceConstraint::In(tree) => resource.is_in(tree),
+            ResourceConstraint::Eq(uid) => resource.uid == *uid,
+            ResourceConstraint::Is(kind) => resource.uid.type_name() == kind,
+            ResourceConstraint::IsIn(kind, tree) => resource.uid.type_name() == kind && resource.is_in(tree),
         };
-        principal && action && resource
+        action && resource
     }
 }
 

@@ -2,3 +2,4 @@
 
 mod applying;
 mod checking;
+mod described;

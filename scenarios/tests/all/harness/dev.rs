@@ -48,6 +48,11 @@ impl Dev {
         dev
     }
 
+    /// Starts with these flags from now on.
+    pub fn flags(&mut self, args: &[&str]) {
+        self.args = args.iter().map(ToString::to_string).collect();
+    }
+
     /// Starts once more on the same directory, and waits until all is ready.
     pub fn again(&mut self) {
         self.launch();

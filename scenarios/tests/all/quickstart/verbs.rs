@@ -1,6 +1,10 @@
 //! Exit codes and help.
 
-use crate::harness::{Dev, run};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::harness::{Dev, binary, command, finish, run};
 
 #[test]
 fn exit_codes_say_what_kind_of_end_it_was() {
@@ -10,6 +14,9 @@ fn exit_codes_say_what_kind_of_end_it_was() {
         (&["--help"], 0),
         (&["explain-code", "audience_wrong"], 0),
         (&["explain-code", "no_such_code"], 3),
+        (&["completion", "tcsh"], 64),
+        (&["catalog", "lint", "-f", "/nonexistent"], 3),
+        (&["catalog", "list"], 64),
         (&["check", "-f", "/nonexistent"], 3),
         (&["resolve", "--token-file", "/nonexistent", "-f", "/nonexistent"], 3),
         (&["ledger", "verify", "/nonexistent"], 3),
@@ -34,6 +41,29 @@ fn exit_codes_say_what_kind_of_end_it_was() {
 }
 
 #[test]
+fn a_shell_completes_verbs_and_flags() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completion", shell], b"").ended(0).out;
+        assert!(script.contains("explain-code") && script.contains("token-file"), "{shell}: {script}");
+        let json = run(&["completion", shell, "--output", "json"], b"").ended(0).json();
+        assert_eq!(json, json!({"shell": shell, "script": script}));
+    }
+    // as bash itself would ask, with the cursor behind the last word
+    let asked = |words: &str, last: &str, before: &str| {
+        let ask = format!(
+            "source <(\"$1\" completion bash); COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _countersign countersign \"{last}\" \"{before}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let binary = binary();
+        let args = ["--norc", "-c", &ask, "bash", binary.to_str().expect("a plain path")];
+        finish(command(Path::new("bash"), &args), b"").ended(0).out
+    };
+    assert_eq!(asked("countersign exp", "exp", "countersign"), "explain\nexplain-code\n");
+    assert_eq!(asked("countersign ledger ver", "ver", "ledger"), "verify\n");
+    assert_eq!(asked("countersign apply --y", "--y", "apply"), "--yes\n");
+}
+
+#[test]
 fn every_verb_helps_with_examples() {
     let verbs: &[&[&str]] = &[
         &["dev"],
@@ -47,7 +77,10 @@ fn every_verb_helps_with_examples() {
         &["ledger", "tail"],
         &["ledger", "verify"],
         &["ledger", "checkpoint"],
+        &["catalog", "list"],
+        &["catalog", "lint"],
         &["explain-code"],
+        &["completion"],
         &["version"],
     ];
     for verb in verbs {

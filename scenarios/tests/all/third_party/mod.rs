@@ -1,5 +1,7 @@
 //! An issuer that is not ours, and a client that is not ours: oauth2-mock-server signs, curl asks.
 
+mod own_api;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};

@@ -65,6 +65,19 @@ fn a_directory_is_read_with_the_key_sets_that_it_names() {
 }
 
 #[test]
+fn one_file_is_read_with_what_it_names() {
+    let described = QUICKSTART.replacen("  http:\n", "  openapi: {file: api/billing.yaml}\n  http:\n", 1);
+    let root = directory(&[
+        ("estate.yaml", &described),
+        ("keys/platform.jwks.json", KEYS),
+        ("api/billing.yaml", "openapi: 3.1.0\n"),
+        ("api/other.yaml", "openapi: 3.1.0\n"),
+    ]);
+    let one = Bundle::read(&root.path().join("estate.yaml")).unwrap();
+    assert_eq!(names(&one), ["api/billing.yaml", "estate.yaml", "keys/platform.jwks.json"]);
+}
+
+#[test]
 fn a_link_never_leads_out_of_the_estate() {
     let outside = directory(&[("secret.json", KEYS), ("forbids.cedar", "x")]);
     let root = directory(&[("estate.yaml", QUICKSTART), ("shared/one.cedar", POLICY)]);

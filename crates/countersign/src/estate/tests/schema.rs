@@ -30,6 +30,7 @@ const SPECS: &[(&str, &str)] = &[
         "{UNKNOWN: 1, upstream: {UNKNOWN: 1}, http: [{UNKNOWN: 1}], limits: {UNKNOWN: 1}, timeouts: {UNKNOWN: 1}}",
     ),
     ("Service", "{limits: {}}"),
+    ("Service", "{openapi: {UNKNOWN: 1, mapping: [{UNKNOWN: 1}]}}"),
 ];
 
 type Fields = BTreeMap<String, BTreeSet<String>>;

@@ -72,7 +72,8 @@ fn an_operation_asks_one_thing() {
     check(&route("match: \"TRACE /x\", access: public"), "estate.yaml:104:15: `TRACE` cannot be mapped");
     check(
         &route("match: \"GET /invoices/{other}\", access: public"),
-        "estate.yaml:105:7: `GET /invoices/{invoice}` and `GET /invoices/{other}` match one request, and neither is the more literal one",
+        "estate.yaml:105:7: `GET /invoices/{invoice}` and `GET /invoices/{other}` match one request, and neither is the more literal one
+  help: the other one stands at estate.yaml:104",
     );
 }
 

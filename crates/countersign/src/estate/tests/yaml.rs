@@ -1,7 +1,7 @@
 //! The YAML reader alone: what it keeps, what it refuses, and that it always ends.
 
 use super::super::problem::At;
-use super::super::yaml::{BadYaml, Node, Quoting, Value, read};
+use super::super::yaml::{BadYaml, Node, Quoting, Value, read, read_json};
 use super::QUICKSTART;
 
 fn text<'a>(node: &'a Node, field: &str) -> &'a str {
@@ -74,11 +74,14 @@ fn every_bound_holds() {
 fn no_text_makes_the_reader_panic() {
     let seeds = [
         QUICKSTART,
+        r#"{"a": "\ud83d\ude00\\\ud83d\\ude00", "b": [1, "\ud83d\u0041"]}"#,
         "a: |\n  x\n  y\nb: >-\n  z\n? k\n: [1, {b: 'c'}]\n--- \"\\u00e9\\n\"\n...\n%YAML 1.2\n---\n- x\n",
     ];
     for seed in seeds {
         testkit::mutate(seed.as_bytes(), 4_000, |bytes| {
-            let Ok(documents) = read(&String::from_utf8_lossy(bytes)) else { return };
+            let text = String::from_utf8_lossy(bytes);
+            let _ = read_json(&text);
+            let Ok(documents) = read(&text) else { return };
             // what was read stands where the text has a line
             assert!(documents.iter().all(|node| node.at.line >= 1 && node.at.column >= 1));
             assert!(
@@ -88,4 +91,44 @@ fn no_text_makes_the_reader_panic() {
             );
         });
     }
+}
+
+#[test]
+fn json_is_read_too() {
+    for (json, expected) in [
+        (r#"{"a":"b"}"#, "b"),
+        ("{\n\t\"a\": \"b\",\n\t\"c\": [\n\t\t1\n\t]\n}\n", "b"),
+        ("{\r\n  \"a\" : \"b\" ,\r\n  \"c\":{}}", "b"),
+        (r#"{"a":"\/\"\\\b\f\n\r\t\u00e9"}"#, "/\"\\\u{8}\u{c}\n\r\té"),
+        (r#"{"a":"\ud83d\ude00"}"#, "\u{1f600}"),
+        (r#"{"a":"\uD83D\uDE00\uDBFF\udfff"}"#, "\u{1f600}\u{10ffff}"),
+        (r#"{"a":"\\ud83d\\ude00"}"#, r"\ud83d\ude00"),
+        (r#"{"a":"\u0000"}"#, "\0"),
+        (r#"{"a":"x: y # z, {w}"}"#, "x: y # z, {w}"),
+        ("{\"a\":\n\n\"b\"}", "b"),
+        (r#"{"a":-1.5e3}"#, "-1.5e3"),
+    ] {
+        let documents = read_json(json).unwrap_or_else(|error| panic!("{json}: {error:?}"));
+        assert_eq!(text(&documents[0], "a"), expected, "{json}");
+    }
+    let half = read_json(r#"{"a":"\ud83d"}"#).unwrap_err();
+    assert!(matches!(half.1, BadYaml::Syntax { .. }), "{half:?}");
+}
+
+#[test]
+fn places_in_json_are_those_of_the_file() {
+    let emoji = r"\ud83d\ude00";
+    let json = format!("{{\"a\": \"{emoji}{emoji}\", \"é\": 1,\r\n\t\"b\": \"{emoji}\", \"c\": {{\"d\": {emoji}}}}}");
+    let at = |json: &str, what: &str| {
+        let (before, _) = json.split_once(what).unwrap();
+        let line = before.rsplit('\n').next().unwrap();
+        At { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
+    };
+    let documents = read_json(&json).unwrap();
+    let Value::Map(entries) = &documents[0].value else { panic!("not a mapping") };
+    let places: Vec<At> = entries.iter().map(|entry| entry.at).collect();
+    assert_eq!(places, ["\"a\"", "\"é\"", "\"b\"", "\"c\""].map(|key| at(&json, key)));
+    let broken = json.replace("\"c\"", "\"b\"");
+    let place = at(&json, "\"c\"");
+    assert_eq!(read_json(&broken), Err((place, BadYaml::RepeatedKey { key: "b".to_owned() })));
 }

@@ -21,7 +21,7 @@ fn catalog(limits: Limits) -> Catalog<Upstream> {
     Catalog::new([Service {
         name: "billing-api".parse().unwrap(),
         hosts: vec!["billing.acme.test".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
-        routes: Routes::new(routes.into_iter().map(Result::unwrap).collect()).unwrap(),
+        routes: Routes::new(routes.into_iter().map(Result::unwrap).collect(), &[]).unwrap(),
         door: Upstream {
             pool: Connections::default().to(&Destination { authority: "127.0.0.1:1".parse().unwrap(), id: None }),
             limits,

@@ -6,6 +6,7 @@ mod properties;
 mod quickstart;
 mod reasons;
 mod refusals;
+mod review;
 mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
