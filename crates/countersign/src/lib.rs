@@ -15,3 +15,4 @@ pub mod gateway;
 pub mod issuing;
 pub mod live;
 pub mod net;
+pub mod pulse;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use credential::{Authorities, KeySet, Source, Sources};
+use guard::Staleness;
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
@@ -64,8 +65,8 @@ async fn fetch_keys(sources: &mut [(Source, Jwks)]) {
 fn assemble(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: &Beside<'_>) -> Live {
     let about = about(&mut estate);
     let authorities = beside.issuer.authorities();
-    let snapshot =
-        snapshot(estate.sources, estate.directory, estate.engine, authorities, Named { digest, generation, epoch });
+    let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
+    let snapshot = snapshot(estate.sources, estate.directory, estate.engine, authorities, named);
     let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
     let hosts = estate.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
     let services = estate.services.into_iter().map(|service| Service {
@@ -97,6 +98,7 @@ struct Named {
     digest: Digest,
     generation: Generation,
     epoch: Epoch,
+    staleness: Staleness,
 }
 
 fn snapshot(
@@ -115,14 +117,14 @@ fn snapshot(
     let keys = credential::digest_of(listing.collect::<String>().as_bytes());
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
     let sources = Sources::new(sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
-    let Named { digest, generation, epoch } = named;
+    let Named { digest, generation, epoch, staleness } = named;
     let sources = sources.with_authorities(authorities);
-    guard::Snapshot { generation, epoch, digest, keys, sources, directory, engine }
+    guard::Snapshot { generation, epoch, digest, keys, sources, directory, engine, staleness }
 }
 
 /// The snapshot of an estate alone: what verification found stands in the records that it is for.
 pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> guard::Snapshot {
-    let named = Named { digest, generation, epoch };
+    let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
     snapshot(estate.sources, estate.directory, estate.engine, Authorities::default(), named)
 }
 
@@ -142,6 +144,7 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
         sources: Sources::default(),
         directory,
         engine,
+        staleness: Staleness::default(),
     };
     let pacing = Timeouts::pacing(std::iter::empty());
     Live {

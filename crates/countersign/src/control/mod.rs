@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use credential::{Channel, PeerCredentials, Presented};
-use guard::{Asked, Call, Operation, Permit};
+use guard::{Asked, Call, Freshness, Operation, Permit};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -117,8 +117,14 @@ impl Control {
     ) -> Result<Permit<Command, ReadingSlot>, guard::Refusal> {
         let live = self.live().load_full();
         let operation = command.as_ref().map_or("unknown", Command::operation).to_owned();
-        let call =
-            Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
+        let call = Call {
+            id: record_id(),
+            trace: trace_id(),
+            door: DOOR,
+            protocol: PROTOCOL,
+            operation: Some(operation),
+            freshness: Freshness::NOW,
+        };
         let presented = Presented { channel: Some(Channel::Kernel(peer)), message: None };
         let asked = match command.map(|command| (command.question(), command)) {
             Ok((Some(question), errand)) => Asked::Operation(Operation { question, access: Access::Proved, errand }),

@@ -27,6 +27,7 @@ use crate::gateway::Gateway;
 use crate::issuing;
 use crate::net::tls::{self, OwnSvid};
 use crate::net::{Connections, Listener, Stopper, now, serve, stop};
+use crate::pulse::Pulse;
 
 /// Port of the gateway where none is named; with it goes the one for TLS.
 const DEFAULT_PORT: u16 = 8480;
@@ -171,7 +172,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let mut svids = Svids::new(Arc::clone(&control), directory.root().to_owned(), directory.owner()?);
     svids.renew().await?;
     servers.spawn(svids.keep(stopped.clone()));
-    let gateway = Arc::new(Gateway::new(control.live(), Arc::clone(&ledger)));
+    let gateway = Arc::new(Gateway::new(control.live(), Arc::clone(&ledger), Pulse::own(now())));
     let tls = tls::server(Arc::clone(control.own_svid()), gateway.callers());
     servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::clone(&gateway), stopped.clone()));
     servers.spawn(serve(Listener::Tls(sockets.secure, tls), gateway, stopped.clone()));

@@ -1,8 +1,8 @@
 //! Documents: their envelope, and the environment that they are of.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
+use guard::Staleness;
 use model::{Digest, Risk, Tier, TrustDomain};
 
 use super::bundle::{Bundle, beside};
@@ -40,7 +40,7 @@ pub struct Environment {
     pub development: bool,
     pub risk_floor: BTreeMap<Risk, Tier>,
     /// How old a snapshot may be, by tier.
-    pub staleness: BTreeMap<Tier, Duration>,
+    pub staleness: Staleness,
 }
 
 impl Document {
@@ -186,19 +186,16 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
     let staleness = fields.optional("staleness");
     let risk_floor = fields.optional("riskFloor");
     fields.close(reader);
-    let seconds = Duration::from_secs;
-    let mut ages = BTreeMap::from([
-        (Tier::Routine, seconds(3600)),
-        (Tier::Sensitive, seconds(300)),
-        (Tier::Critical, seconds(30)),
-    ]);
+    let mut ages = Staleness::default();
     if let Some(node) = staleness
         && let Some(mut fields) = reader.fields(node, "staleness")
     {
-        for tier in Tier::ALL {
-            if let Some(age) = fields.optional(tier.as_str()).and_then(|node| reader.duration(node)) {
-                ages.insert(*tier, age);
-            }
+        for (tier, age) in [
+            (Tier::Routine, &mut ages.routine),
+            (Tier::Sensitive, &mut ages.sensitive),
+            (Tier::Critical, &mut ages.critical),
+        ] {
+            *age = fields.optional(tier.as_str()).and_then(|node| reader.duration(node)).unwrap_or(*age);
         }
         fields.close(reader);
     }

@@ -25,6 +25,7 @@ use crate::gateway::voucher::Vouchers;
 use crate::live::{Current, Live};
 use crate::net::tls::Check;
 use crate::net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
+use crate::pulse::Pulse;
 
 /// The door's name in records.
 const DOOR: &str = "gateway";
@@ -34,12 +35,13 @@ const PROTOCOL: &str = "http";
 pub struct Gateway {
     live: Current,
     ledger: Arc<FileLedger>,
+    pulse: Arc<Pulse>,
     vouchers: Vouchers,
 }
 
 impl Gateway {
-    pub fn new(live: Current, ledger: Arc<FileLedger>) -> Self {
-        Self { live, ledger, vouchers: Vouchers::default() }
+    pub fn new(live: Current, ledger: Arc<FileLedger>, pulse: Arc<Pulse>) -> Self {
+        Self { live, ledger, pulse, vouchers: Vouchers::default() }
     }
 
     /// Holds callers that present certificates to what is in force when they do.
@@ -57,7 +59,14 @@ impl Door for Gateway {
         let live = self.live.load_full();
         let (parts, body) = request.into_parts();
         let Read { trace, operation, bearer, asked, status } = head::read(&live.catalog, parts);
-        let call = Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation: Some(operation) };
+        let call = Call {
+            id: record_id(),
+            trace,
+            door: DOOR,
+            protocol: PROTOCOL,
+            operation: Some(operation),
+            freshness: self.pulse.freshness(at),
+        };
         let channel = match &peer {
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
             Peer::Network | Peer::Local(_) => None,
@@ -80,22 +89,36 @@ impl Door for Gateway {
     }
 
     async fn unreadable(&self) {
-        let live = self.live.load_full();
-        let call = Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: None };
+        let (live, at) = (self.live.load_full(), now());
+        let call = Call {
+            id: record_id(),
+            trace: trace_id(),
+            door: DOOR,
+            protocol: PROTOCOL,
+            operation: None,
+            freshness: self.pulse.freshness(at),
+        };
         let asked: Asked<head::Forward> = Asked::Unfit(Code::RequestMalformed);
         // the refusal needs no answer: hyper has sent its own, and the connection is closed
-        let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &Presented::default(), asked, now()).await;
+        let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &Presented::default(), asked, at).await;
     }
 
     async fn handshake_failed(&self, peer: Option<PeerCertificates>) {
         let Some(peer) = peer else { return self.unreadable().await };
-        let live = self.live.load_full();
-        let call = Call { id: record_id(), trace: trace_id(), door: DOOR, protocol: PROTOCOL, operation: None };
+        let (live, at) = (self.live.load_full(), now());
+        let call = Call {
+            id: record_id(),
+            trace: trace_id(),
+            door: DOOR,
+            protocol: PROTOCOL,
+            operation: None,
+            freshness: self.pulse.freshness(at),
+        };
         // what was presented is verified once more, for the record to say what became of it; nothing was asked
         let asked: Asked<head::Forward> = Asked::Unmapped { code: Code::OperationUnmapped, service: None };
         let presented = Presented { channel: Some(Channel::Tls(&peer)), message: None };
         // the handshake was refused: nobody is left to answer
-        let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, now()).await;
+        let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await;
     }
 
     fn pacing(&self) -> Pacing {

@@ -7,6 +7,7 @@ use model::{Code, Tier, Time};
 use policy::{Denial, Grant};
 
 use crate::asked::{Asked, Call};
+use crate::freshness::Freshness;
 use crate::permit::{Permit, Refusal};
 use crate::record;
 use crate::snapshot::Snapshot;
@@ -19,6 +20,8 @@ pub enum Verdict {
     Unresolved(Box<Proofs>, Unresolved),
     Unmapped(Caller, Code),
     Denied(Caller, Box<Denial>),
+    /// The policies would permit; what they were read from is too old for it.
+    Stale(Caller, Box<Grant>, String),
     Granted(Caller, Box<Grant>),
 }
 
@@ -30,11 +33,23 @@ pub struct Judgement {
 }
 
 /// Judges a call: pure and total. `at` is the instant at which the request's head was complete.
-pub fn judge<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, at: Time) -> Judgement {
-    Judgement { verdict: verdict(snapshot, presented, asked, at), at }
+pub fn judge<E>(
+    snapshot: &Snapshot,
+    presented: &Presented<'_>,
+    asked: &Asked<E>,
+    freshness: Freshness,
+    at: Time,
+) -> Judgement {
+    Judgement { verdict: verdict(snapshot, presented, asked, freshness, at), at }
 }
 
-fn verdict<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, at: Time) -> Verdict {
+fn verdict<E>(
+    snapshot: &Snapshot,
+    presented: &Presented<'_>,
+    asked: &Asked<E>,
+    freshness: Freshness,
+    at: Time,
+) -> Verdict {
     if let Asked::Unfit(code) = asked {
         return Verdict::Unfit(*code);
     }
@@ -51,7 +66,10 @@ fn verdict<E>(snapshot: &Snapshot, presented: &Presented<'_>, asked: &Asked<E>, 
         Asked::Unmapped { code, .. } | Asked::Unfit(code) => return Verdict::Unmapped(caller, *code),
     };
     match policy::decide(&snapshot.engine, &caller, question, at) {
-        Ok(grant) => Verdict::Granted(caller, Box::new(grant)),
+        Ok(grant) => match freshness.refuses(snapshot.staleness, grant.tier()) {
+            Some(why) => Verdict::Stale(caller, Box::new(grant), why),
+            None => Verdict::Granted(caller, Box::new(grant)),
+        },
         Err(denial) => Verdict::Denied(caller, Box::new(denial)),
     }
 }
@@ -68,7 +86,7 @@ pub async fn admit<E, L: Ledger>(
     asked: Asked<E>,
     at: Time,
 ) -> Result<Permit<E, L::Slot>, Refusal> {
-    let judgement = judge(snapshot, presented, &asked, at);
+    let judgement = judge(snapshot, presented, &asked, call.freshness, at);
     let entry = record::judgement(snapshot, call, &asked, &judgement);
     log(call, &entry);
     let (caller, grant, operation) = match (judgement.verdict, asked) {

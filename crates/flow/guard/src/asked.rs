@@ -4,6 +4,8 @@ use identity::Access;
 use model::{Code, RecordId, TraceId};
 use policy::Question;
 
+use crate::freshness::Freshness;
+
 /// One call at one door. The identifiers are random and made at the edge.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -14,6 +16,8 @@ pub struct Call {
     pub protocol: &'static str,
     /// The catalog's operation, or what came instead; `None` without a readable head.
     pub operation: Option<String>,
+    /// How current the door was when the call came.
+    pub freshness: Freshness,
 }
 
 /// A mapped operation, and what the door will do when it is let through.

@@ -7,6 +7,7 @@
 
 mod admit;
 mod asked;
+mod freshness;
 mod permit;
 mod record;
 mod replay;
@@ -14,6 +15,7 @@ mod snapshot;
 
 pub use admit::{Judgement, Verdict, admit, judge};
 pub use asked::{Asked, Call, Operation};
+pub use freshness::{Clock, Freshness, Staleness};
 pub use permit::{Peer, Permit, Refusal, Settled, Settlement};
 pub use replay::{Answer, Unreplayable, replay};
 pub use snapshot::Snapshot;

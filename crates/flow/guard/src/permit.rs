@@ -134,13 +134,15 @@ impl Refusal {
             Verdict::Unproved(refused) => refusal(refused.cause.code(), Peer::Unproved, Vec::new()),
             Verdict::Unresolved(_, unresolved) => refusal(unresolved.code(), Peer::Unproved, Vec::new()),
             Verdict::Unmapped(_, code) => refusal(*code, Peer::Proved, Vec::new()),
-            Verdict::Denied(caller, denial) => {
-                let proved = !caller.resolution().findings.is_empty();
-                let peer = if proved { Peer::Proved } else { Peer::Unproved };
-                refusal(denial.code, peer, denial.finding.missing.clone())
-            }
+            Verdict::Stale(caller, ..) => refusal(Code::SnapshotStale, proved(caller), Vec::new()),
+            Verdict::Denied(caller, denial) => refusal(denial.code, proved(caller), denial.finding.missing.clone()),
             // a grant without its operation cannot be made; were it, nothing may follow from it
             Verdict::Granted(..) => refusal(Code::RequestMalformed, Peer::Unproved, Vec::new()),
         }
     }
+}
+
+/// A caller of public operations without a credential has proved nothing.
+fn proved(caller: &Caller) -> Peer {
+    if caller.resolution().findings.is_empty() { Peer::Unproved } else { Peer::Proved }
 }

@@ -45,7 +45,8 @@ pub(crate) fn judgement<E>(
             | Verdict::Unproved(_)
             | Verdict::Unresolved(..)
             | Verdict::Unmapped(..)
-            | Verdict::Denied(..) => None,
+            | Verdict::Denied(..)
+            | Verdict::Stale(..) => None,
         },
     }
 }
@@ -53,9 +54,10 @@ pub(crate) fn judgement<E>(
 fn actor(verdict: &Verdict) -> Option<&identity::Principal> {
     match verdict {
         Verdict::Unfit(_) | Verdict::Unproved(_) | Verdict::Unresolved(..) => None,
-        Verdict::Unmapped(caller, _) | Verdict::Denied(caller, _) | Verdict::Granted(caller, _) => {
-            Some(&caller.resolution().actor)
-        }
+        Verdict::Unmapped(caller, _)
+        | Verdict::Denied(caller, _)
+        | Verdict::Stale(caller, ..)
+        | Verdict::Granted(caller, _) => Some(&caller.resolution().actor),
     }
 }
 
@@ -64,9 +66,10 @@ fn presented(verdict: &Verdict) -> Vec<Presented> {
         Verdict::Unfit(_) => Vec::new(),
         Verdict::Unproved(refused) => refused.beside.iter().map(proved).chain([unproved(refused)]).collect(),
         Verdict::Unresolved(proofs, _) => proofs.findings().map(proved).collect(),
-        Verdict::Unmapped(caller, _) | Verdict::Denied(caller, _) | Verdict::Granted(caller, _) => {
-            caller.resolution().findings.iter().map(proved).collect()
-        }
+        Verdict::Unmapped(caller, _)
+        | Verdict::Denied(caller, _)
+        | Verdict::Stale(caller, ..)
+        | Verdict::Granted(caller, _) => caller.resolution().findings.iter().map(proved).collect(),
     }
 }
 
@@ -79,7 +82,7 @@ fn evidence(verdict: &Verdict) -> Vec<String> {
         }
         Verdict::Unmapped(caller, _) => names(&policy::Engine::evidence_of(&caller.resolution().findings)),
         Verdict::Denied(_, denial) => names(&denial.finding.evidence),
-        Verdict::Granted(_, grant) => names(&grant.finding().evidence),
+        Verdict::Granted(_, grant) | Verdict::Stale(_, grant, _) => names(&grant.finding().evidence),
     }
 }
 
@@ -91,6 +94,9 @@ fn verdict<E>(asked: &Asked<E>, verdict: &Verdict) -> audit::Verdict {
         Verdict::Unmapped(_, code) => refused(*code, None),
         Verdict::Denied(_, denial) => decided(&denial.finding),
         Verdict::Granted(_, grant) => decided(grant.finding()),
+        Verdict::Stale(_, grant, why) => {
+            audit::Verdict { tier: Some(grant.tier().to_string()), ..refused(Code::SnapshotStale, Some(why.clone())) }
+        }
     };
     match asked {
         Asked::Operation(operation) => audit::Verdict {

@@ -48,8 +48,8 @@ pub fn replay(snapshot: &Snapshot, entry: &audit::Judgement, at: Time) -> Result
     let unfit = entry.presented.is_empty()
         && entry.principal.is_none()
         && code.is_some_and(|code| code != Code::CredentialMissing);
-    if verification_refused.is_some() || unfit {
-        // the record holds verification's result, not the credential: it stands
+    if verification_refused.is_some() || unfit || code == Some(Code::SnapshotStale) {
+        // the record holds verification's result, not the credential, and how old the snapshot was: both stand
         return Ok(recorded);
     }
     let access = if entry.inputs.context.public { Access::Public } else { Access::Proved };

@@ -5,6 +5,8 @@ use identity::Directory;
 use model::{Digest, Epoch, Generation};
 use policy::Engine;
 
+use crate::freshness::Staleness;
+
 /// An estate, compiled, and the key sets in force: every input of a decision beside the request itself.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -17,4 +19,5 @@ pub struct Snapshot {
     pub sources: Sources,
     pub directory: Directory,
     pub engine: Engine,
+    pub staleness: Staleness,
 }

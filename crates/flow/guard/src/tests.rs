@@ -41,6 +41,7 @@ fn snapshot(policies: &str) -> Snapshot {
         sources: Sources::default(),
         directory,
         engine,
+        staleness: crate::Staleness::default(),
     }
 }
 
@@ -51,6 +52,7 @@ fn call() -> Call {
         door: "test",
         protocol: "http",
         operation: Some("GET /x".to_owned()),
+        freshness: crate::Freshness::NOW,
     }
 }
 
