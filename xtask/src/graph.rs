@@ -44,6 +44,9 @@ pub struct Graph {
     pub members: BTreeSet<String>,
     /// From a package's id to the ids that it links: normal dependencies only.
     pub links: BTreeMap<String, BTreeSet<String>>,
+    /// Ids that the lockfile names and no build compiles: every link to them is an optional dependency that no feature turns
+    /// on. Cargo locks what a weak feature (`ring?/alloc`) mentions, used or not.
+    pub idle: BTreeSet<String>,
 }
 
 /// Metadata that is not as cargo documents it.
@@ -82,14 +85,30 @@ impl Graph {
         for member in list(&value, "workspace_members")? {
             graph.members.insert(member.as_str().ok_or(BadMetadata::Lacks { what: "workspace_members" })?.to_owned());
         }
-        for package in list(&value, "packages")? {
-            let package = read_package(package)?;
+        let mut manifests = BTreeMap::new();
+        for manifest in list(&value, "packages")? {
+            let package = read_package(manifest)?;
+            manifests.insert(package.id.clone(), manifest);
             graph.packages.insert(package.id.clone(), package);
         }
         let resolve = value.get("resolve").ok_or(BadMetadata::Lacks { what: "resolve" })?;
+        let mut built = BTreeSet::new();
         for node in list(resolve, "nodes")? {
-            graph.links.insert(text(node, "id")?, read_links(node)?);
+            let id = text(node, "id")?;
+            let manifest = manifests.get(&id).ok_or(BadMetadata::Lacks { what: "packages" })?;
+            let turned_on = turned_on(manifest, node)?;
+            for linked in list(node, "deps")? {
+                let linked = text(linked, "pkg")?;
+                let on = graph.packages.get(&linked).is_some_and(|package| turned_on.contains(&package.name));
+                if on {
+                    built.insert(linked)
+                } else {
+                    graph.idle.insert(linked)
+                };
+            }
+            graph.links.insert(id, read_links(node)?);
         }
+        graph.idle.retain(|id| !built.contains(id));
         Ok(graph)
     }
 
@@ -156,6 +175,26 @@ fn read_links(node: &Value) -> Result<BTreeSet<String>, BadMetadata> {
         }
     }
     Ok(links)
+}
+
+/// The dependencies of a package that its enabled features turn on, and those that are not optional.
+fn turned_on(manifest: &Value, node: &Value) -> Result<BTreeSet<String>, BadMetadata> {
+    let table = manifest.get("features").and_then(Value::as_object).ok_or(BadMetadata::Lacks { what: "features" })?;
+    let enabled = list(node, "features")?.iter().filter_map(|feature| table.get(feature.as_str()?)?.as_array());
+    let items: Vec<&str> = enabled.flatten().filter_map(Value::as_str).collect();
+    let mut on = BTreeSet::new();
+    for dependency in list(manifest, "dependencies")? {
+        let name = text(dependency, "name")?;
+        let called = dependency.get("rename").and_then(Value::as_str).unwrap_or(&name);
+        let optional =
+            dependency.get("optional").and_then(Value::as_bool).ok_or(BadMetadata::Lacks { what: "optional" })?;
+        // `dep:name` and `name/feature` turn it on; `name?/feature` does not
+        let names_it = |item: &&str| item.strip_prefix("dep:").or(item.split('/').next()) == Some(called);
+        if !optional || items.iter().any(names_it) {
+            on.insert(name);
+        }
+    }
+    Ok(on)
 }
 
 fn read_kind(value: &Value) -> Result<Kind, BadMetadata> {

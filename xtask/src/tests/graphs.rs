@@ -39,12 +39,12 @@ fn package(name: &str, source: Value, dependencies: &[&str]) -> Value {
     let dependencies: Vec<Value> = dependencies.iter().map(|name| dependency(name, Value::Null)).collect();
     json!({
         "id": name, "name": name, "version": "1.0.0", "license": "MIT", "source": source,
-        "manifest_path": format!("/here/{name}/Cargo.toml"), "dependencies": dependencies,
+        "manifest_path": format!("/here/{name}/Cargo.toml"), "dependencies": dependencies, "features": {},
     })
 }
 
 fn dependency(name: &str, kind: Value) -> Value {
-    json!({"name": name, "kind": kind, "features": [], "uses_default_features": false})
+    json!({"name": name, "kind": kind, "features": [], "uses_default_features": false, "optional": false})
 }
 
 /// The metadata of `packages`, resolved so that a name is its own id.
@@ -57,7 +57,8 @@ fn metadata(packages: &[Value]) -> Value {
             let deps: Vec<Value> = declared
                 .map(|it| json!({"pkg": it["name"], "dep_kinds": [{"kind": it["kind"], "target": null}]}))
                 .collect();
-            json!({"id": package["id"], "deps": deps})
+            let features: Vec<&String> = package["features"].as_object().unwrap().keys().collect();
+            json!({"id": package["id"], "deps": deps, "features": features})
         })
         .collect();
     json!({"packages": packages, "workspace_members": members, "workspace_root": "/here", "resolve": {"nodes": nodes}})
@@ -174,6 +175,25 @@ fn some_crates_are_nowhere() {
     let mut packages = kept();
     packages.push(outside("ring", &[]));
     assert_eq!(broken(&packages), ["`ring 1.0.0` must not be in the graph: cryptography comes from aws-lc-rs alone"]);
+}
+
+#[test]
+fn what_a_weak_feature_only_mentions_is_not_there() {
+    let mut packages = kept();
+    packages.push(outside("ring", &[]));
+    let optional =
+        json!({"name": "ring", "kind": null, "features": [], "uses_default_features": false, "optional": true});
+    let asks = |feature: &str| {
+        let mut packages = packages.clone();
+        let asking = packages.iter_mut().find(|package| package["name"] == "tokio").unwrap();
+        asking["dependencies"] = json!([optional]);
+        asking["features"] = json!({"enabled": [feature]});
+        broken(&packages)
+    };
+    assert_eq!(asks("ring?/alloc"), Vec::<String>::new());
+    for feature in ["dep:ring", "ring/alloc"] {
+        assert_eq!(asks(feature), ["`ring 1.0.0` must not be in the graph: cryptography comes from aws-lc-rs alone"]);
+    }
 }
 
 #[test]
