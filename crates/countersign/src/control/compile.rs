@@ -15,7 +15,7 @@ use crate::causes::chain;
 use crate::estate::{Estate, Jwks, local_operators};
 use crate::issuing::Issuer;
 use crate::live::{About, Live, Timeouts, Upstream};
-use crate::net::{Connections, fetch};
+use crate::net::{Connections, Remote, fetch};
 
 /// What an estate does not say itself: who issues for its trust domain, and the connections that are open.
 pub struct Beside<'a> {
@@ -46,9 +46,9 @@ pub async fn compile_alone(mut estate: Estate, digest: Digest) -> (guard::Snapsh
 async fn fetch_keys(sources: &mut [(Source, Jwks)]) {
     let mut fetching = JoinSet::new();
     for (index, (source, jwks)) in sources.iter().enumerate() {
-        if let Jwks::Url { url } = jwks {
-            let (name, url) = (source.name.clone(), url.clone());
-            fetching.spawn(async move { (index, fetched(name.as_str(), &url).await) });
+        if let Jwks::Url(keys) = jwks {
+            let (name, remote) = (source.name.clone(), keys.remote.clone());
+            fetching.spawn(async move { (index, fetched(name.as_str(), &remote).await) });
         }
     }
     // all at once: an issuer that does not answer delays no other
@@ -158,9 +158,10 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
     }
 }
 
-async fn fetched(source: &str, url: &str) -> Option<Arc<KeySet>> {
-    let document = match fetch(url).await {
-        Ok(document) => document,
+async fn fetched(source: &str, remote: &Remote) -> Option<Arc<KeySet>> {
+    let url = remote.url();
+    let document = match fetch(remote).await {
+        Ok(fetched) => fetched.document,
         Err(error) => {
             tracing::warn!(source, url, error = chain(&error), "the key set cannot be fetched");
             return None;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use model::Code;
 use tokio::sync::Mutex;
 
-use crate::net::{fetch, now};
+use crate::net::{Plain, Reach, Remote, Roots, fetch, now};
 
 const HEADER: &str = "countersign-assertion";
 /// Whom assertions for the quickstart's service are for.
@@ -89,7 +89,8 @@ fn verified(token: &HeaderValue, published: Option<Published>) -> Result<String,
 
 /// Who signs, and with which keys, as the gateway's admin listener says.
 async fn published(url: &str) -> Option<Published> {
-    let json = fetch(url).await.ok()?;
+    let remote = Remote::new(url, Reach::Loopback, Plain::OnLoopback, Roots::Platform).ok()?;
+    let json = fetch(&remote).await.ok()?.document;
     let document: serde_json::Value = serde_json::from_slice(&json).ok()?;
     let issuer = document.get("issuer")?.as_str()?.to_owned();
     Some(Published { issuer, keys: Arc::new(KeySet::parse(&json).ok()?) })

@@ -50,7 +50,7 @@ impl Bundle {
     }
 
     /// Reads a directory (every `.yaml`, `.yml` and `.cedar` file below it, but for dot-files), or one YAML file, and the
-    /// key sets and described APIs that it names.
+    /// key sets, root certificates and described APIs that it names.
     ///
     /// # Errors
     /// [`BundleError`].
@@ -138,8 +138,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Key sets and described APIs are found by what names them. One that is not there or lies outside is for the loader
-    /// to report, at its place.
+    /// Key sets, roots and described APIs are found by what names them. One that is not there or lies outside is for the
+    /// loader to report, at its place.
     fn named(&mut self, root: &Path) -> Result<(), BundleError> {
         let mut named = Vec::new();
         for (file, text) in self.files.iter().filter(|(file, _)| is_yaml(Path::new(file))) {
@@ -240,7 +240,7 @@ fn list(texts: &BTreeMap<String, String>, into: &mut Vec<u8>) {
     }
 }
 
-/// Calls `found` with every `jwks: {file: …}` and `openapi: {file: …}`, wherever it stands.
+/// Calls `found` with every `jwks: {file: …}`, `jwks: {ca: …}` and `openapi: {file: …}`, wherever it stands.
 fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
     match &node.value {
         Value::Scalar(..) => {}
@@ -249,7 +249,8 @@ fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
             for entry in entries {
                 match &entry.value.value {
                     Value::Map(inner) if matches!(entry.key.as_str(), "jwks" | "openapi") => {
-                        for one in inner.iter().filter(|one| one.key == "file") {
+                        let is_path = |name: &str| name == "file" || (name == "ca" && entry.key == "jwks");
+                        for one in inner.iter().filter(|one| is_path(&one.key)) {
                             if let Value::Scalar(name, _) = &one.value.value {
                                 found(name);
                             }

@@ -48,14 +48,15 @@ impl Document {
         Place { file: self.file.clone(), at: self.at }
     }
 
-    /// Path of the file that belongs to this document: a source's key set, a service's described API.
-    fn named_file(&self) -> Option<String> {
-        let path: &[&str] = match self.kind.as_str() {
-            "TrustSource" => &["oidc", "jwks", "file"],
-            "Service" => &["openapi", "file"],
-            _ => return None,
+    /// Paths of the files that belong to this document: a source's key set and roots, a service's described API.
+    fn named_files(&self) -> Vec<String> {
+        let places: &[&[&str]] = match self.kind.as_str() {
+            "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
+            "Service" => &[&["openapi", "file"]],
+            _ => &[],
         };
-        beside(&self.file, path.iter().try_fold(&self.spec, |node, name| node.member(name))?.text()?)
+        let named = |place: &&[&str]| place.iter().try_fold(&self.spec, |node, name| node.member(name))?.text();
+        places.iter().filter_map(named).filter_map(|name| beside(&self.file, name)).collect()
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) fn read(
 
 /// No file is passed over: what is no document of the estate belongs to one.
 fn check_named(documents: &[Document], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
-    let named: HashSet<String> = documents.iter().filter_map(Document::named_file).collect();
+    let named: HashSet<String> = documents.iter().flat_map(Document::named_files).collect();
     for file in descriptions.keys().filter(|file| !named.contains(*file)) {
         let problem = Problem::new(file, At::START, "an OpenAPI file that no Service names");
         problems.push(problem.suggest("name it: `openapi: {file: …}` in the Service that it describes"));
@@ -219,13 +220,15 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
     })
 }
 
-/// The content of every document, by kind and name; a file that one names counts to it.
+/// The content of every document, by kind and name; the files that one names count to it.
 pub(super) fn digests(documents: &[Document], bundle: &Bundle) -> BTreeMap<(String, String), Digest> {
     let mut digests = BTreeMap::new();
     for document in documents {
         let mut text = String::new();
         render(&document.spec, &mut text);
-        text.push_str(document.named_file().and_then(|path| bundle.file(&path)).unwrap_or_default());
+        for path in document.named_files() {
+            text.push_str(bundle.file(&path).unwrap_or_default());
+        }
         let key = (document.kind.clone(), document.name.clone());
         digests.insert(key, credential::digest_of(text.as_bytes()));
     }

@@ -5,6 +5,7 @@ mod asks;
 mod bundle;
 mod document;
 mod groups;
+mod key_sets;
 mod lint;
 mod openapi;
 mod principals;
@@ -31,13 +32,13 @@ use self::problem::{At, Place};
 use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
+pub use key_sets::{Jwks, RemoteKeys};
 pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
 pub use principals::{OWN, local_operators};
 pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;
-pub use sources::Jwks;
 pub use vars::Vars;
 
 /// Most problems, or notes, of one answer: an estate of nothing but problems must not become a larger answer.

@@ -11,9 +11,10 @@ use policy::Group;
 
 use super::document::{Document, Environment};
 use super::groups::Groups;
+use super::key_sets::Jwks;
 use super::problem::{At, Problem, nearest};
 use super::read::{Fields, Reader};
-use super::sources::{Jwks, LOCAL, kind};
+use super::sources::{LOCAL, kind};
 use super::yaml::Node;
 
 /// How far ahead a principal may expire: two years, leap days included.

@@ -10,11 +10,10 @@ use super::document::Document;
 use super::problem::{Place, Problem};
 use super::read::{Fields, Reader};
 use super::routes::{self, Declared, Operations};
-use super::sources::has_plain_authority;
 use super::yaml::Node;
 use crate::catalog::Routes;
 use crate::live::{Limits, Timeouts};
-use crate::net::Destination;
+use crate::net::{Destination, has_plain_authority};
 
 /// Largest `requestLine` and `headers`: what the door holds of a head before it answers 431.
 const MAX_HEAD: u64 = 128 * 1024;

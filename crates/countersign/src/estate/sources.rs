@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{ClaimPath, EvidenceRule, ExtraAudiences, KeySet, SVIDS, Source};
-use http::Uri;
+use credential::{ClaimPath, EvidenceRule, ExtraAudiences, SVIDS, Source};
 use model::{Fact, PrincipalKind, SourceName};
-use serde_json::{Map, Value as Json};
 
-use super::bundle::{Bundle, beside};
+use super::bundle::Bundle;
 use super::document::Document;
+use super::key_sets::{self, Jwks};
 use super::problem::Problem;
 use super::read::{Fields, Reader};
-use super::yaml::{Node, Quoting, Value};
+use super::yaml::{Node, Value};
+use crate::net::{Plain, Reach};
 
 /// Longest `maxAge`.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -22,15 +22,6 @@ const DEFAULT_AGE: Duration = Duration::from_secs(3600);
 const ABSENT: &str = "absent";
 /// The source that speaks for the kernel.
 pub(super) const LOCAL: &str = "local";
-
-/// Where a source's keys come from.
-#[derive(Debug, Clone)]
-pub enum Jwks {
-    /// In the estate: in a file of it, or in the document.
-    Here(Arc<KeySet>),
-    /// To be fetched.
-    Url { url: String },
-}
 
 /// Reads every trust source. `development` says whether plain HTTP to loopback may be written.
 pub(super) fn read(
@@ -73,7 +64,7 @@ fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, develop
     let (accepted, jwks) = oidc?;
     let keys = match &jwks {
         Jwks::Here(keys) => Some(Arc::clone(keys)),
-        Jwks::Url { .. } => None,
+        Jwks::Url(_) => None,
     };
     let source = Source {
         name: name?,
@@ -122,14 +113,10 @@ fn oidc(
         |node| reader.some(node, |r, n| r.words(n).map(|text| (text != ABSENT).then(|| text.to_ascii_lowercase()))),
     );
     let extra = fields.optional("allowExtraAudiences").and_then(|node| reader.flag(node)).unwrap_or(false);
-    let loopback = fields.optional("dangerouslyAllowLoopbackHttp");
-    let plain = loopback.and_then(|node| reader.flag(node)).unwrap_or(false);
-    if let Some(node) = loopback.filter(|_| plain && !development) {
-        reader.problem(node.at, "`dangerouslyAllowLoopbackHttp` is for environments marked `development: true`");
-    }
+    let (reach, plain) = reach(reader, &mut fields, development);
     let jwks = fields.required(reader, "jwks");
     fields.close(reader);
-    let jwks = self::jwks(reader, jwks?, document, bundle, plain && development);
+    let jwks = key_sets::Reading { document, bundle, reach, plain }.read(reader, jwks?);
     let accepted = Accepted {
         issuer: issuer?,
         audiences: audiences?,
@@ -140,6 +127,23 @@ fn oidc(
         types: types?,
     };
     Some((accepted, jwks?))
+}
+
+/// How far keys may be fetched from, and whether without TLS.
+fn reach(reader: &mut Reader<'_>, fields: &mut Fields<'_>, development: bool) -> (Reach, Plain) {
+    let loopback = fields.optional("dangerouslyAllowLoopbackHttp");
+    let plain = loopback.and_then(|node| reader.flag(node)).unwrap_or(false);
+    if let Some(node) = loopback.filter(|_| plain && !development) {
+        reader.problem(node.at, "`dangerouslyAllowLoopbackHttp` is for environments marked `development: true`");
+    }
+    let private = fields.optional("dangerouslyAllowPrivateAddresses").and_then(|node| reader.flag(node));
+    let plain = if plain && development { Plain::OnLoopback } else { Plain::Refused };
+    let reach = match (private, plain) {
+        (Some(true), _) => Reach::Private,
+        (_, Plain::OnLoopback) => Reach::Loopback,
+        (_, Plain::Refused) => Reach::Public,
+    };
+    (reach, plain)
 }
 
 fn required_claims(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Vec<String>> {
@@ -163,88 +167,6 @@ fn max_age(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Duration>
         return None;
     }
     Some(age)
-}
-
-fn jwks(reader: &mut Reader<'_>, node: &Node, document: &Document, bundle: &Bundle, loopback: bool) -> Option<Jwks> {
-    let mut fields = reader.fields(node, "jwks")?;
-    let (url, file, inline) = (fields.optional("url"), fields.optional("file"), fields.optional("inline"));
-    fields.close(reader);
-    match (url, file, inline) {
-        (Some(node), None, None) => {
-            let url = reader.words(node)?;
-            match check_url(&url, loopback) {
-                Ok(()) => Some(Jwks::Url { url }),
-                Err(why) => {
-                    reader.problem(node.at, why);
-                    None
-                }
-            }
-        }
-        (None, Some(node), None) => {
-            let name = reader.words(node)?;
-            let Some(path) = beside(&document.file, &name) else {
-                reader.problem(node.at, format!("`{name}` lies outside the estate"));
-                return None;
-            };
-            let Some(text) = bundle.file(&path) else {
-                reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", document.file));
-                return None;
-            };
-            key_set(reader, node, text.as_bytes())
-        }
-        (None, None, Some(node)) => key_set(reader, node, json(node).to_string().as_bytes()),
-        _ => {
-            reader.problem(node.at, "jwks: expected exactly one of `url`, `file` and `inline`");
-            None
-        }
-    }
-}
-
-fn key_set(reader: &mut Reader<'_>, node: &Node, json: &[u8]) -> Option<Jwks> {
-    match KeySet::parse(json) {
-        Ok(keys) => Some(Jwks::Here(Arc::new(keys))),
-        Err(error) => {
-            reader.problem(node.at, format!("not a key set that can be used: {error}"));
-            None
-        }
-    }
-}
-
-/// Whether a URL's authority is a host and perhaps a port, and nothing else: a port that is no `u16` would be read as none.
-pub(super) fn has_plain_authority(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-    !host.is_empty() && uri.authority().is_some_and(|authority| authority.as_str() == format!("{host}{port}"))
-}
-
-fn check_url(url: &str, loopback: bool) -> Result<(), String> {
-    let uri: Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
-    let host = uri.host().unwrap_or_default();
-    if url.contains('#') || url.contains('@') || !has_plain_authority(&uri) {
-        return Err(format!("`{url}`: expected a host, perhaps a port, and neither user nor fragment"));
-    }
-    let is_loopback =
-        host == "localhost" || host == "[::1]" || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback());
-    match uri.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if is_loopback && loopback => Ok(()),
-        Some("http") if is_loopback => {
-            Err(format!("`{url}`: plain HTTP needs `dangerouslyAllowLoopbackHttp: true` in a development environment"))
-        }
-        _ => Err(format!("`{url}`: expected `https://`")),
-    }
-}
-
-/// A key set written as YAML. Members of a JWK are text: a scalar is what it says, whatever it looks like.
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Scalar(text, Quoting::Plain) if text == "true" || text == "false" => Json::Bool(text == "true"),
-        Value::Scalar(text, _) => Json::String(text.clone()),
-        Value::List(nodes) => Json::Array(nodes.iter().map(json).collect()),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect::<Map<_, _>>())
-        }
-    }
 }
 
 fn rules(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<EvidenceRule>> {

@@ -1,8 +1,8 @@
-//! The outside: the clock, randomness, listeners, TLS, paced connections, pools of upstream connections, and the outbound
-//! fetch. Decides nothing.
+//! The outside: the clock, randomness, listeners, TLS, paced connections, pools of upstream connections, and the one guarded
+//! way out to what is not a service. Decides nothing.
 
 mod edge;
-mod fetch;
+mod outbound;
 mod pace;
 mod pool;
 mod sent;
@@ -10,7 +10,9 @@ mod serve;
 pub mod tls;
 
 pub use edge::{now, record_id, serial, trace_id};
-pub use fetch::{FetchFailed, fetch};
+pub use outbound::{
+    BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Unreachable, fetch, has_plain_authority,
+};
 pub use pace::Pacing;
 pub use pool::{Connections, Destination, Lease, Pool, Unsent};
 pub use sent::{Broke, RequestBody, Transfer};

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::OwnApi;
-use crate::net::{FetchFailed, fetch};
+use crate::net::{BadRemote, FetchFailed, Plain, Reach, Remote, Roots, fetch};
 
 /// What is accepted where no discovery document says how the issuer signs.
 const USUAL: &[&str] = &["RS256", "ES256"];
@@ -12,6 +12,8 @@ const USUAL: &[&str] = &["RS256", "ES256"];
 /// Why the keys of an issuer are not found.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryFailed {
+    #[error("the issuer's discovery document has no address to fetch it from; name its keys with --jwks-url")]
+    Url(#[source] BadRemote),
     #[error("the issuer's discovery document `{url}` cannot be fetched; name its keys with --jwks-url")]
     Fetch { url: String, source: FetchFailed },
     #[error("`{url}` is no discovery document; name the issuer's keys with --jwks-url")]
@@ -45,8 +47,12 @@ pub(super) async fn keys(own: &OwnApi) -> Result<Keys, DiscoveryFailed> {
         return Ok(Keys { url: url.clone(), algorithms: usual() });
     }
     let url = format!("{}/.well-known/openid-configuration", own.issuer.strip_suffix('/').unwrap_or(&own.issuer));
-    let bytes = fetch(&url).await.map_err(|source| DiscoveryFailed::Fetch { url: url.clone(), source })?;
-    read(url, &bytes, &own.issuer)
+    // whoever starts `dev` names their own issuer, wherever it is
+    let remote = Remote::new(&url, Reach::Private, Plain::OnLoopback, Roots::Platform).map_err(DiscoveryFailed::Url)?;
+    match fetch(&remote).await {
+        Ok(fetched) => read(url, &fetched.document, &own.issuer),
+        Err(source) => Err(DiscoveryFailed::Fetch { url, source }),
+    }
 }
 
 /// Reads the discovery document that stands at `url`.

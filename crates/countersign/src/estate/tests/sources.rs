@@ -80,6 +80,71 @@ fn keys_are_fetched_from_a_host_and_nothing_cleverer() {
 }
 
 #[test]
+fn keys_are_fetched_from_public_addresses_unless_more_is_written() {
+    let served = |url: &str, more: &str| {
+        let yaml = written_out().replacen("https://issuer.test/github/jwks", url, 1);
+        yaml.replacen("maxAge: 10m\n", &format!("maxAge: 10m\n{more}"), 1)
+    };
+    let private = "    dangerouslyAllowPrivateAddresses: true\n";
+    let refused = "estate.yaml:16:17: `https://10.0.0.1/jwks`: 10.0.0.1 is a private address; write `dangerouslyAllowPrivateAddresses: true` if that is meant";
+    check_served(&served("https://10.0.0.1/jwks", ""), refused);
+    check_served(&served("https://10.0.0.1/jwks", private), "");
+    check_served(
+        &served("https://169.254.169.254/jwks", private),
+        "estate.yaml:16:17: `https://169.254.169.254/jwks`: 169.254.169.254 is a link-local address, from which nothing is fetched",
+    );
+    check_served(
+        &served("https://2130706433/jwks", private),
+        "estate.yaml:16:17: `https://2130706433/jwks`: `2130706433` is neither a host's name nor an address as addresses are written",
+    );
+    // one danger is not another
+    check_served(
+        &served("http://127.0.0.1/jwks", private),
+        "estate.yaml:16:17: `http://127.0.0.1/jwks`: plain HTTP needs `dangerouslyAllowLoopbackHttp: true` in a development environment",
+    );
+}
+
+#[test]
+fn keys_that_are_fetched_are_kept_as_written() {
+    let jwks = |more: &str| quickstart("github/jwks\"}", &format!("github/jwks\"{more}}}"));
+    let kept = |more: &str| match &loaded(&jwks(more)).ok().unwrap().sources[0].1 {
+        Jwks::Url(keys) => (keys.refresh.as_secs(), keys.max_stale.as_secs()),
+        Jwks::Here(_) => panic!("these keys lie elsewhere"),
+    };
+    assert_eq!(kept(""), (300, 3600));
+    assert_eq!(kept(", refresh: 1s, maxStale: 1s"), (1, 1));
+    assert_eq!(kept(", maxStale: 20s"), (10, 20));
+    assert_eq!(kept(", refresh: 24h, maxStale: 7d"), (86_400, 604_800));
+    for wrong in ["500ms", "25h"] {
+        check(&jwks(&format!(", refresh: {wrong}")), "estate.yaml:16:55: `refresh` lies between 1 s and 24 h");
+    }
+    for wrong in ["0s", "8d"] {
+        check(&jwks(&format!(", maxStale: {wrong}")), "estate.yaml:16:56: `maxStale` lies between 1 s and 7 d");
+    }
+    check(
+        &jwks(", refresh: 2m, maxStale: 1m"),
+        "estate.yaml:16:69: `maxStale` is shorter than `refresh`: keys would die before they are fetched again",
+    );
+    check(
+        &quickstart("keys/platform.jwks.json}", "keys/platform.jwks.json, ca: a.pem, refresh: 1m, maxStale: 1m}"),
+        "estate.yaml:34:47: `ca` is for keys that are fetched from a `url`
+estate.yaml:34:63: `refresh` is for keys that are fetched from a `url`
+estate.yaml:34:77: `maxStale` is for keys that are fetched from a `url`",
+    );
+}
+
+#[test]
+fn roots_are_certificates_of_the_estate() {
+    let jwks = |ca: &str| quickstart("github/jwks\"}", &format!("github/jwks\", ca: {ca}}}"));
+    check(&jwks("../ca.pem"), "estate.yaml:16:50: `../ca.pem` lies outside the estate");
+    check(&jwks("ca.pem"), "estate.yaml:16:50: the estate has no file `ca.pem` beside `estate.yaml`");
+    check(
+        &jwks("keys/platform.jwks.json"),
+        "estate.yaml:16:50: not root certificates that can be used: it holds no certificate",
+    );
+}
+
+#[test]
 fn a_source_says_exactly_what_it_accepts() {
     check(&quickstart("algorithms: [RS256]", "algorithms: []"), "estate.yaml:18:17: expected at least one");
     check(
