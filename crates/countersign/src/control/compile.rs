@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{Authorities, KeySet, Source, Sources};
+use credential::{Authorities, KeySet, Source, SourceKeys, Sources};
 use guard::Staleness;
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
@@ -56,7 +56,7 @@ async fn fetch_keys(sources: &mut [(Source, Jwks)]) {
         if let Ok((index, keys)) = fetched
             && let Some((source, _)) = sources.get_mut(index)
         {
-            source.keys = keys;
+            source.keys = SourceKeys::Fetched(keys);
         }
     }
 }
@@ -108,18 +108,12 @@ fn snapshot(
     authorities: Authorities,
     named: Named,
 ) -> guard::Snapshot {
-    let keys = |source: &Source| {
-        source.keys.as_ref().map_or_else(|| "unavailable".to_owned(), |keys| keys.digest().to_string())
-    };
-    let listing = sources.iter().map(|(source, _)| format!("{} {}\n", source.name, keys(source)));
-    let bundles = authorities.digests();
-    let listing = listing.chain(bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n")));
-    let keys = credential::digest_of(listing.collect::<String>().as_bytes());
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
     let sources = Sources::new(sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
     let Named { digest, generation, epoch, staleness } = named;
     let sources = sources.with_authorities(authorities);
-    guard::Snapshot { generation, epoch, digest, keys, sources, directory, engine, staleness }
+    let (directory, engine) = (Arc::new(directory), Arc::new(engine));
+    guard::Snapshot { generation, epoch, digest, keys: sources.keys_digest(), sources, directory, engine, staleness }
 }
 
 /// The snapshot of an estate alone: what verification found stands in the records that it is for.
@@ -142,8 +136,8 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
         digest: credential::digest_of(b""),
         keys: credential::digest_of(b""),
         sources: Sources::default(),
-        directory,
-        engine,
+        directory: Arc::new(directory),
+        engine: Arc::new(engine),
         staleness: Staleness::default(),
     };
     let pacing = Timeouts::pacing(std::iter::empty());

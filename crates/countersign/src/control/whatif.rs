@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use credential::{Message, Presented, Step};
+use credential::{Message, Presented, Step, Token};
 use identity::Access;
 use model::{Code, Decision, Fact, PrincipalId, Time};
 use policy::{Facts, Question};
@@ -70,7 +70,7 @@ pub enum BadQuestion {
 
 /// Explains what a token proves, and whom.
 pub fn resolve(snapshot: &guard::Snapshot, token: &[u8], at: Time) -> Resolved {
-    let presented = Presented { channel: None, message: Some(Message::Bearer(token)) };
+    let presented = Presented { channel: None, message: Some(Message::Bearer(Token::new(token))) };
     let proofs = match credential::verify(&snapshot.sources, &presented, at) {
         Ok(proofs) => proofs,
         Err(refused) => {

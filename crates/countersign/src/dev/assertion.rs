@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{Algorithm, ExtraAudiences, KeySet, Message, Presented, Source, Sources, verify};
+use credential::{
+    Algorithm, CredentialCache, ExtraAudiences, KeySet, Message, Presented, Source, SourceKeys, Sources, Token, verify,
+};
 use http::{HeaderMap, HeaderValue};
 use model::Code;
 use tokio::sync::Mutex;
@@ -78,10 +80,12 @@ fn verified(token: &HeaderValue, published: Option<Published>) -> Result<String,
         identity_key: vec!["sub".parse().or(Err(Code::CredentialMalformed))?],
         display: Vec::new(),
         evidence: Vec::new(),
-        keys: Some(keys),
+        keys: SourceKeys::Given(keys),
+        // each is presented once
+        cache: CredentialCache::Off,
     };
     let sources = Sources::new([source]).or(Err(Code::CredentialMalformed))?;
-    let presented = Presented { channel: None, message: Some(Message::Bearer(token.as_bytes())) };
+    let presented = Presented { channel: None, message: Some(Message::Bearer(Token::new(token.as_bytes()))) };
     let proofs = verify(&sources, &presented, now()).map_err(|refused| refused.cause.code())?;
     let finding = proofs.findings().next().ok_or(Code::CredentialMissing)?;
     Ok(finding.key.concat())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{ClaimPath, EvidenceRule, ExtraAudiences, SVIDS, Source};
+use credential::{ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, SVIDS, Source, SourceKeys};
 use model::{Fact, PrincipalKind, SourceName};
 
 use super::bundle::Bundle;
@@ -63,8 +63,8 @@ fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, develop
     let oidc = oidc.and_then(|node| self::oidc(reader, node, document, bundle, development));
     let (accepted, jwks) = oidc?;
     let keys = match &jwks {
-        Jwks::Here(keys) => Some(Arc::clone(keys)),
-        Jwks::Url(_) => None,
+        Jwks::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
+        Jwks::Url(_) => SourceKeys::Fetched(None),
     };
     let source = Source {
         name: name?,
@@ -80,6 +80,7 @@ fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, develop
         display: display?,
         evidence: evidence?,
         keys,
+        cache: accepted.cache,
     };
     Some((source, jwks))
 }
@@ -93,6 +94,7 @@ struct Accepted {
     required_claims: Vec<String>,
     max_age: Duration,
     types: Vec<Option<String>>,
+    cache: CredentialCache,
 }
 
 fn oidc(
@@ -112,6 +114,7 @@ fn oidc(
         || Some(vec![Some("jwt".to_owned()), Some("at+jwt".to_owned()), None]),
         |node| reader.some(node, |r, n| r.words(n).map(|text| (text != ABSENT).then(|| text.to_ascii_lowercase()))),
     );
+    let cache = fields.optional("credentialCache").and_then(|node| reader.flag(node)).unwrap_or(true);
     let extra = fields.optional("allowExtraAudiences").and_then(|node| reader.flag(node)).unwrap_or(false);
     let (reach, plain) = reach(reader, &mut fields, development);
     let jwks = fields.required(reader, "jwks");
@@ -125,6 +128,7 @@ fn oidc(
         required_claims: required_claims?,
         max_age: max_age?,
         types: types?,
+        cache: if cache { CredentialCache::On } else { CredentialCache::Off },
     };
     Some((accepted, jwks?))
 }

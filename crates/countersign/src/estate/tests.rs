@@ -169,7 +169,7 @@ fn credential_key(estate: &Estate, repository: &str) -> bool {
         key_id: None,
         key_thumbprint: None,
     };
-    identity::resolve_findings(&estate.directory, None, Some(finding), identity::Access::Proved, now()).is_ok()
+    identity::resolve_findings(&estate.directory, None, Some(finding.into()), identity::Access::Proved, now()).is_ok()
 }
 
 #[test]

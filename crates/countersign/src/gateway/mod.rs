@@ -12,7 +12,7 @@ mod voucher;
 
 use std::sync::Arc;
 
-use credential::{Channel, Message, PeerCertificates, Presented};
+use credential::{Channel, Message, PeerCertificates, Presented, Token};
 use guard::{Asked, Call};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -71,8 +71,8 @@ impl Door for Gateway {
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
             Peer::Network | Peer::Local(_) => None,
         };
-        let presented =
-            Presented { channel, message: bearer.as_ref().map(|value| Message::Bearer(head::token(value))) };
+        let token = bearer.as_ref().map(|value| Token::new(head::token(value)));
+        let presented = Presented { channel, message: token.map(Message::Bearer) };
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
             Ok(permit) => {
                 let voucher = self.vouchers.of(live.assertions.as_deref(), &permit, at);

@@ -19,7 +19,7 @@ const BY_DIGEST: &str = "sha256:";
 pub(crate) struct Established<'a> {
     pub(crate) identity: Vec<String>,
     pub(crate) expires: Time,
-    pub(crate) token: &'a [u8],
+    pub(crate) digest: Digest,
     /// The key that verified it.
     pub(crate) key: &'a Key,
 }
@@ -51,8 +51,7 @@ pub(crate) fn of_token(
     registered: &Registered<'_>,
     established: Established<'_>,
 ) -> Finding {
-    let Established { identity, expires, token, key } = established;
-    let digest = digest_of(token);
+    let Established { identity, expires, digest, key } = established;
     let dies = expires.plus(LEEWAY);
     Finding {
         source: source.name.clone(),

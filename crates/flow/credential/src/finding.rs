@@ -1,6 +1,7 @@
 //! What verification found: plain facts, and the witness that only verification of real bytes can make.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use model::{Binding, Digest, Fact, SourceName, Time};
 
@@ -44,7 +45,7 @@ pub struct Finding {
 /// A finding that was earned: only [`crate::verify`] makes one, from real bytes.
 ///
 /// ```compile_fail
-/// fn forge(finding: credential::Finding) -> credential::Verified {
+/// fn forge(finding: std::sync::Arc<credential::Finding>) -> credential::Verified {
 ///     credential::Verified(finding)
 /// }
 /// ```
@@ -52,12 +53,12 @@ pub struct Finding {
 /// A verified finding can be read:
 ///
 /// ```
-/// fn read(verified: credential::Verified) -> credential::Finding {
-///     verified.finding().clone()
+/// fn read(verified: credential::Verified) -> std::sync::Arc<credential::Finding> {
+///     verified.shared()
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Verified(Finding);
+pub struct Verified(Arc<Finding>);
 
 /// Everything that verification proved of one call; may be nothing.
 ///
@@ -81,12 +82,17 @@ pub struct Proofs {
 }
 
 impl Verified {
-    pub(crate) const fn earned(finding: Finding) -> Self {
+    pub(crate) const fn earned(finding: Arc<Finding>) -> Self {
         Self(finding)
     }
 
-    pub const fn finding(&self) -> &Finding {
+    pub fn finding(&self) -> &Finding {
         &self.0
+    }
+
+    /// The finding, to be kept beside this: plain facts, and no witness.
+    pub fn shared(&self) -> Arc<Finding> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -16,9 +16,12 @@ mod json;
 mod jwk;
 mod jws;
 mod keys;
+mod memo;
 mod peer;
 mod presented;
 mod source;
+mod sources;
+mod unknown_key;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -29,8 +32,10 @@ pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
 pub use keys::{BadKeySet, KeySet};
 pub use peer::PeerCertificates;
-pub use presented::{Channel, Message, PeerCredentials, Presented};
-pub use source::{EvidenceRule, ExtraAudiences, SharedIssuer, Source, Sources};
+pub use presented::{Channel, Message, PeerCredentials, Presented, Token};
+pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Source, SourceKeys};
+pub use sources::{MemoCounts, SharedIssuer, Sources};
+pub use unknown_key::UnknownKey;
 pub use verify::{digest_of, verify};
 
 /// The source of an environment's own SVIDs: each names its principal itself. No estate can declare a source of this name.

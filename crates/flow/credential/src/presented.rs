@@ -1,6 +1,8 @@
 //! What came with a call, by where it came from. Nothing here is believed yet.
 
-use crate::PeerCertificates;
+use model::Digest;
+
+use crate::{PeerCertificates, digest_of};
 
 /// What a caller presented: on the connection, and in the message.
 #[derive(Default)]
@@ -27,8 +29,29 @@ pub struct PeerCredentials {
 
 /// Proof that travels in the message.
 pub enum Message<'a> {
-    /// The bytes after `Bearer ` (RFC 6750 §2.1), exactly as they came.
-    Bearer(&'a [u8]),
+    /// What stands after `Bearer ` (RFC 6750 §2.1).
+    Bearer(Token<'a>),
+}
+
+/// A token exactly as it came, and its digest: computed once, for whoever remembers it and for the record.
+#[derive(Clone, Copy)]
+pub struct Token<'a> {
+    bytes: &'a [u8],
+    digest: Digest,
+}
+
+impl<'a> Token<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, digest: digest_of(bytes) }
+    }
+
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) const fn digest(&self) -> Digest {
+        self.digest
+    }
 }
 
 impl Presented<'_> {

@@ -1,12 +1,11 @@
 //! Trust sources: the configured anchors that a credential is checked against.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Fact, PrincipalKind, SourceName};
 
-use crate::{Algorithm, Authorities, ClaimPath, KeySet};
+use crate::{Algorithm, ClaimPath, KeySet};
 
 /// An issuer of tokens, and exactly what is accepted from it.
 #[derive(Debug, Clone)]
@@ -29,8 +28,24 @@ pub struct Source {
     pub identity_key: Vec<ClaimPath>,
     pub display: Vec<ClaimPath>,
     pub evidence: Vec<EvidenceRule>,
-    /// The key set in force; `None` while it cannot be had.
-    pub keys: Option<Arc<KeySet>>,
+    pub keys: SourceKeys,
+    pub cache: CredentialCache,
+}
+
+/// The public keys of a source.
+#[derive(Debug, Clone)]
+pub enum SourceKeys {
+    /// Part of the estate: there are no others.
+    Given(Arc<KeySet>),
+    /// Fetched from elsewhere: the last set that is known and not too old, if there is one. There may be a newer one.
+    Fetched(Option<Arc<KeySet>>),
+}
+
+/// Whether a source's credentials that held are remembered: whoever measures may want to see what that is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialCache {
+    On,
+    Off,
 }
 
 /// Whether a token may name audiences beside the one that is ours.
@@ -47,52 +62,12 @@ pub struct EvidenceRule {
     pub conditions: Vec<(ClaimPath, Vec<String>)>,
 }
 
-/// Two sources with one issuer: the untrusted `iss` could not pick between them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("trust sources `{first}` and `{second}` have the same issuer `{issuer}`")]
-pub struct SharedIssuer {
-    pub first: SourceName,
-    pub second: SourceName,
-    pub issuer: String,
-}
-
-/// Every trust source of an environment: issuers of tokens, and bundles of trust domains.
-#[derive(Debug, Default)]
-pub struct Sources {
-    by_issuer: HashMap<String, Source>,
-    authorities: Authorities,
-}
-
-impl Sources {
-    /// # Errors
-    /// [`SharedIssuer`] if two sources have one issuer.
-    pub fn new(sources: impl IntoIterator<Item = Source>) -> Result<Self, SharedIssuer> {
-        let mut by_issuer: HashMap<String, Source> = HashMap::new();
-        for source in sources {
-            if let Some(first) = by_issuer.get(&source.issuer) {
-                return Err(SharedIssuer {
-                    first: first.name.clone(),
-                    second: source.name,
-                    issuer: first.issuer.clone(),
-                });
-            }
-            by_issuer.insert(source.issuer.clone(), source);
+impl SourceKeys {
+    /// The key set in force.
+    pub fn in_force(&self) -> Option<&Arc<KeySet>> {
+        match self {
+            Self::Given(keys) => Some(keys),
+            Self::Fetched(keys) => keys.as_ref(),
         }
-        Ok(Self { by_issuer, authorities: Authorities::default() })
-    }
-
-    /// These sources, and the bundles of the trust domains whose SVIDs are accepted beside them.
-    #[must_use]
-    pub fn with_authorities(self, authorities: Authorities) -> Self {
-        Self { authorities, ..self }
-    }
-
-    pub const fn authorities(&self) -> &Authorities {
-        &self.authorities
-    }
-
-    /// The source that a token's (untrusted) `iss` picks.
-    pub(crate) fn with_issuer(&self, issuer: &str) -> Option<&Source> {
-        self.by_issuer.get(issuer)
     }
 }

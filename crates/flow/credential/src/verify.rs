@@ -1,5 +1,6 @@
 //! The checks, in their order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,9 +14,10 @@ use crate::establish::{self, Established};
 use crate::json::{Json, Object};
 use crate::jwk::Key;
 use crate::jws::Jws;
+use crate::memo::Held;
 use crate::{
     Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, PeerCertificates, Presented,
-    Proofs, Refused, Source, Sources, Verified,
+    Proofs, Refused, Source, Sources, Token, Verified,
 };
 
 /// How far the issuer's clock may be from ours.
@@ -48,13 +50,13 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
                     source,
                     kind: CredentialKind::Jwt,
                     binding: Binding::Bearer,
-                    digest: digest_of(token),
+                    digest: token.digest(),
                     beside: channel,
                 }));
             }
         },
     };
-    Ok(Proofs::new(channel.map(Verified::earned), message.map(Verified::earned)))
+    Ok(Proofs::new(channel.map(Arc::new).map(Verified::earned), message.map(Verified::earned)))
 }
 
 fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
@@ -70,22 +72,38 @@ fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding,
     })
 }
 
-/// The untrusted `iss` picks the source; from there on the source says what is accepted. `certificate` is the digest of
+/// The untrusted `iss` picks the source; from there on the source says what is accepted. What a source accepted before,
+/// byte for byte, it accepts again while its times hold and what it is bound to is there. `certificate` is the digest of
 /// the one that the channel proved.
 fn bearer(
     sources: &Sources,
-    token: &[u8],
+    token: Token<'_>,
     certificate: Option<Digest>,
     at: Time,
-) -> Result<Finding, (Cause, Option<SourceName>)> {
+) -> Result<Arc<Finding>, (Cause, Option<SourceName>)> {
+    if let Some((anchor, held)) = sources.recall(token.digest())
+        && let Some(finding) = held.proves(certificate, at)
+    {
+        anchor.count_hit();
+        return Ok(finding);
+    }
     let unpicked = |cause| (cause, None);
-    let jws = Jws::read(token).map_err(unpicked)?;
+    let jws = Jws::read(token.bytes()).map_err(unpicked)?;
     let claims = Registered::read(&jws.claims).map_err(unpicked)?;
-    let source = sources.with_issuer(claims.issuer).ok_or_else(|| unpicked(Cause::IssuerUnknown))?;
-    let picked = |cause| (cause, Some(source.name.clone()));
-    let finding = check(source, &jws, &claims, token, at).map_err(picked)?;
-    let binding = bound(claims.confirmation, certificate).map_err(picked)?;
-    Ok(Finding { binding, ..finding })
+    let anchor = sources.with_issuer(claims.issuer).ok_or_else(|| unpicked(Cause::IssuerUnknown))?;
+    // known, and the hint to it was overwritten
+    if let Some(finding) = anchor.recall(token.digest()).and_then(|held| held.proves(certificate, at)) {
+        anchor.count_hit();
+        sources.point(token.digest(), anchor);
+        return Ok(finding);
+    }
+    anchor.count_miss();
+    let source = &anchor.source;
+    let held = check(source, &jws, &claims, (token, certificate), at);
+    let held = held.map_err(|cause| (cause, Some(source.name.clone())))?;
+    anchor.remember(token.digest(), held.clone());
+    sources.point(token.digest(), anchor);
+    Ok(held.finding)
 }
 
 /// A token that is bound is worth nothing without what it is bound to: never is it taken for a bearer's (RFC 9449 §7.2).
@@ -101,7 +119,13 @@ fn bound(confirmation: Option<Confirmation<'_>>, certificate: Option<Digest>) ->
     }
 }
 
-fn check(source: &Source, jws: &Jws<'_>, claims: &Registered<'_>, token: &[u8], at: Time) -> Result<Finding, Cause> {
+fn check(
+    source: &Source,
+    jws: &Jws<'_>,
+    claims: &Registered<'_>,
+    (token, certificate): (Token<'_>, Option<Digest>),
+    at: Time,
+) -> Result<Held, Cause> {
     check_type(source, jws.header.typ.as_deref())?;
     check_required(source, &jws.claims)?;
     let expires = claims.expires.ok_or_else(|| missing("exp"))?;
@@ -109,13 +133,20 @@ fn check(source: &Source, jws: &Jws<'_>, claims: &Registered<'_>, token: &[u8], 
     let identity = identity_key(source, &jws.claims)?;
 
     let algorithm = allowed_algorithm(source, &jws.header.alg)?;
-    let keys = source.keys.as_deref().ok_or(Cause::KeysUnavailable)?;
+    let keys = source.keys.in_force().ok_or(Cause::KeysUnavailable)?;
     let key = signing_key(keys, jws.header.kid.as_deref(), algorithm)?;
     check_signature(key, algorithm, jws)?;
 
     check_times(source, claims, expires, at)?;
     check_audience(source, audience)?;
-    Ok(establish::of_token(source, &jws.claims, claims, Established { identity, expires, token, key }))
+    let binding = bound(claims.confirmation, certificate)?;
+    let established = Established { identity, expires, digest: token.digest(), key };
+    let finding = Finding { binding, ..establish::of_token(source, &jws.claims, claims, established) };
+    Ok(Held {
+        finding: Arc::new(finding),
+        from: holds_from(source, claims, expires),
+        certificate: certificate.filter(|_| binding == Binding::Mtls),
+    })
 }
 
 /// RFC 8725 §3.11; `application/` may be left out and case does not count (RFC 7515 §4.1.9).
@@ -188,6 +219,13 @@ fn check_times(source: &Source, claims: &Registered<'_>, expires: Time, at: Time
         None => expires > at.plus(source.max_age).plus(LEEWAY),
     };
     if too_old { Err(Cause::TooOld) } else { Ok(()) }
+}
+
+/// The first instant at which [`check_times`] passes; the last one is before the finding's `until`.
+fn holds_from(source: &Source, claims: &Registered<'_>, expires: Time) -> Time {
+    let span = claims.issued.is_none().then(|| expires.minus(source.max_age));
+    let begins = [claims.not_before, claims.issued, span].into_iter().flatten().max();
+    begins.map_or(Time::MIN, |begins| begins.minus(LEEWAY))
 }
 
 /// RFC 7519 §4.1.3, by equality of strings and no other comparison.

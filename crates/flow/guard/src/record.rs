@@ -69,7 +69,7 @@ fn presented(verdict: &Verdict) -> Vec<Presented> {
         Verdict::Unmapped(caller, _)
         | Verdict::Denied(caller, _)
         | Verdict::Stale(caller, ..)
-        | Verdict::Granted(caller, _) => caller.resolution().findings.iter().map(proved).collect(),
+        | Verdict::Granted(caller, _) => caller.resolution().proved().map(proved).collect(),
     }
 }
 
@@ -77,10 +77,8 @@ fn evidence(verdict: &Verdict) -> Vec<String> {
     let names = |facts: &std::collections::BTreeSet<Fact>| facts.iter().map(Fact::to_string).collect();
     match verdict {
         Verdict::Unfit(_) | Verdict::Unproved(_) => Vec::new(),
-        Verdict::Unresolved(proofs, _) => {
-            names(&policy::Engine::evidence_of(&proofs.findings().cloned().collect::<Vec<_>>()))
-        }
-        Verdict::Unmapped(caller, _) => names(&policy::Engine::evidence_of(&caller.resolution().findings)),
+        Verdict::Unresolved(proofs, _) => names(&policy::Engine::evidence_of(proofs.findings())),
+        Verdict::Unmapped(caller, _) => names(&policy::Engine::evidence_of(caller.resolution().proved())),
         Verdict::Denied(_, denial) => names(&denial.finding.evidence),
         Verdict::Granted(_, grant) | Verdict::Stale(_, grant, _) => names(&grant.finding().evidence),
     }

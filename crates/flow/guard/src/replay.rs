@@ -1,5 +1,7 @@
 //! Re-deciding from a record: resolve and decide run again over what verification had found.
 
+use std::sync::Arc;
+
 use credential::{CredentialKind, Finding};
 use identity::Access;
 use model::{Code, Time};
@@ -54,6 +56,7 @@ pub fn replay(snapshot: &Snapshot, entry: &audit::Judgement, at: Time) -> Result
     }
     let access = if entry.inputs.context.public { Access::Public } else { Access::Proved };
     let (channel, message) = findings(entry)?;
+    let (channel, message) = (channel.map(Arc::new), message.map(Arc::new));
     let resolution = match identity::resolve_findings(&snapshot.directory, channel, message, access, at) {
         Ok(resolution) => resolution,
         Err(why) => {
@@ -69,7 +72,7 @@ pub fn replay(snapshot: &Snapshot, entry: &audit::Judgement, at: Time) -> Result
     };
     let facts = Facts {
         principal: &resolution.actor,
-        evidence: policy::Engine::evidence_of(&resolution.findings),
+        evidence: policy::Engine::evidence_of(resolution.proved()),
         question: &question,
         at,
     };

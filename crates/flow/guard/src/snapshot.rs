@@ -1,5 +1,7 @@
 //! What planes decide from.
 
+use std::sync::Arc;
+
 use credential::Sources;
 use identity::Directory;
 use model::{Digest, Epoch, Generation};
@@ -7,8 +9,8 @@ use policy::Engine;
 
 use crate::freshness::Staleness;
 
-/// An estate, compiled, and the key sets in force: every input of a decision beside the request itself.
-#[derive(Debug)]
+/// An estate, compiled, and the key sets in force: every input of a decision beside the request itself. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     pub generation: Generation,
     pub epoch: Epoch,
@@ -17,7 +19,7 @@ pub struct Snapshot {
     /// Of the key sets in force.
     pub keys: Digest,
     pub sources: Sources,
-    pub directory: Directory,
-    pub engine: Engine,
+    pub directory: Arc<Directory>,
+    pub engine: Arc<Engine>,
     pub staleness: Staleness,
 }

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use audit::{OutcomeResult, Unrecorded, Urgency};
-use credential::{Channel, Message, PeerCredentials, Presented, Sources, digest_of};
+use credential::{Channel, Message, PeerCredentials, Presented, Sources, Token, digest_of};
 use identity::{Access, Class, Directory, Template};
 use model::{BaseAction, Code, Epoch, Generation, PrincipalId, PrincipalKind, RecordId, Risk, Time, TraceId};
 use policy::{Engine, PolicyFile, Question, Vocabulary};
@@ -39,8 +40,8 @@ fn snapshot(policies: &str) -> Snapshot {
         digest: digest_of(b"estate"),
         keys: digest_of(b"keys"),
         sources: Sources::default(),
-        directory,
-        engine,
+        directory: Arc::new(directory),
+        engine: Arc::new(engine),
         staleness: crate::Staleness::default(),
     }
 }
@@ -104,7 +105,7 @@ fn answer(presented: &Presented<'_>, asked: Asked<&'static str>) -> String {
 }
 
 fn token(bytes: &[u8]) -> Presented<'_> {
-    Presented { channel: None, message: Some(Message::Bearer(bytes)) }
+    Presented { channel: None, message: Some(Message::Bearer(Token::new(bytes))) }
 }
 
 #[test]

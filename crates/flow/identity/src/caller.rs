@@ -21,9 +21,16 @@ pub enum Access {
 pub struct Resolution {
     pub actor: Arc<Principal>,
     /// Everything that was proved, the channel's finding first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Arc<Finding>>,
     /// The earliest end of what the resolution rests on.
     pub until: Time,
+}
+
+impl Resolution {
+    /// Everything that was proved, the channel's finding first.
+    pub fn proved(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().map(AsRef::as_ref)
+    }
 }
 
 /// The one caller of a call: only [`resolve`] makes one, from [`Proofs`].
@@ -82,7 +89,7 @@ impl Unresolved {
 /// # Errors
 /// [`Unresolved`] where the proofs name nobody, or more than one.
 pub fn resolve(directory: &Directory, proofs: &Proofs, access: Access, at: Time) -> Result<Caller, Unresolved> {
-    let finding = |verified: Option<&credential::Verified>| verified.map(|v| v.finding().clone());
+    let finding = |verified: Option<&credential::Verified>| verified.map(credential::Verified::shared);
     resolve_findings(directory, finding(proofs.channel()), finding(proofs.message()), access, at).map(Caller)
 }
 
@@ -92,12 +99,12 @@ pub fn resolve(directory: &Directory, proofs: &Proofs, access: Access, at: Time)
 /// As [`resolve`].
 pub fn resolve_findings(
     directory: &Directory,
-    channel: Option<Finding>,
-    message: Option<Finding>,
+    channel: Option<Arc<Finding>>,
+    message: Option<Arc<Finding>>,
     access: Access,
     at: Time,
 ) -> Result<Resolution, Unresolved> {
-    let look_up = |finding: &Option<Finding>| finding.as_ref().map(|f| known(directory, f, at)).transpose();
+    let look_up = |finding: &Option<Arc<Finding>>| finding.as_ref().map(|f| known(directory, f, at)).transpose();
     let actor = match (look_up(&channel)?, look_up(&message)?) {
         (None, None) if access == Access::Public => anonymous(),
         (None, None) => return Err(Unresolved::Nothing),

@@ -72,7 +72,7 @@ fn people() -> Class {
 
 /// The id of who acts, or the code of the refusal.
 fn resolved(directory: &Directory, channel: Option<Finding>, message: Option<Finding>, access: Access) -> String {
-    match resolve_findings(directory, channel, message, access, NOW) {
+    match resolve_findings(directory, channel.map(Arc::new), message.map(Arc::new), access, NOW) {
         Ok(resolution) => resolution.actor.id.to_string(),
         Err(why) => why.code().to_string(),
     }
@@ -142,7 +142,7 @@ fn a_principal_is_refused_from_the_instant_it_expires() {
     {
         expiring.expires = Some(expires);
         let directory = Directory::new([(expiring.clone(), binding())], vec![]).unwrap();
-        let resolution = resolve_findings(&directory, None, Some(finding("x", &["a"])), Access::Proved, NOW);
+        let resolution = resolve_findings(&directory, None, Some(finding("x", &["a"]).into()), Access::Proved, NOW);
         match resolution {
             Ok(resolution) => {
                 assert_eq!(Ok(resolution.actor.id.as_str()), expected);

@@ -74,7 +74,7 @@ pub fn decide(engine: &Engine, caller: &Caller, question: &Question, at: Time) -
     let resolution = caller.resolution();
     let finding = engine.decide(&Facts {
         principal: &resolution.actor,
-        evidence: Engine::evidence_of(&resolution.findings),
+        evidence: Engine::evidence_of(resolution.proved()),
         question,
         at,
     });

@@ -138,10 +138,11 @@ impl Engine {
     }
 
     /// The facts that findings establish, built-in ones too.
-    pub fn evidence_of(findings: &[credential::Finding]) -> BTreeSet<Fact> {
-        let mut facts: BTreeSet<Fact> = findings.iter().flat_map(|finding| finding.facts.iter().cloned()).collect();
-        if findings.iter().any(|finding| finding.binding.is_sender_bound()) {
-            facts.insert(Fact::sender_bound());
+    pub fn evidence_of<'a>(findings: impl IntoIterator<Item = &'a credential::Finding>) -> BTreeSet<Fact> {
+        let mut facts = BTreeSet::new();
+        for finding in findings {
+            facts.extend(finding.facts.iter().cloned());
+            facts.extend(finding.binding.is_sender_bound().then(Fact::sender_bound));
         }
         facts
     }

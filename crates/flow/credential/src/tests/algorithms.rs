@@ -12,7 +12,7 @@ use crate::jwk::Key;
 use crate::tests::issuer::{
     base64, changed, claims, headed, key_set, proved, public_members, refused, rsa_der, sign, source, token,
 };
-use crate::{Algorithm, Cause, Source, UnknownAlgorithm};
+use crate::{Algorithm, Cause, Source, SourceKeys, UnknownAlgorithm};
 
 const KIDS: &[(Algorithm, &str)] = &[
     (Algorithm::Rs256, "rsa"),
@@ -32,7 +32,7 @@ fn by(algorithm: Algorithm, kid: &str) -> String {
 }
 
 fn with_keys(keys: &[String]) -> Source {
-    Source { keys: Some(key_set(keys)), ..source() }
+    Source { keys: SourceKeys::Given(key_set(keys)), ..source() }
 }
 
 /// A token of these parts, whatever they are.
@@ -244,7 +244,7 @@ fn without_a_kid_exactly_one_key_fits() {
 
 #[test]
 fn without_keys_nothing_is_proved() {
-    let cause = refused(Source { keys: None, ..source() }, &changed(&[]));
+    let cause = refused(Source { keys: SourceKeys::Fetched(None), ..source() }, &changed(&[]));
     assert_eq!(cause.to_string(), "the source's keys are not available");
     assert_eq!(cause.code(), Code::KeysUnavailable);
 }

@@ -3,7 +3,7 @@
 use model::Code;
 
 use crate::tests::issuer::{NOW, at, changed, key_set, proved, refused, source};
-use crate::{Cause, ExtraAudiences, Message, Presented, SharedIssuer, Source, Sources, verify};
+use crate::{Cause, ExtraAudiences, Message, Presented, SharedIssuer, Source, SourceKeys, Sources, Token, verify};
 
 #[test]
 fn the_audience_is_one_that_is_ours() {
@@ -84,7 +84,7 @@ fn the_issuer_picks_the_source_and_with_it_the_keys() {
     let theirs = Source {
         name: "theirs".parse().unwrap(),
         issuer: "https://theirs.test".to_owned(),
-        keys: Some(key_set(&[format!(
+        keys: SourceKeys::Given(key_set(&[format!(
             r#""kid":"p256",{}"#,
             // the key of RFC 7515 appendix A.3
             r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#
@@ -98,6 +98,6 @@ fn the_issuer_picks_the_source_and_with_it_the_keys() {
 #[test]
 fn without_sources_every_token_is_a_strangers() {
     let token = changed(&[]);
-    let presented = Presented { channel: None, message: Some(Message::Bearer(token.as_bytes())) };
+    let presented = Presented { channel: None, message: Some(Message::Bearer(Token::new(token.as_bytes()))) };
     assert_eq!(verify(&Sources::default(), &presented, at(NOW)).unwrap_err().cause, Cause::IssuerUnknown);
 }

@@ -6,7 +6,7 @@ use model::{Binding, Time};
 
 use crate::tests::issuer::{NOW, at, changed, every_key, proved, source};
 use crate::{
-    Cause, Channel, CredentialKind, EvidenceRule, Finding, Message, PeerCredentials, Presented, Source, Sources,
+    Cause, Channel, CredentialKind, EvidenceRule, Finding, Message, PeerCredentials, Presented, Source, Sources, Token,
     digest_of, verify,
 };
 
@@ -132,8 +132,10 @@ fn the_kernels_word_proves_a_local_user() {
 fn channel_and_message_are_proved_side_by_side() {
     let token = changed(&[]);
     let sources = Sources::new([source()]).unwrap();
-    let presented =
-        Presented { channel: Some(Channel::Kernel(PEER)), message: Some(Message::Bearer(token.as_bytes())) };
+    let presented = Presented {
+        channel: Some(Channel::Kernel(PEER)),
+        message: Some(Message::Bearer(Token::new(token.as_bytes()))),
+    };
     let proofs = verify(&sources, &presented, at(NOW)).unwrap();
     let sources: Vec<&str> = proofs.findings().map(|finding| finding.source.as_str()).collect();
     assert_eq!(sources, ["local", "ci"]);
@@ -141,7 +143,8 @@ fn channel_and_message_are_proved_side_by_side() {
 
 #[test]
 fn a_bad_message_is_refused_beside_a_good_channel() {
-    let presented = Presented { channel: Some(Channel::Kernel(PEER)), message: Some(Message::Bearer(b"x")) };
+    let presented =
+        Presented { channel: Some(Channel::Kernel(PEER)), message: Some(Message::Bearer(Token::new(b"x"))) };
     let refused = verify(&Sources::default(), &presented, at(NOW)).unwrap_err();
     assert_eq!(refused.cause, Cause::Parts { found: 1 });
     assert_eq!(refused.beside, Some(of_peer()));

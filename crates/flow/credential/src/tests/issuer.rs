@@ -15,8 +15,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{PrincipalKind, Time};
 
 use crate::{
-    Algorithm, Cause, EvidenceRule, ExtraAudiences, Finding, KeySet, Message, Presented, Refused, Source, Sources,
-    verify,
+    Algorithm, Cause, CredentialCache, EvidenceRule, ExtraAudiences, Finding, KeySet, Message, Presented, Refused,
+    Source, SourceKeys, Sources, Token, verify,
 };
 
 pub(super) const NOW: i64 = 1_900_000_000;
@@ -133,7 +133,8 @@ pub(super) fn source() -> Source {
                 ("event".parse().unwrap(), texts(&["push", "dispatch"])),
             ],
         }],
-        keys: Some(every_key()),
+        keys: SourceKeys::Given(every_key()),
+        cache: CredentialCache::On,
     }
 }
 
@@ -176,7 +177,7 @@ pub(super) fn headed(header: &str) -> String {
 
 pub(super) fn try_verify(source: Source, token: &[u8], at: Time) -> Result<Finding, Box<Refused>> {
     let sources = Sources::new([source]).unwrap();
-    let presented = Presented { channel: None, message: Some(Message::Bearer(token)) };
+    let presented = Presented { channel: None, message: Some(Message::Bearer(Token::new(token))) };
     verify(&sources, &presented, at).map(|proofs| proofs.message().unwrap().finding().clone())
 }
 

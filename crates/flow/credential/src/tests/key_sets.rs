@@ -1,7 +1,7 @@
 //! Key sets: what does not load, in which words, and what is passed over.
 
 use crate::tests::issuer::{base64, changed, headed, proved, public_members, refused, source};
-use crate::{Algorithm, Cause, KeySet, Source};
+use crate::{Algorithm, Cause, KeySet, Source, SourceKeys};
 
 fn set(keys: &[String]) -> String {
     let keys: Vec<String> = keys.iter().map(|members| format!("{{{members}}}")).collect();
@@ -158,13 +158,13 @@ fn keys_that_are_not_for_us_are_passed_over() {
     ] {
         check(&one(&other), "none of the 1 keys is a signature key of a type that is accepted here");
         let keys = KeySet::parse(set(&[rsa(""), other.clone()]).as_bytes()).unwrap();
-        let source = Source { keys: Some(keys.into()), ..source() };
+        let source = Source { keys: SourceKeys::Given(keys.into()), ..source() };
         assert_eq!(refused(source.clone(), &changed(&[])), Cause::KeyUnknown, "{other}");
         assert_eq!(refused(source, &headed(r#"{"alg":"ES256"}"#)), Cause::KeyNotNamed { fitting: 0 });
     }
     let verifying = p256(r#""kid":"p256","use":"sig","key_ops":["verify"],"alg":"ES256","x5c":["?"],"ext":true,"#);
     let keys = KeySet::parse(one(&verifying).as_bytes()).unwrap();
-    proved(Source { keys: Some(keys.into()), ..source() }, &changed(&[]));
+    proved(Source { keys: SourceKeys::Given(keys.into()), ..source() }, &changed(&[]));
 }
 
 #[test]

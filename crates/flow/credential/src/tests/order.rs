@@ -3,14 +3,14 @@
 use model::Code;
 
 use crate::tests::issuer::{base64, changed, claims, every_key, refused, source};
-use crate::{Algorithm, Cause, Source, Step};
+use crate::{Algorithm, Cause, Source, SourceKeys, Step};
 
 /// Puts the faults right one after another.
 #[test]
 fn each_fault_hides_those_behind_it() {
     let faulty = |header: &str, claims: &str| format!("{}.{}.{}", base64(header), base64(claims), base64([0; 64]));
-    let away = Source { keys: None, algorithms: vec![Algorithm::Es256], ..source() };
-    let here = Source { keys: Some(every_key()), ..away.clone() };
+    let away = Source { keys: SourceKeys::Fetched(None), algorithms: vec![Algorithm::Es256], ..source() };
+    let here = Source { keys: SourceKeys::Given(every_key()), ..away.clone() };
     let late = ("exp", Some("1"));
     let elsewhere = ("aud", Some(r#""https://evil.test""#));
     let stranger = ("iss", Some(r#""https://evil.test""#));
