@@ -15,6 +15,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("net", &["gateway", "control", "dev", "cli"]),
     ("estate", &["gateway", "control", "dev", "cli"]),
     ("issuing", &["gateway", "control", "dev", "cli"]),
+    ("keys", &["gateway", "control", "dev", "cli"]),
     ("live", &["gateway", "control", "dev", "cli"]),
     ("files", &["gateway", "control", "dev", "cli"]),
     ("causes", &["gateway", "control", "dev", "cli"]),

@@ -13,6 +13,7 @@ pub mod estate;
 pub mod files;
 pub mod gateway;
 pub mod issuing;
+pub mod keys;
 pub mod live;
 pub mod net;
 pub mod pulse;

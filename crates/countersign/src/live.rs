@@ -4,26 +4,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use credential::KeySet;
 use issuer::Assertions;
 use model::TrustDomain;
 use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
+use crate::estate::RemoteKeys;
 use crate::net::{Pacing, Pool};
 
-/// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile.
+/// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile. A clone shares what it is
+/// made of.
+#[derive(Clone)]
 pub struct Live {
     pub snapshot: guard::Snapshot,
-    pub catalog: Catalog<Upstream>,
+    pub catalog: Arc<Catalog<Upstream>>,
     /// Deadlines of a connection, before it is known which service it asks for: the longest of any.
     pub pacing: Pacing,
-    pub about: About,
+    /// The key sets that lie elsewhere, and are kept while this is in force.
+    pub remotes: Arc<[RemoteKeys]>,
+    pub about: Arc<About>,
     /// None before there is an environment.
     pub domain: Option<TrustDomain>,
     /// Under which names this server is reached.
-    pub hosts: Vec<String>,
+    pub hosts: Arc<[String]>,
     /// Signs what services hear of their callers; none before there is an environment.
     pub assertions: Option<Arc<Assertions>>,
+}
+
+impl Live {
+    /// The same estate under other keys of a source; `None` if that changes nothing, or its keys come from elsewhere by now.
+    pub fn with_keys(&self, of: &RemoteKeys, keys: Option<Arc<KeySet>>) -> Option<Self> {
+        self.remotes.iter().find(|remote| remote.are_where(of))?;
+        let sources = self.snapshot.sources.with_keys(&of.source, keys)?;
+        let snapshot = guard::Snapshot { keys: sources.keys_digest(), sources, ..self.snapshot.clone() };
+        Some(Self { snapshot, ..self.clone() })
+    }
 }
 
 /// The snapshot in force, behind one atomic pointer.

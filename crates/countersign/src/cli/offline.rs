@@ -14,6 +14,7 @@ use super::{Cli, Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
 use crate::dev::{DevJson, operator};
 use crate::estate::{Bundle, Problem, Vars, load};
+use crate::keys;
 use crate::live::About;
 use crate::net::now;
 
@@ -70,7 +71,8 @@ fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
     let estate = load(&bundle, &vars, &[], now()).map_err(|problems| does_not_load(&problems))?;
-    Ok(runtime()?.block_on(control::compile_alone(estate, bundle.digest(&vars))))
+    let fetched = runtime()?.block_on(keys::fetched_once(&estate.remote_keys()));
+    Ok(control::compile_alone(estate, &fetched, bundle.digest(&vars)))
 }
 
 /// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.

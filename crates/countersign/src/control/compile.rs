@@ -1,69 +1,49 @@
-//! An estate becomes what gates and gateway decide by; key sets that lie elsewhere are fetched here.
+//! An estate becomes what gates and gateway decide by.
 
 use std::sync::Arc;
 
-use credential::{Authorities, KeySet, Source, SourceKeys, Sources};
+use credential::{Authorities, Source, SourceKeys, Sources};
 use guard::Staleness;
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Service};
-use crate::causes::chain;
 use crate::estate::{Estate, Jwks, local_operators};
 use crate::issuing::Issuer;
+use crate::keys::FetchedKeys;
 use crate::live::{About, Live, Timeouts, Upstream};
-use crate::net::{Connections, Remote, fetch};
+use crate::net::Connections;
 
-/// What an estate does not say itself: who issues for its trust domain, and the connections that are open.
+/// What an estate does not say itself: who issues for its trust domain, the connections that are open, and the key sets that
+/// were fetched for it. A set that could not be fetched fails nothing: its source answers `keys_unavailable`.
 pub struct Beside<'a> {
     pub issuer: &'a Issuer,
     pub connections: &'a Connections,
+    pub fetched: &'a FetchedKeys,
 }
 
-/// Fetches the key sets that lie elsewhere, and assembles. One that cannot be fetched fails nothing: its source answers
-/// `keys_unavailable`.
-pub async fn compile(
-    mut estate: Estate,
-    digest: Digest,
-    generation: Generation,
-    epoch: Epoch,
-    beside: &Beside<'_>,
-) -> Live {
-    fetch_keys(&mut estate.sources).await;
-    assemble(estate, digest, generation, epoch, beside)
-}
-
-/// An estate that is in force nowhere: its sources' keys are fetched, and no SVID is accepted.
-pub async fn compile_alone(mut estate: Estate, digest: Digest) -> (guard::Snapshot, About) {
-    fetch_keys(&mut estate.sources).await;
+/// An estate that is in force nowhere: no SVID is accepted.
+pub fn compile_alone(mut estate: Estate, fetched: &FetchedKeys, digest: Digest) -> (guard::Snapshot, About) {
+    supply(&mut estate.sources, fetched);
     let about = about(&mut estate);
     (for_replay(estate, digest, Generation(0), Epoch(0)), about)
 }
 
-async fn fetch_keys(sources: &mut [(Source, Jwks)]) {
-    let mut fetching = JoinSet::new();
-    for (index, (source, jwks)) in sources.iter().enumerate() {
-        if let Jwks::Url(keys) = jwks {
-            let (name, remote) = (source.name.clone(), keys.remote.clone());
-            fetching.spawn(async move { (index, fetched(name.as_str(), &remote).await) });
-        }
-    }
-    // all at once: an issuer that does not answer delays no other
-    while let Some(fetched) = fetching.join_next().await {
-        if let Ok((index, keys)) = fetched
-            && let Some((source, _)) = sources.get_mut(index)
-        {
-            source.keys = SourceKeys::Fetched(keys);
+fn supply(sources: &mut [(Source, Jwks)], fetched: &FetchedKeys) {
+    for (source, _) in sources {
+        if let SourceKeys::Fetched(keys) = &mut source.keys {
+            *keys = fetched.get(&source.name).cloned();
         }
     }
 }
 
-/// Puts an estate together as it stands; sources whose keys lie elsewhere have none.
-fn assemble(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: &Beside<'_>) -> Live {
-    let about = about(&mut estate);
+/// Puts an estate together.
+pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: &Beside<'_>) -> Live {
+    supply(&mut estate.sources, beside.fetched);
+    let about = Arc::new(about(&mut estate));
+    let remotes = estate.remote_keys().into();
     let authorities = beside.issuer.authorities();
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
     let snapshot = snapshot(estate.sources, estate.directory, estate.engine, authorities, named);
@@ -82,7 +62,8 @@ fn assemble(mut estate: Estate, digest: Digest, generation: Generation, epoch: E
     });
     let assertions = Some(Arc::clone(&beside.issuer.assertions));
     let domain = Some(estate.environment.trust_domain);
-    Live { snapshot, catalog: Catalog::new(services), pacing, about, domain, hosts, assertions }
+    let catalog = Arc::new(Catalog::new(services));
+    Live { snapshot, catalog, pacing, remotes, about, domain, hosts, assertions }
 }
 
 fn about(estate: &mut Estate) -> About {
@@ -143,29 +124,12 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
     let pacing = Timeouts::pacing(std::iter::empty());
     Live {
         snapshot,
-        catalog: Catalog::new([]),
+        catalog: Arc::new(Catalog::new([])),
         pacing,
-        about: About::default(),
+        remotes: Arc::from([]),
+        about: Arc::default(),
         domain: None,
-        hosts: Vec::new(),
+        hosts: Arc::from([]),
         assertions: None,
-    }
-}
-
-async fn fetched(source: &str, remote: &Remote) -> Option<Arc<KeySet>> {
-    let url = remote.url();
-    let document = match fetch(remote).await {
-        Ok(fetched) => fetched.document,
-        Err(error) => {
-            tracing::warn!(source, url, error = chain(&error), "the key set cannot be fetched");
-            return None;
-        }
-    };
-    match KeySet::parse(&document) {
-        Ok(keys) => Some(Arc::new(keys)),
-        Err(error) => {
-            tracing::warn!(source, url, %error, "what was fetched is not a key set");
-            None
-        }
     }
 }

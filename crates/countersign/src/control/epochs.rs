@@ -11,6 +11,7 @@ use super::archive::{Applied, Archive, EpochsFailed};
 use super::compile::{Beside, boot, compile};
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
+use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::net::Connections;
 
@@ -36,6 +37,7 @@ pub enum ApplyFailed {
 pub struct Epochs {
     archive: Archive,
     vars: BTreeMap<String, String>,
+    keys: Keys,
     live: Current,
     issuers: Issuers,
     connections: Connections,
@@ -46,7 +48,7 @@ pub struct Epochs {
 }
 
 impl Epochs {
-    /// Opens an archive and puts its last epoch in force; before the first one, nothing is permitted but what the shipped
+    /// Opens an archive and puts its last epoch in force, its key sets fetched by `keys`; before the first one, nothing is permitted but what the shipped
     /// packs give the operators.
     ///
     /// # Errors
@@ -54,6 +56,7 @@ impl Epochs {
     pub async fn open(
         archive: Archive,
         vars: BTreeMap<String, String>,
+        keys: Keys,
         issuers: Issuers,
         connections: Connections,
         at: Time,
@@ -61,7 +64,7 @@ impl Epochs {
         archive.make()?;
         let live = Arc::new(ArcSwap::from_pointee(boot(archive.operators())));
         let (issuer, bundle) = (ArcSwapOption::empty(), Mutex::new(None));
-        let epochs = Self { archive, vars, live, issuers, connections, issuer, bundle };
+        let epochs = Self { archive, vars, keys, live, issuers, connections, issuer, bundle };
         if let Some(last) = epochs.archive.history()?.pop() {
             let kept = epochs.archive.kept(&last.snapshot)?;
             let compiled = epochs.compiled(&kept.bundle, Epoch(last.epoch), kept.time(), at).await;
@@ -71,7 +74,7 @@ impl Epochs {
             })?;
             // the substituted addresses may be new, and records name the estate by both
             epochs.archive.keep(&kept.bundle, &epochs.vars, live.snapshot.digest, at)?;
-            epochs.put_in_force(live, issuer);
+            epochs.put_in_force(live, issuer).await;
             *epochs.bundle.lock().await = Some(kept.bundle);
         }
         Ok(epochs)
@@ -129,7 +132,7 @@ impl Epochs {
             self.archive.keep(&bundle, &self.vars, live.snapshot.digest, by.at).map_err(ApplyFailed::Kept)?;
             self.archive.append(&applied).map_err(ApplyFailed::Kept)?;
         }
-        self.put_in_force(live, issuer);
+        self.put_in_force(live, issuer).await;
         *current = Some(bundle);
         Ok(applied)
     }
@@ -148,10 +151,11 @@ impl Epochs {
         &self.connections
     }
 
-    fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
+    async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
         self.connections.trust(issuer.authorities());
         self.issuer.store(Some(issuer));
         self.live.store(Arc::new(live));
+        self.keys.follow(&self.live).await;
     }
 
     /// Compiles an estate that was applied at `applied`, to be in force from `at`.
@@ -165,8 +169,9 @@ impl Epochs {
         let vars = Vars::Dev(self.vars.clone());
         let estate = load(bundle, &vars, self.archive.operators(), applied).map_err(NotCompiled::Problems)?;
         let issuer = self.issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
-        let beside = Beside { issuer: &issuer, connections: &self.connections };
-        let live = compile(estate, bundle.digest(&vars), GENERATION, epoch, &beside).await;
+        let fetched = self.keys.fetch(&estate.remote_keys()).await;
+        let beside = Beside { issuer: &issuer, connections: &self.connections, fetched: &fetched };
+        let live = compile(estate, bundle.digest(&vars), GENERATION, epoch, &beside);
         Ok((live, issuer))
     }
 }

@@ -25,6 +25,7 @@ use crate::estate::{Bundle, BundleError, Vars};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
 use crate::issuing;
+use crate::keys;
 use crate::net::tls::{self, OwnSvid};
 use crate::net::{Connections, Listener, Stopper, now, serve, stop};
 use crate::pulse::Pulse;
@@ -145,10 +146,12 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
 
     let operators = vec![operator(directory.owner()?)];
     let laid_out = first_estate(&directory, &options, &json, &operators).await?;
+    let (keys, keeper) = keys::keeper();
+    servers.spawn(keeper.run(stopped.clone()));
     let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let archive = Archive::new(directory.path("state"), operators);
-    let epochs = Epochs::open(archive, json.vars(), issuers, connections, now()).await?;
+    let epochs = Epochs::open(archive, json.vars(), keys.clone(), issuers, connections, now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;
@@ -172,7 +175,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let mut svids = Svids::new(Arc::clone(&control), directory.root().to_owned(), directory.owner()?);
     svids.renew().await?;
     servers.spawn(svids.keep(stopped.clone()));
-    let gateway = Arc::new(Gateway::new(control.live(), Arc::clone(&ledger), Pulse::own(now())));
+    let gateway = Arc::new(Gateway::new(control.live(), keys, Arc::clone(&ledger), Pulse::own(now())));
     let tls = tls::server(Arc::clone(control.own_svid()), gateway.callers());
     servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::clone(&gateway), stopped.clone()));
     servers.spawn(serve(Listener::Tls(sockets.secure, tls), gateway, stopped.clone()));

@@ -42,6 +42,13 @@ pub struct RemoteKeys {
     pub max_stale: Duration,
 }
 
+impl RemoteKeys {
+    /// Whether these are the keys of one source from one place, however they are kept.
+    pub fn are_where(&self, other: &Self) -> bool {
+        self.source == other.source && self.remote == other.remote
+    }
+}
+
 /// What `jwks` is read against.
 pub(super) struct Reading<'a> {
     pub document: &'a Document,

@@ -62,6 +62,17 @@ pub struct Estate {
     pub notes: Vec<Problem>,
 }
 
+impl Estate {
+    /// The key sets that lie elsewhere.
+    pub fn remote_keys(&self) -> Vec<RemoteKeys> {
+        let remote = |(_, jwks): &(Source, Jwks)| match jwks {
+            Jwks::Url(keys) => Some(keys.clone()),
+            Jwks::Here(_) => None,
+        };
+        self.sources.iter().filter_map(remote).collect()
+    }
+}
+
 /// A difference between two estates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {

@@ -23,8 +23,6 @@ const MAX_OPERATION: usize = 256;
 pub(super) struct Read {
     pub trace: TraceId,
     pub operation: String,
-    /// The value of `Authorization`, if its scheme is Bearer.
-    pub bearer: Option<HeaderValue>,
     pub asked: Asked<Forward>,
     /// Status of the answer if the request is unfit.
     pub status: StatusCode,
@@ -56,16 +54,20 @@ const fn too_large(status: StatusCode) -> Unfit {
 
 /// Reads a head against the catalog.
 pub(super) fn read(catalog: &Catalog<Upstream>, parts: Parts) -> Read {
-    let bearer = parts.headers.get(header::AUTHORIZATION).filter(|value| is_bearer(value)).cloned();
     let (trace, traceparent) = headers::trace(&parts.headers, trace_id);
     let raw = operation(&parts.method, &parts.uri);
     match fit(catalog, parts, &traceparent) {
         Ok((operation, asked)) => {
             let operation = operation.unwrap_or(raw);
-            Read { trace, operation, bearer, asked, status: StatusCode::BAD_REQUEST }
+            Read { trace, operation, asked, status: StatusCode::BAD_REQUEST }
         }
-        Err(unfit) => Read { trace, operation: raw, bearer, asked: Asked::Unfit(unfit.code), status: unfit.status },
+        Err(unfit) => Read { trace, operation: raw, asked: Asked::Unfit(unfit.code), status: unfit.status },
     }
+}
+
+/// The value of `Authorization`, if its scheme is Bearer.
+pub(super) fn bearer(parts: &Parts) -> Option<HeaderValue> {
+    parts.headers.get(header::AUTHORIZATION).filter(|value| is_bearer(value)).cloned()
 }
 
 /// The bytes after the scheme and its one space (RFC 6750 §2.1).

@@ -22,6 +22,7 @@ use store::FileLedger;
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::head::Read;
 use crate::gateway::voucher::Vouchers;
+use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::net::tls::Check;
 use crate::net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
@@ -34,14 +35,15 @@ const PROTOCOL: &str = "http";
 /// The HTTP door.
 pub struct Gateway {
     live: Current,
+    keys: Keys,
     ledger: Arc<FileLedger>,
     pulse: Arc<Pulse>,
     vouchers: Vouchers,
 }
 
 impl Gateway {
-    pub fn new(live: Current, ledger: Arc<FileLedger>, pulse: Arc<Pulse>) -> Self {
-        Self { live, ledger, pulse, vouchers: Vouchers::default() }
+    pub fn new(live: Current, keys: Keys, ledger: Arc<FileLedger>, pulse: Arc<Pulse>) -> Self {
+        Self { live, keys, ledger, pulse, vouchers: Vouchers::default() }
     }
 
     /// Holds callers that present certificates to what is in force when they do.
@@ -56,22 +58,19 @@ impl Door for Gateway {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let at = now();
-        let live = self.live.load_full();
+        let freshness = self.pulse.freshness(at);
         let (parts, body) = request.into_parts();
-        let Read { trace, operation, bearer, asked, status } = head::read(&live.catalog, parts);
-        let call = Call {
-            id: record_id(),
-            trace,
-            door: DOOR,
-            protocol: PROTOCOL,
-            operation: Some(operation),
-            freshness: self.pulse.freshness(at),
-        };
+        let bearer = head::bearer(&parts);
+        let token = bearer.as_ref().map(|value| Token::new(head::token(value)));
+        // before anything is decided by what is in force, so that a request sees one state of it
+        let live = self.keys.in_force_for(&self.live, token).await;
+        let Read { trace, operation, asked, status } = head::read(&live.catalog, parts);
+        let operation = Some(operation);
+        let call = Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation, freshness };
         let channel = match &peer {
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
             Peer::Network | Peer::Local(_) => None,
         };
-        let token = bearer.as_ref().map(|value| Token::new(head::token(value)));
         let presented = Presented { channel, message: token.map(Message::Bearer) };
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
             Ok(permit) => {

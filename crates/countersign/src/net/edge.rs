@@ -1,6 +1,6 @@
 //! Where time and randomness enter.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use model::{RecordId, Time, TraceId};
 
@@ -23,6 +23,12 @@ pub fn trace_id() -> TraceId {
 /// A fresh serial number of a certificate: 128 random bits.
 pub fn serial() -> [u8; 16] {
     random()
+}
+
+/// A part of a span, between four fifths of it and all, by chance: what many began at once should not stay together.
+pub fn jittered(span: Duration) -> Duration {
+    let [chance, ..] = random();
+    span.saturating_sub(span / 5 * u32::from(chance) / 255)
 }
 
 fn random() -> [u8; 16] {

@@ -9,7 +9,7 @@ mod sent;
 mod serve;
 pub mod tls;
 
-pub use edge::{now, record_id, serial, trace_id};
+pub use edge::{jittered, now, record_id, serial, trace_id};
 pub use outbound::{
     BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Unreachable, fetch, has_plain_authority,
 };

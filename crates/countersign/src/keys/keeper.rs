@@ -1,0 +1,254 @@
+//! The task that keeps key sets: all that is known of them is its own, and every fetch is a task that it owns.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use credential::{BadKeySet, KeySet, UnknownKey};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::sleep_until;
+
+use super::kept::Kept;
+use super::{Ask, KeyCounts, Waiting};
+use crate::causes::chain;
+use crate::estate::RemoteKeys;
+use crate::live::Current;
+use crate::net::{FetchFailed, Remote, Stop, fetch, jittered};
+
+/// Most requests that wait for one source's keys.
+const WAITING: usize = 256;
+
+/// Keeps key sets.
+pub struct Keeper {
+    asks: mpsc::Receiver<Ask>,
+    /// Where newer sets are put in force; `None` before anything is.
+    live: Option<Current>,
+    sets: BTreeMap<u64, Set>,
+    next: u64,
+    fetches: JoinSet<Fetch>,
+}
+
+/// One key set that is kept.
+struct Set {
+    keys: RemoteKeys,
+    kept: Kept,
+    /// Whether it is of what is in force: only then is it asked for ahead of time.
+    followed: bool,
+    due: Instant,
+    /// One at a time.
+    fetching: Option<Id>,
+    waiting: Vec<Waiting>,
+    /// Whether it is said that the set died of age.
+    dead: bool,
+    counts: KeyCounts,
+}
+
+/// How a fetch ended, and when it began.
+struct Fetch {
+    asked: Instant,
+    came: Result<(KeySet, Option<Duration>), NotFetched>,
+}
+
+/// Why there is no newer key set.
+#[derive(Debug, thiserror::Error)]
+enum NotFetched {
+    #[error("it cannot be fetched")]
+    Fetch(#[source] FetchFailed),
+    #[error("what was fetched is not a key set that can be used")]
+    KeySet(#[source] BadKeySet),
+    #[error("the fetch was broken off")]
+    BrokenOff(#[source] JoinError),
+}
+
+impl Keeper {
+    pub(super) fn new(asks: mpsc::Receiver<Ask>) -> Self {
+        Self { asks, live: None, sets: BTreeMap::new(), next: 0, fetches: JoinSet::new() }
+    }
+
+    /// Keeps key sets until asked to stop, or until nobody is left to ask.
+    pub async fn run(mut self, mut stop: Stop) {
+        loop {
+            let wake = self.wakes(Instant::now());
+            tokio::select! {
+                () = stop.asked() => break,
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => self.hear(ask, Instant::now()),
+                    None => break,
+                },
+                Some(done) = self.fetches.join_next_with_id() => {
+                    let (id, ended) = match done {
+                        Ok((id, ended)) => (id, Ok(ended)),
+                        Err(error) => (error.id(), Err(error)),
+                    };
+                    self.ended(id, ended, Instant::now());
+                }
+                () = until(wake) => {}
+            }
+            self.tend(Instant::now());
+        }
+        self.fetches.shutdown().await;
+    }
+
+    fn hear(&mut self, ask: Ask, now: Instant) {
+        match ask {
+            Ask::Fetch { keys, waiting } => {
+                let id = self.known(&keys).unwrap_or_else(|| self.add(keys, now));
+                if let Some(set) = self.sets.get_mut(&id) {
+                    set.waiting.push(waiting);
+                    begin(set, &mut self.fetches, now);
+                }
+            }
+            Ask::Follow { live } => self.follow(live, now),
+            Ask::Look { unknown, waiting } => {
+                let found = self.sets.values_mut().find(|set| set.followed && set.keys.source == unknown.source);
+                if let Some(set) = found {
+                    look(set, &unknown, waiting, &mut self.fetches, now);
+                }
+            }
+            Ask::Count { answer } => {
+                let counts = |set: &Set| KeyCounts { age: set.kept.age(now), ..set.counts.clone() };
+                // whoever asked may have left
+                let _ = answer.send(self.sets.values().filter(|set| set.followed).map(counts).collect());
+            }
+        }
+    }
+
+    fn known(&self, keys: &RemoteKeys) -> Option<u64> {
+        self.sets.iter().find(|(_, set)| set.keys.are_where(keys)).map(|(id, _)| *id)
+    }
+
+    fn add(&mut self, keys: RemoteKeys, now: Instant) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let source = keys.source.clone();
+        let set = Set {
+            kept: Kept::new(&keys, now),
+            keys,
+            followed: false,
+            due: now,
+            fetching: None,
+            waiting: Vec::new(),
+            dead: false,
+            counts: KeyCounts { source, age: None, fetches: 0, failures: 0, refetches: 0, refused: 0 },
+        };
+        self.sets.insert(id, set);
+        id
+    }
+
+    /// What is no longer in force is forgotten; a fetch for it that is under way ends unheard.
+    fn follow(&mut self, live: Current, now: Instant) {
+        let remotes = Arc::clone(&live.load().remotes);
+        self.sets.retain(|_, set| remotes.iter().any(|keys| set.keys.are_where(keys)));
+        for keys in remotes.iter() {
+            let id = self.known(keys).unwrap_or_else(|| self.add(keys.clone(), now));
+            if let Some(set) = self.sets.get_mut(&id) {
+                set.kept.keep_as(keys);
+                set.due = set.due.min(now + keys.refresh);
+                set.followed = true;
+                // the estate was compiled with what was fetched for it: since then, something newer may have come
+                put_in_force(Some(&live), set, now);
+            }
+        }
+        self.live = Some(live);
+    }
+
+    fn ended(&mut self, task: Id, ended: Result<Fetch, JoinError>, now: Instant) {
+        let Some(set) = self.sets.values_mut().find(|set| set.fetching == Some(task)) else { return };
+        set.fetching = None;
+        let came = ended.map_err(NotFetched::BrokenOff).and_then(|fetch| Ok((fetch.asked, fetch.came?)));
+        let source = set.keys.source.as_str();
+        let pause = match came {
+            Ok((asked, (keys, max_age))) => {
+                if set.kept.in_force(now).is_none_or(|known| known.digest() != keys.digest()) {
+                    tracing::info!(source, keys = %keys.digest(), "a new key set");
+                }
+                set.dead = false;
+                set.kept.came(Arc::new(keys), asked, max_age)
+            }
+            Err(error) => {
+                set.counts.failures += 1;
+                let age = set.kept.age(now).map(|age| age.as_secs());
+                tracing::warn!(source, url = set.keys.remote.url(), error = chain(&error), age, "no newer key set");
+                set.kept.failed()
+            }
+        };
+        set.due = now + jittered(pause);
+        put_in_force(self.live.as_ref(), set, now);
+        for waiting in set.waiting.drain(..) {
+            // whoever waited may have left
+            let _ = waiting.send(set.kept.in_force(now).cloned());
+        }
+    }
+
+    /// Asks for what is due, and takes out of force what is too old.
+    fn tend(&mut self, now: Instant) {
+        for set in self.sets.values_mut().filter(|set| set.followed) {
+            if set.due <= now {
+                begin(set, &mut self.fetches, now);
+            }
+            if !set.dead && set.kept.in_force(now).is_none() {
+                set.dead = true;
+                tracing::warn!(
+                    source = set.keys.source.as_str(),
+                    "no key set that is young enough: its tokens are refused"
+                );
+                put_in_force(self.live.as_ref(), set, now);
+            }
+        }
+    }
+
+    /// When there is something to do.
+    fn wakes(&self, now: Instant) -> Option<Instant> {
+        let followed = self.sets.values().filter(|set| set.followed);
+        followed.flat_map(|set| [set.fetching.is_none().then_some(set.due), set.kept.dies(now)]).flatten().min()
+    }
+}
+
+/// Asks for newer keys, unless that is under way.
+fn begin(set: &mut Set, fetches: &mut JoinSet<Fetch>, now: Instant) {
+    if set.fetching.is_none() {
+        set.counts.fetches += 1;
+        set.fetching = Some(fetches.spawn(fetched(set.keys.remote.clone(), now)).id());
+    }
+}
+
+/// A token's key is not known: asks for newer keys, if that is within the budget, and lets whoever asks wait for the end of it.
+fn look(set: &mut Set, unknown: &UnknownKey, waiting: Waiting, fetches: &mut JoinSet<Fetch>, now: Instant) {
+    if set.fetching.is_none() && set.kept.asks_for(unknown.kid.as_deref(), now) {
+        set.counts.refetches += 1;
+        begin(set, fetches, now);
+    }
+    if set.fetching.is_some() && set.waiting.len() < WAITING {
+        set.waiting.push(waiting);
+    } else {
+        set.counts.refused += 1;
+    }
+}
+
+/// Puts in force what is known of a set. It changes nothing where that is in force already, or another set is.
+fn put_in_force(live: Option<&Current>, set: &Set, now: Instant) {
+    let keys = set.kept.in_force(now);
+    if let Some(live) = live {
+        live.rcu(|live| live.with_keys(&set.keys, keys.cloned()).map_or_else(|| Arc::clone(live), Arc::new));
+    }
+}
+
+async fn fetched(remote: Remote, asked: Instant) -> Fetch {
+    let came = match fetch(&remote).await {
+        Ok(fetched) => match KeySet::parse(&fetched.document) {
+            Ok(keys) => Ok((keys, fetched.max_age)),
+            Err(bad) => Err(NotFetched::KeySet(bad)),
+        },
+        Err(failed) => Err(NotFetched::Fetch(failed)),
+    };
+    Fetch { asked, came }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => pending().await,
+    }
+}
