@@ -9,6 +9,7 @@ mod answers;
 mod cli;
 mod estate;
 mod harness;
+mod keys;
 mod ledger;
 mod quickstart;
 mod requests;

@@ -115,6 +115,23 @@ impl Estate {
         ))
     }
 
+    /// One more source, of `Workload`s by `sub`, whose keys lie where `jwks` says.
+    #[must_use]
+    pub fn fetched(self, name: &str, jwks: &str, oidc: &str) -> Self {
+        self.document(&format!(
+            "kind: TrustSource\nmetadata: {{name: {name}}}\nspec:\n  proves: [Workload]\n  oidc:\n    \
+             issuer: https://issuer.acme.test/{name}\n    jwks: {{{jwks}}}\n    audiences: [{AUDIENCE}]\n    \
+             algorithms: [ES256]\n    requiredClaims: [iss, sub, aud, exp, iat]\n    maxAge: 10m\n{oidc}  identityKey: [sub]"
+        ))
+    }
+
+    /// One more file.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     #[must_use]
     pub fn principal(self, name: &str, kind: &str, bound: &str, more: &str) -> Self {
         self.document(&format!(

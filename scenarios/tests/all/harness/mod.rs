@@ -1,9 +1,11 @@
-//! What every story uses: processes, raw HTTP, tokens by an independent library, estates, an upstream that keeps all bytes.
+//! What every story uses: processes, raw HTTP, tokens by an independent library, estates, an upstream that keeps all bytes,
+//! an issuer that can be made to lie.
 
 mod dev;
 mod estate;
 mod golden;
 mod http;
+mod issuer;
 mod mint;
 mod process;
 mod upstream;
@@ -12,6 +14,7 @@ pub use dev::Dev;
 pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST};
 pub use golden::{golden, normal};
 pub use http::{Answer, Conn, End, call, request};
+pub use issuer::{Issuer, Says};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
-pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until};
+pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until, until_within};
 pub use upstream::Upstream;
