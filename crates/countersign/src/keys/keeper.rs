@@ -21,6 +21,8 @@ use crate::net::{FetchFailed, Remote, Stop, fetch, jittered};
 const WAITING: usize = 256;
 
 /// Keeps key sets.
+///
+/// INVARIANT: what was fetched is in force only while its age is looked at. A keeper that ends unasked takes it out of force.
 pub struct Keeper {
     asks: mpsc::Receiver<Ask>,
     /// Where newer sets are put in force; `None` before anything is.
@@ -28,6 +30,8 @@ pub struct Keeper {
     sets: BTreeMap<u64, Set>,
     next: u64,
     fetches: JoinSet<Fetch>,
+    /// Whether it was asked to stop: then the doors stop too, and let what they have begun end.
+    stopping: bool,
 }
 
 /// One key set that is kept.
@@ -64,7 +68,7 @@ enum NotFetched {
 
 impl Keeper {
     pub(super) fn new(asks: mpsc::Receiver<Ask>) -> Self {
-        Self { asks, live: None, sets: BTreeMap::new(), next: 0, fetches: JoinSet::new() }
+        Self { asks, live: None, sets: BTreeMap::new(), next: 0, fetches: JoinSet::new(), stopping: false }
     }
 
     /// Keeps key sets until asked to stop, or until nobody is left to ask.
@@ -88,6 +92,7 @@ impl Keeper {
             }
             self.tend(Instant::now());
         }
+        self.stopping = true;
         self.fetches.shutdown().await;
     }
 
@@ -206,6 +211,16 @@ impl Keeper {
     }
 }
 
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let Some(live) = self.live.as_ref().filter(|_| !self.stopping) else { return };
+        tracing::error!("key sets are no longer kept: tokens of sources whose keys are fetched are refused");
+        for set in self.sets.values() {
+            exchange(live, set, None);
+        }
+    }
+}
+
 /// Asks for newer keys, unless that is under way.
 fn begin(set: &mut Set, fetches: &mut JoinSet<Fetch>, now: Instant) {
     if set.fetching.is_none() {
@@ -227,12 +242,16 @@ fn look(set: &mut Set, unknown: &UnknownKey, waiting: Waiting, fetches: &mut Joi
     }
 }
 
-/// Puts in force what is known of a set. It changes nothing where that is in force already, or another set is.
+/// Puts in force what is known of a set.
 fn put_in_force(live: Option<&Current>, set: &Set, now: Instant) {
-    let keys = set.kept.in_force(now);
     if let Some(live) = live {
-        live.rcu(|live| live.with_keys(&set.keys, keys.cloned()).map_or_else(|| Arc::clone(live), Arc::new));
+        exchange(live, set, set.kept.in_force(now));
     }
+}
+
+/// Changes nothing where these keys are in force already, or the source's keys come from elsewhere by now.
+fn exchange(live: &Current, set: &Set, keys: Option<&Arc<KeySet>>) {
+    live.rcu(|live| live.with_keys(&set.keys, keys.cloned()).map_or_else(|| Arc::clone(live), Arc::new));
 }
 
 async fn fetched(remote: Remote, asked: Instant) -> Fetch {

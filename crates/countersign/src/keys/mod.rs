@@ -123,14 +123,19 @@ impl Keys {
 
     /// What is in force for a token: if it names a key that its source does not have, the source is asked first.
     pub async fn in_force_for(&self, live: &Current, token: Option<Token<'_>>) -> Arc<Live> {
-        // twice: a fetch that was under way may have begun before the key was published
-        for _ in 0..2 {
-            let now = live.load_full();
-            match token.and_then(|token| UnknownKey::of(&now.snapshot.sources, token)) {
-                None => return now,
-                Some(unknown) => self.look_for(unknown).await,
+        let unknown = |live: &Live| token.and_then(|token| UnknownKey::of(&live.snapshot.sources, token));
+        let now = live.load_full();
+        let Some(first) = unknown(&now) else { return now };
+        let look = async {
+            self.look_for(first).await;
+            // a fetch that was under way may have begun before the key was published
+            let still = unknown(&live.load_full());
+            if let Some(still) = still {
+                self.look_for(still).await;
             }
-        }
+        };
+        // found or not: what is in force says
+        let _ = timeout(PATIENCE, look).await;
         live.load_full()
     }
 
@@ -138,8 +143,8 @@ impl Keys {
         let (waiting, hears) = oneshot::channel();
         // a keeper with no room for a question is being flooded with them
         if self.asks.try_send(Ask::Look { unknown, waiting }).is_ok() {
-            // found or not: what is in force says
-            let _ = timeout(PATIENCE, hears).await;
+            // one that may not ask hears at once that nobody answers
+            let _ = hears.await;
         }
     }
 

@@ -1,5 +1,7 @@
 //! Environments and trust sources that do not load, in exact words.
 
+use credential::CredentialCache;
+
 use super::super::{Jwks, Vars, load};
 use super::{POLICY, QUICKSTART, and, bundle, check, loaded, now, quickstart};
 
@@ -183,6 +185,17 @@ fn a_token_type_is_compared_without_case_and_can_be_absent() {
     let read = |yaml: &str| loaded(yaml).ok().unwrap().sources[1].0.types.clone();
     assert_eq!(read(QUICKSTART), [Some("jwt".to_owned()), Some("at+jwt".to_owned()), None]);
     assert_eq!(read(&types("[AT+JWT, absent]")), [Some("at+jwt".to_owned()), None]);
+}
+
+#[test]
+fn whoever_measures_can_turn_the_credential_cache_off() {
+    let cache = |more: &str| {
+        let yaml = quickstart("    algorithms: [PS256]\n", &format!("    algorithms: [PS256]\n{more}"));
+        loaded(&yaml).ok().unwrap().sources[1].0.cache
+    };
+    assert_eq!(cache(""), CredentialCache::On);
+    assert_eq!(cache("    credentialCache: true\n"), CredentialCache::On);
+    assert_eq!(cache("    credentialCache: false\n"), CredentialCache::Off);
 }
 
 #[test]

@@ -287,6 +287,22 @@ async fn an_estate_that_is_applied_while_its_issuer_is_down_keeps_the_keys_that_
 }
 
 #[tokio::test]
+async fn keys_that_nobody_keeps_any_more_are_out_of_force() {
+    let issuer = Issuer::start().await;
+    issuer.publishes("a");
+    let kept = Kept::of(&issuer.keys(LONG, LONG)).await;
+    kept.counts().await;
+    kept.task.abort();
+    kept.until("the end of it", |kept| kept.in_force() == digest(None)).await;
+    kept.looks_for("b").await;
+    // one that was asked to stop leaves what is in force to those that drain
+    let kept = Kept::of(&issuer.keys(LONG, LONG)).await;
+    let live = Arc::clone(&kept.live);
+    kept.stop().await;
+    assert_eq!(live.load().snapshot.keys, digest(Some("a")));
+}
+
+#[tokio::test]
 async fn a_keeper_that_stops_breaks_off_what_it_waits_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

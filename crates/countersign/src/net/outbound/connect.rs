@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 use super::FetchFailed;
 use super::remote::{Host, Remote};
 
-/// How long one address may take to accept.
-const CONNECT: Duration = Duration::from_secs(2);
+/// How long one address may take to accept: long enough for the first packet to be lost and sent again.
+const CONNECT: Duration = Duration::from_millis(1500);
 /// Most addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
