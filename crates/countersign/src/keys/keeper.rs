@@ -1,6 +1,5 @@
 //! The task that keeps key sets: all that is known of them is its own, and every fetch is a task that it owns.
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,8 +26,7 @@ pub struct Keeper {
     asks: mpsc::Receiver<Ask>,
     /// Where newer sets are put in force; `None` before anything is.
     live: Option<Current>,
-    sets: BTreeMap<u64, Set>,
-    next: u64,
+    sets: Vec<Set>,
     fetches: JoinSet<Fetch>,
     /// Whether it was asked to stop: then the doors stop too, and let what they have begun end.
     stopping: bool,
@@ -68,7 +66,7 @@ enum NotFetched {
 
 impl Keeper {
     pub(super) fn new(asks: mpsc::Receiver<Ask>) -> Self {
-        Self { asks, live: None, sets: BTreeMap::new(), next: 0, fetches: JoinSet::new(), stopping: false }
+        Self { asks, live: None, sets: Vec::new(), fetches: JoinSet::new(), stopping: false }
     }
 
     /// Keeps key sets until asked to stop, or until nobody is left to ask.
@@ -99,15 +97,14 @@ impl Keeper {
     fn hear(&mut self, ask: Ask, now: Instant) {
         match ask {
             Ask::Fetch { keys, waiting } => {
-                let id = self.known(&keys).unwrap_or_else(|| self.add(keys, now));
-                if let Some(set) = self.sets.get_mut(&id) {
+                if let Some(set) = known(&mut self.sets, &keys, now) {
                     set.waiting.push(waiting);
                     begin(set, &mut self.fetches, now);
                 }
             }
             Ask::Follow { live } => self.follow(live, now),
             Ask::Look { unknown, waiting } => {
-                let found = self.sets.values_mut().find(|set| set.followed && set.keys.source == unknown.source);
+                let found = self.sets.iter_mut().find(|set| set.followed && set.keys.source == unknown.source);
                 if let Some(set) = found {
                     look(set, &unknown, waiting, &mut self.fetches, now);
                 }
@@ -115,40 +112,17 @@ impl Keeper {
             Ask::Count { answer } => {
                 let counts = |set: &Set| KeyCounts { age: set.kept.age(now), ..set.counts.clone() };
                 // whoever asked may have left
-                let _ = answer.send(self.sets.values().filter(|set| set.followed).map(counts).collect());
+                let _ = answer.send(self.sets.iter().filter(|set| set.followed).map(counts).collect());
             }
         }
-    }
-
-    fn known(&self, keys: &RemoteKeys) -> Option<u64> {
-        self.sets.iter().find(|(_, set)| set.keys.are_where(keys)).map(|(id, _)| *id)
-    }
-
-    fn add(&mut self, keys: RemoteKeys, now: Instant) -> u64 {
-        let id = self.next;
-        self.next += 1;
-        let source = keys.source.clone();
-        let set = Set {
-            kept: Kept::new(&keys, now),
-            keys,
-            followed: false,
-            due: now,
-            fetching: None,
-            waiting: Vec::new(),
-            dead: false,
-            counts: KeyCounts { source, age: None, fetches: 0, failures: 0, refetches: 0, refused: 0 },
-        };
-        self.sets.insert(id, set);
-        id
     }
 
     /// What is no longer in force is forgotten; a fetch for it that is under way ends unheard.
     fn follow(&mut self, live: Current, now: Instant) {
         let remotes = Arc::clone(&live.load().remotes);
-        self.sets.retain(|_, set| remotes.iter().any(|keys| set.keys.are_where(keys)));
+        self.sets.retain(|set| remotes.iter().any(|keys| set.keys.are_where(keys)));
         for keys in remotes.iter() {
-            let id = self.known(keys).unwrap_or_else(|| self.add(keys.clone(), now));
-            if let Some(set) = self.sets.get_mut(&id) {
+            if let Some(set) = known(&mut self.sets, keys, now) {
                 set.kept.keep_as(keys);
                 set.due = set.due.min(now + keys.refresh);
                 set.followed = true;
@@ -160,7 +134,7 @@ impl Keeper {
     }
 
     fn ended(&mut self, task: Id, ended: Result<Fetch, JoinError>, now: Instant) {
-        let Some(set) = self.sets.values_mut().find(|set| set.fetching == Some(task)) else { return };
+        let Some(set) = self.sets.iter_mut().find(|set| set.fetching == Some(task)) else { return };
         set.fetching = None;
         let came = ended.map_err(NotFetched::BrokenOff).and_then(|fetch| Ok((fetch.asked, fetch.came?)));
         let source = set.keys.source.as_str();
@@ -189,7 +163,7 @@ impl Keeper {
 
     /// Asks for what is due, and takes out of force what is too old.
     fn tend(&mut self, now: Instant) {
-        for set in self.sets.values_mut().filter(|set| set.followed) {
+        for set in self.sets.iter_mut().filter(|set| set.followed) {
             if set.due <= now {
                 begin(set, &mut self.fetches, now);
             }
@@ -206,7 +180,7 @@ impl Keeper {
 
     /// When there is something to do.
     fn wakes(&self, now: Instant) -> Option<Instant> {
-        let followed = self.sets.values().filter(|set| set.followed);
+        let followed = self.sets.iter().filter(|set| set.followed);
         followed.flat_map(|set| [set.fetching.is_none().then_some(set.due), set.kept.dies(now)]).flatten().min()
     }
 }
@@ -215,10 +189,34 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         let Some(live) = self.live.as_ref().filter(|_| !self.stopping) else { return };
         tracing::error!("key sets are no longer kept: tokens of sources whose keys are fetched are refused");
-        for set in self.sets.values() {
+        for set in &self.sets {
             exchange(live, set, None);
         }
     }
+}
+
+impl Set {
+    fn new(keys: &RemoteKeys, now: Instant) -> Self {
+        let source = keys.source.clone();
+        Self {
+            keys: keys.clone(),
+            kept: Kept::new(keys, now),
+            followed: false,
+            due: now,
+            fetching: None,
+            waiting: Vec::new(),
+            dead: false,
+            counts: KeyCounts { source, age: None, fetches: 0, failures: 0, refetches: 0, refused: 0 },
+        }
+    }
+}
+
+/// What is kept of these keys, from here on if it was not before.
+fn known<'a>(sets: &'a mut Vec<Set>, keys: &RemoteKeys, now: Instant) -> Option<&'a mut Set> {
+    if !sets.iter().any(|set| set.keys.are_where(keys)) {
+        sets.push(Set::new(keys, now));
+    }
+    sets.iter_mut().find(|set| set.keys.are_where(keys))
 }
 
 /// Asks for newer keys, unless that is under way.
