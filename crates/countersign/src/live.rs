@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::KeySet;
+use credential::{KeySet, Revocations};
 use issuer::Assertions;
 use model::TrustDomain;
 use tokio::sync::Semaphore;
@@ -33,6 +33,13 @@ pub struct Live {
 }
 
 impl Live {
+    /// The same estate under other revocations.
+    pub fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
+        let sources = self.snapshot.sources.clone().with_revocations(revocations);
+        let snapshot = guard::Snapshot { sources, ..self.snapshot.clone() };
+        Self { snapshot, ..self.clone() }
+    }
+
     /// The same estate under other keys of a source; `None` if that changes nothing, or its keys come from elsewhere by now.
     pub fn with_keys(&self, of: &RemoteKeys, keys: Option<Arc<KeySet>>) -> Option<Self> {
         self.remotes.iter().find(|remote| remote.are_where(of))?;

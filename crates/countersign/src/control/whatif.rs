@@ -88,7 +88,7 @@ pub fn resolve(snapshot: &guard::Snapshot, token: &[u8], at: Time) -> Resolved {
     let finding = proofs.message().map(credential::Verified::finding);
     let source = finding.map(|finding| finding.source.to_string());
     let mut steps = passed(|_| true, source.as_deref());
-    let resolved = identity::resolve(&snapshot.directory, &proofs, Access::Proved, at);
+    let resolved = identity::resolve(&snapshot.directory, snapshot.sources.revocations(), &proofs, Access::Proved, at);
     let key = finding.map(|finding| finding.key.join(", ")).unwrap_or_default();
     let (ok, detail, principal, code) = match resolved {
         Ok(caller) => {
@@ -115,6 +115,7 @@ fn passed(which: impl Fn(&Step) -> bool, source: Option<&str>) -> Vec<ResolveSte
         Step::Signature => "the signature verifies",
         Step::Times => "within its times and the source's `maxAge`",
         Step::Audience => "issued for an audience of the source",
+        Step::Revocation => "neither it nor its key or source is revoked",
         Step::Binding => "bound to nothing, or to what the connection proves",
     };
     let step = |step: &Step| ResolveStep {

@@ -169,7 +169,9 @@ fn credential_key(estate: &Estate, repository: &str) -> bool {
         key_id: None,
         key_thumbprint: None,
     };
-    identity::resolve_findings(&estate.directory, None, Some(finding.into()), identity::Access::Proved, now()).is_ok()
+    let none = credential::Revocations::default();
+    let message = Some(finding.into());
+    identity::resolve_findings(&estate.directory, &none, None, message, identity::Access::Proved, now()).is_ok()
 }
 
 #[test]

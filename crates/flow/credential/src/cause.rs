@@ -2,7 +2,7 @@
 
 use model::{Binding, Code, Digest, SourceName, SpiffeId, Time, TrustDomain};
 
-use crate::{CredentialKind, Finding, Flaw};
+use crate::{CredentialKind, Finding, Flaw, Revocable};
 
 /// The steps of verification, in their order: a credential refused at one passed those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,7 @@ pub enum Step {
     Times,
     Audience,
     Binding,
+    Revocation,
 }
 
 impl Step {
@@ -27,6 +28,7 @@ impl Step {
         Self::Times,
         Self::Audience,
         Self::Binding,
+        Self::Revocation,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Step {
             Self::Times => "times",
             Self::Audience => "audience",
             Self::Binding => "binding",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -94,6 +97,8 @@ pub enum Cause {
     AudienceWrong,
     #[error("bound by `cnf` to {to}")]
     BindingMismatch { to: &'static str },
+    #[error("{what} is revoked")]
+    Revoked { what: Revocable },
 }
 
 impl Cause {
@@ -119,6 +124,7 @@ impl Cause {
             Self::TooOld => Code::TooOld,
             Self::AudienceWrong => Code::AudienceWrong,
             Self::BindingMismatch { .. } => Code::BindingMismatch,
+            Self::Revoked { .. } => Code::Revoked,
         }
     }
 
@@ -142,6 +148,7 @@ impl Cause {
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
             Self::AudienceWrong => Step::Audience,
             Self::BindingMismatch { .. } => Step::Binding,
+            Self::Revoked { .. } => Step::Revocation,
         }
     }
 }

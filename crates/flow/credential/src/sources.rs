@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use model::{Digest, SourceName};
 
 use crate::memo::{Held, Memo};
-use crate::{Authorities, CredentialCache, KeySet, Source, SourceKeys, digest_of};
+use crate::{Authorities, CredentialCache, KeySet, Revocations, Source, SourceKeys, digest_of};
 
 /// Places of a [`Guide`].
 const PLACES: usize = 1 << 14;
@@ -30,6 +30,7 @@ pub struct Sources {
     by_issuer: Arc<HashMap<String, usize>>,
     guide: Arc<Guide>,
     authorities: Arc<Authorities>,
+    revocations: Arc<Revocations>,
 }
 
 /// How often a source's memo knew a credential, and how often it did not; since the estate was put in force.
@@ -74,13 +75,24 @@ impl Sources {
             anchors.push(Arc::new(Anchor::new(source, place, Arc::default())));
         }
         let guide = Arc::new(Guide::new(anchors.iter().any(|anchor| anchor.memo.is_some())));
-        Ok(Self { anchors, by_issuer: Arc::new(by_issuer), guide, authorities: Arc::default() })
+        let by_issuer = Arc::new(by_issuer);
+        Ok(Self { anchors, by_issuer, guide, authorities: Arc::default(), revocations: Arc::default() })
     }
 
     /// These sources, and the bundles of the trust domains whose SVIDs are accepted beside them.
     #[must_use]
     pub fn with_authorities(self, authorities: Authorities) -> Self {
         Self { authorities: Arc::new(authorities), ..self }
+    }
+
+    /// These sources, and what counts no more of theirs.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        Self { revocations, ..self }
+    }
+
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     pub fn authorities(&self) -> &Authorities {

@@ -42,7 +42,7 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
     };
     let message = match presented.message {
         None => None,
-        Some(Message::Bearer(token)) => match bearer(sources, token, certificate, at) {
+        Some(Message::Bearer(token)) => match held(sources, token, certificate, at) {
             Ok(finding) => Some(finding),
             Err((cause, source)) => {
                 return Err(Box::new(Refused {
@@ -60,7 +60,8 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
 }
 
 fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
-    peer.check(sources.authorities(), at).map_err(|cause| {
+    let found = peer.check(sources.authorities(), at);
+    found.and_then(|finding| unrevoked(sources, &finding).map(|()| finding)).map_err(|cause| {
         Box::new(Refused {
             cause,
             source: None,
@@ -70,6 +71,22 @@ fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding,
             beside: None,
         })
     })
+}
+
+/// A token that holds, and that nobody revoked since.
+fn held(
+    sources: &Sources,
+    token: Token<'_>,
+    certificate: Option<Digest>,
+    at: Time,
+) -> Result<Arc<Finding>, (Cause, Option<SourceName>)> {
+    let finding = bearer(sources, token, certificate, at)?;
+    unrevoked(sources, &finding).map_err(|cause| (cause, Some(finding.source.clone())))?;
+    Ok(finding)
+}
+
+fn unrevoked(sources: &Sources, finding: &Finding) -> Result<(), Cause> {
+    sources.revocations().of_finding(finding).map_or(Ok(()), |what| Err(Cause::Revoked { what }))
 }
 
 /// The untrusted `iss` picks the source; from there on the source says what is accepted. What a source accepted before,

@@ -57,7 +57,8 @@ fn verdict<E>(
         Ok(proofs) => proofs,
         Err(refused) => return Verdict::Unproved(refused),
     };
-    let caller = match identity::resolve(&snapshot.directory, &proofs, asked.access(), at) {
+    let revocations = snapshot.sources.revocations();
+    let caller = match identity::resolve(&snapshot.directory, revocations, &proofs, asked.access(), at) {
         Ok(caller) => caller,
         Err(unresolved) => return Verdict::Unresolved(Box::new(proofs), unresolved),
     };

@@ -8,9 +8,6 @@ use crate::admit::{Judgement, Verdict};
 use crate::asked::{Asked, Call};
 use crate::snapshot::Snapshot;
 
-/// Revocations begin in a later generation of this format; until then every snapshot stands at their beginning.
-const REVOCATION_SEQ: u64 = 0;
-
 /// The entry for a judgement.
 pub(crate) fn judgement<E>(
     snapshot: &Snapshot,
@@ -33,7 +30,7 @@ pub(crate) fn judgement<E>(
         evidence: evidence(&judgement.verdict),
         generation: snapshot.generation.0,
         epoch: snapshot.epoch.0,
-        revocation_seq: REVOCATION_SEQ,
+        revocation_seq: snapshot.sources.revocations().seq(),
         inputs: Inputs {
             snapshot: format!("sha256:{}", snapshot.digest),
             keys: format!("sha256:{}", snapshot.keys),

@@ -57,7 +57,14 @@ pub fn replay(snapshot: &Snapshot, entry: &audit::Judgement, at: Time) -> Result
     let access = if entry.inputs.context.public { Access::Public } else { Access::Proved };
     let (channel, message) = findings(entry)?;
     let (channel, message) = (channel.map(Arc::new), message.map(Arc::new));
-    let resolution = match identity::resolve_findings(&snapshot.directory, channel, message, access, at) {
+    let resolution = match identity::resolve_findings(
+        &snapshot.directory,
+        snapshot.sources.revocations(),
+        channel,
+        message,
+        access,
+        at,
+    ) {
         Ok(resolution) => resolution,
         Err(why) => {
             let verdict = record::refused(why.code(), Some(why.to_string()));

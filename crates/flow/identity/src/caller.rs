@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{Finding, Proofs};
+use credential::{Finding, Proofs, Revocations};
 use model::{Code, PrincipalId, PrincipalKind, Risk, SourceName, Time};
 
 use crate::{Directory, Principal};
@@ -66,6 +66,8 @@ pub enum Unresolved {
     Unknown { source_name: SourceName },
     #[error("`{id}` expired at {at}")]
     Expired { id: PrincipalId, at: Time },
+    #[error("principal `{id}` is revoked")]
+    Revoked { id: PrincipalId },
     #[error("the channel proves `{channel}`, the message `{message}`")]
     Conflict { channel: PrincipalId, message: PrincipalId },
     #[error("the channel proves a {channel}, the message a {message}")]
@@ -78,6 +80,7 @@ impl Unresolved {
             Self::Nothing => Code::CredentialMissing,
             Self::Unknown { .. } => Code::PrincipalUnknown,
             Self::Expired { .. } => Code::PrincipalExpired,
+            Self::Revoked { .. } => Code::Revoked,
             Self::Conflict { .. } => Code::ConflictingCredentials,
             Self::KindMismatch { .. } => Code::KindMismatch,
         }
@@ -88,9 +91,16 @@ impl Unresolved {
 ///
 /// # Errors
 /// [`Unresolved`] where the proofs name nobody, or more than one.
-pub fn resolve(directory: &Directory, proofs: &Proofs, access: Access, at: Time) -> Result<Caller, Unresolved> {
+pub fn resolve(
+    directory: &Directory,
+    revocations: &Revocations,
+    proofs: &Proofs,
+    access: Access,
+    at: Time,
+) -> Result<Caller, Unresolved> {
     let finding = |verified: Option<&credential::Verified>| verified.map(credential::Verified::shared);
-    resolve_findings(directory, finding(proofs.channel()), finding(proofs.message()), access, at).map(Caller)
+    let (channel, message) = (finding(proofs.channel()), finding(proofs.message()));
+    resolve_findings(directory, revocations, channel, message, access, at).map(Caller)
 }
 
 /// [`resolve`] over plain findings: what would follow if they were proved. Makes no [`Caller`].
@@ -99,12 +109,14 @@ pub fn resolve(directory: &Directory, proofs: &Proofs, access: Access, at: Time)
 /// As [`resolve`].
 pub fn resolve_findings(
     directory: &Directory,
+    revocations: &Revocations,
     channel: Option<Arc<Finding>>,
     message: Option<Arc<Finding>>,
     access: Access,
     at: Time,
 ) -> Result<Resolution, Unresolved> {
-    let look_up = |finding: &Option<Arc<Finding>>| finding.as_ref().map(|f| known(directory, f, at)).transpose();
+    let look_up =
+        |finding: &Option<Arc<Finding>>| finding.as_ref().map(|f| known(directory, revocations, f, at)).transpose();
     let actor = match (look_up(&channel)?, look_up(&message)?) {
         (None, None) if access == Access::Public => anonymous(),
         (None, None) => return Err(Unresolved::Nothing),
@@ -117,10 +129,18 @@ pub fn resolve_findings(
     Ok(Resolution { actor, findings, until })
 }
 
-fn known(directory: &Directory, finding: &Finding, at: Time) -> Result<Arc<Principal>, Unresolved> {
+fn known(
+    directory: &Directory,
+    revocations: &Revocations,
+    finding: &Finding,
+    at: Time,
+) -> Result<Arc<Principal>, Unresolved> {
     let principal = directory
         .known_by(&finding.source, &finding.key)
         .ok_or_else(|| Unresolved::Unknown { source_name: finding.source.clone() })?;
+    if revocations.of_principal(&principal.id, finding.issued) {
+        return Err(Unresolved::Revoked { id: principal.id.clone() });
+    }
     match principal.expires {
         Some(end) if end <= at => Err(Unresolved::Expired { id: principal.id.clone(), at: end }),
         _ => Ok(principal),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use credential::{CredentialKind, Finding};
+use credential::{CredentialKind, Finding, Revocable, Revocations, Standing};
 use model::{Binding, Code, Digest, PrincipalId, PrincipalKind, Risk, Time};
 
 use crate::{Access, BadTemplate, Class, Directory, Principal, Template, resolve_findings};
@@ -72,7 +72,14 @@ fn people() -> Class {
 
 /// The id of who acts, or the code of the refusal.
 fn resolved(directory: &Directory, channel: Option<Finding>, message: Option<Finding>, access: Access) -> String {
-    match resolve_findings(directory, channel.map(Arc::new), message.map(Arc::new), access, NOW) {
+    match resolve_findings(
+        directory,
+        &Revocations::default(),
+        channel.map(Arc::new),
+        message.map(Arc::new),
+        access,
+        NOW,
+    ) {
         Ok(resolution) => resolution.actor.id.to_string(),
         Err(why) => why.code().to_string(),
     }
@@ -142,7 +149,14 @@ fn a_principal_is_refused_from_the_instant_it_expires() {
     {
         expiring.expires = Some(expires);
         let directory = Directory::new([(expiring.clone(), binding())], vec![]).unwrap();
-        let resolution = resolve_findings(&directory, None, Some(finding("x", &["a"]).into()), Access::Proved, NOW);
+        let resolution = resolve_findings(
+            &directory,
+            &Revocations::default(),
+            None,
+            Some(finding("x", &["a"]).into()),
+            Access::Proved,
+            NOW,
+        );
         match resolution {
             Ok(resolution) => {
                 assert_eq!(Ok(resolution.actor.id.as_str()), expected);
@@ -234,4 +248,23 @@ fn a_template_gives_different_ids_for_different_keys_or_does_not_load() {
         assert_eq!(spiffe(text), expected, "{text}");
     }
     assert_eq!(make("spiffe://td/{a}-{b}", &["a", "b"]), Err(BadTemplate::SharedSegment));
+}
+
+#[test]
+fn a_revoked_principal_is_nobody_until_it_is_restored_for_what_is_issued_later() {
+    let bound: Bound<'_> = ("spiffe://prod.acme.test/a", PrincipalKind::Job, &[("x", &["a"])]);
+    let directory = directory(&[bound], vec![]).unwrap();
+    let id: PrincipalId = "spiffe://prod.acme.test/a".parse().unwrap();
+    let code = |standing: Standing, issued: Option<Time>| {
+        let revocations = Revocations::new(1, [(Revocable::Principal(id.clone()), NOW, standing)]);
+        let message = Finding { issued, ..finding("x", &["a"]) };
+        let found = resolve_findings(&directory, &revocations, None, Some(message.into()), Access::Proved, NOW);
+        found.map_or_else(|why| format!("{}: {why}", why.code()), |resolution| resolution.actor.id.to_string())
+    };
+    let refused = "revoked: principal `spiffe://prod.acme.test/a` is revoked";
+    let later = NOW.plus(std::time::Duration::from_micros(1));
+    assert_eq!(code(Standing::Revoked, Some(later)), refused);
+    assert_eq!(code(Standing::Restored, Some(later)), id.as_str());
+    assert_eq!(code(Standing::Restored, Some(NOW)), refused);
+    assert_eq!(code(Standing::Restored, None), refused);
 }

@@ -12,7 +12,8 @@ use crate::memo::{CAPACITY, Held, Memo};
 use crate::tests::issuer::{ISSUER, NOW, at, base64, changed, every_key, headed, key_set, public_members, source};
 use crate::{
     Algorithm, Authorities, Bundle, Cause, Channel, CredentialCache, CredentialKind, Finding, MemoCounts, Message,
-    PeerCertificates, Presented, SVIDS, Source, SourceKeys, Sources, Token, digest_of, verify,
+    PeerCertificates, Presented, Revocable, Revocations, SVIDS, Source, SourceKeys, Sources, Standing, Token,
+    digest_of, verify,
 };
 
 const OTHER: &str = "https://other-ci.test";
@@ -89,6 +90,32 @@ fn a_source_that_remembers_nothing_verifies_each_time() {
         proved(&sources, &changed(&[]), at(NOW)).unwrap();
     }
     assert_eq!(counts(&sources, "ci").0, 0);
+}
+
+#[test]
+fn what_is_revoked_proves_nothing_although_it_is_remembered() {
+    let token = changed(&[("jti", Some("\"one\""))]);
+    let remembered = fetched();
+    let finding = proved(&remembered, &token, at(NOW)).unwrap();
+    let issued = finding.issued.unwrap();
+    let refused = |what: Revocable, when: Time, standing: Standing| {
+        let revocations = Arc::new(Revocations::new(1, [(what, when, standing)]));
+        proved(&remembered.clone().with_revocations(revocations), &token, at(NOW)).err().map(|cause| cause.to_string())
+    };
+    let source = || Revocable::Source("ci".parse().unwrap());
+    let key = || Revocable::Key("ci".parse().unwrap(), finding.key_id.clone().unwrap());
+    let credential = || Revocable::Credential("one".to_owned());
+    let told = |what: &str| Some(format!("{what} is revoked"));
+    assert_eq!(refused(credential(), at(NOW), Standing::Revoked), told("credential `one`"));
+    assert_eq!(
+        refused(key(), at(NOW), Standing::Revoked),
+        told(&format!("key `ci/{}`", finding.key_id.clone().unwrap()))
+    );
+    assert_eq!(refused(source(), at(NOW), Standing::Revoked), told("source `ci`"));
+    assert_eq!(refused(Revocable::Source("other".parse().unwrap()), at(NOW), Standing::Revoked), None);
+    // after it is restored, what was issued up to the revocation stays refused
+    assert_eq!(refused(source(), issued, Standing::Restored), told("source `ci`"));
+    assert_eq!(refused(source(), issued.minus(Duration::from_secs(1)), Standing::Restored), None);
 }
 
 /// RFC 8705 §3: proved anew on each channel, and never by what was proved on another.

@@ -70,7 +70,10 @@ fn each_fault_hides_those_behind_it() {
 #[test]
 fn steps_are_named_in_their_order() {
     let names: Vec<&str> = Step::ALL.iter().map(|step| step.as_str()).collect();
-    assert_eq!(names, ["shape", "issuer", "algorithm", "key", "signature", "times", "audience", "binding"]);
+    assert_eq!(
+        names,
+        ["shape", "issuer", "algorithm", "key", "signature", "times", "audience", "binding", "revocation"]
+    );
     assert!(Step::ALL.is_sorted());
     assert!(Cause::IssuerUnknown.step() < Cause::SignatureInvalid.step());
 }
