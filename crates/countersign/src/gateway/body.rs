@@ -9,14 +9,12 @@ use audit::{OutcomeResult, Slot};
 use bytes::Bytes;
 use guard::{Settled, Settlement};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use model::{Code, Time};
+use model::Code;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::standing::{Standing, TICK};
 use crate::net::{Lease, Transfer, now};
-
-/// How often a stream that stands still is looked at: has what let it through ended?
-const TICK: Duration = Duration::from_millis(500);
 
 /// What is owed once an answer has begun: its outcome.
 pub(super) struct Owed<S: Slot> {
@@ -27,8 +25,8 @@ pub(super) struct Owed<S: Slot> {
     pub in_flight: OwnedSemaphorePermit,
     /// The upstream's connection, for the next request.
     pub lease: Lease,
-    /// Nothing crosses after this instant.
-    pub deadline: Time,
+    /// What let it through, as long as that stands.
+    pub standing: Standing,
 }
 
 /// An upstream's answer on its way to the caller. However it ends, its outcome is recorded.
@@ -77,8 +75,8 @@ impl<S: Slot> Relay<S> {
 
     /// Whether the stream has to end although more may come, and why.
     fn overdue(&self) -> Option<(Code, BrokeOff)> {
-        if self.owed.as_ref().is_some_and(|owed| owed.deadline <= now()) {
-            return Some((Code::Expired, BrokeOff::Ended));
+        if let Some(code) = self.owed.as_ref().and_then(|owed| owed.standing.ended(now())) {
+            return Some((code, BrokeOff::Ended));
         }
         (self.last.elapsed() >= self.idle).then_some((Code::UpstreamTimeout, BrokeOff::Stalled))
     }

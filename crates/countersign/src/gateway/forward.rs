@@ -13,8 +13,9 @@ use super::answer::{self, AnswerBody, RECORD};
 use super::body::{Owed, Relay};
 use super::head::Forward;
 use super::headers;
+use super::standing::{Standing, TICK};
 use super::voucher::ASSERTION;
-use crate::live::Upstream;
+use crate::live::{Current, Upstream};
 use crate::net::{Broke, Lease, RequestBody, Transfer, now};
 
 /// Why there is no answer to relay.
@@ -26,11 +27,13 @@ struct Undelivered {
 
 /// Sends a permitted request to where its permit says, with the gateway's word for its caller, and relays the answer.
 pub(super) async fn forward(
+    live: &Current,
     permit: Permit<Forward, store::FileSlot>,
     voucher: Option<HeaderValue>,
     body: Incoming,
 ) -> Response<AnswerBody> {
-    let (record, deadline) = (permit.id(), permit.deadline());
+    let record = permit.id();
+    let standing = Standing::new(live, permit.caller().resolution(), permit.deadline());
     let (errand, settlement) = permit.begin();
     let Forward { service, method, target, headers, in_flight } = errand;
     let upstream = &service.door;
@@ -44,12 +47,12 @@ pub(super) async fn forward(
     if let Some(voucher) = voucher {
         request.headers_mut().insert(ASSERTION, voucher);
     }
-    match send(upstream, request, &transfer).await {
+    match send(upstream, request, &transfer, &standing).await {
         Ok((mut relayed, lease)) => {
             headers::for_caller(relayed.headers_mut());
             relayed.headers_mut().insert(RECORD, answer::header_of(record));
             let status = relayed.status().as_u16();
-            let owed = Owed { settlement, status, transfer, in_flight, lease, deadline };
+            let owed = Owed { settlement, status, transfer, in_flight, lease, standing };
             let idle = upstream.timeouts.body_idle;
             relayed.map(|body| AnswerBody::Relayed(Box::new(Relay::new(body, owed, idle))))
         }
@@ -64,11 +67,12 @@ async fn send(
     upstream: &Upstream,
     request: Request<RequestBody>,
     transfer: &Transfer,
+    standing: &Standing,
 ) -> Result<(Response<Incoming>, Lease), Undelivered> {
     let within = upstream.timeouts.upstream;
     let mut sent = std::pin::pin!(upstream.pool.send(request));
     loop {
-        let until = transfer.last_activity() + within;
+        let until = (transfer.last_activity() + within).min(Instant::now() + TICK);
         tokio::select! {
             answer = sent.as_mut() => {
                 return match answer {
@@ -81,9 +85,14 @@ async fn send(
                     }
                 };
             }
-            () = sleep_until(until) => if transfer.last_activity() + within <= Instant::now() {
-                return Err(Undelivered { code: Code::UpstreamTimeout, status: StatusCode::GATEWAY_TIMEOUT });
-            },
+            () = sleep_until(until) => {
+                if let Some(code) = standing.ended(now()) {
+                    return Err(Undelivered { code, status: StatusCode::UNAUTHORIZED });
+                }
+                if transfer.last_activity() + within <= Instant::now() {
+                    return Err(Undelivered { code: Code::UpstreamTimeout, status: StatusCode::GATEWAY_TIMEOUT });
+                }
+            }
         }
     }
 }

@@ -8,16 +8,20 @@ mod body;
 mod forward;
 mod head;
 mod headers;
+mod standing;
 mod voucher;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use credential::{Channel, Message, PeerCertificates, Presented, Token};
 use guard::{Asked, Call};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use identity::{Access, Unresolved};
 use model::{Code, Time};
 use store::FileLedger;
+use tokio::time::sleep;
 
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::head::Read;
@@ -31,6 +35,8 @@ use crate::pulse::Pulse;
 /// The door's name in records.
 const DOOR: &str = "gateway";
 const PROTOCOL: &str = "http";
+/// How often it is looked at whether a connection's certificates still hold.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The HTTP door.
 pub struct Gateway {
@@ -75,11 +81,11 @@ impl Door for Gateway {
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
             Ok(permit) => {
                 let voucher = self.vouchers.of(live.assertions.as_deref(), &permit, at);
-                forward::forward(permit, voucher, body).await
+                forward::forward(&self.live, permit, voucher, body).await
             }
             Err(refusal) => {
                 let mut answer = answer::refused(&refusal, status);
-                if ended(&peer, &live, at) {
+                if ends(&peer, &live, at).is_some() {
                     answer.extensions_mut().insert(LastAnswer);
                 }
                 answer
@@ -120,15 +126,42 @@ impl Door for Gateway {
         let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await;
     }
 
+    async fn dismissed(&self, peer: &Peer) {
+        match peer {
+            Peer::Tls(_) => {
+                while ends(peer, &self.live.load(), now()) != Some(End::Revoked) {
+                    sleep(LOOK).await;
+                }
+            }
+            Peer::Network | Peer::Local(_) => std::future::pending().await,
+        }
+    }
+
     fn pacing(&self) -> Pacing {
         self.live.load().pacing
     }
 }
 
+/// Why what authenticated a connection proves nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Open connections are cut.
+    Revoked,
+    /// The next request is told, and is the last.
+    Refused,
+}
+
 /// Whether what authenticated the connection proves nothing any more: then no other request of it can be answered.
-fn ended(peer: &Peer, live: &Live, at: Time) -> bool {
-    match peer {
-        Peer::Tls(peer) => peer.check(live.snapshot.sources.authorities(), at).is_err(),
-        Peer::Network | Peer::Local(_) => false,
+fn ends(peer: &Peer, live: &Live, at: Time) -> Option<End> {
+    let Peer::Tls(peer) = peer else { return None };
+    let presented = Presented { channel: Some(Channel::Tls(peer)), message: None };
+    match credential::verify(&live.snapshot.sources, &presented, at) {
+        Ok(proofs) => {
+            let (directory, revocations) = (&live.snapshot.directory, live.snapshot.sources.revocations());
+            let resolved = identity::resolve(directory, revocations, &proofs, Access::Proved, at);
+            resolved.err().filter(|why| matches!(why, Unresolved::Revoked { .. })).map(|_| End::Revoked)
+        }
+        Err(refused) if refused.cause.code() == Code::Revoked => Some(End::Revoked),
+        Err(_) => Some(End::Refused),
     }
 }

@@ -71,6 +71,11 @@ pub trait Door: Send + Sync + 'static {
         async {}
     }
 
+    /// Returns once nothing more is to be answered to this peer, whatever it asks.
+    fn dismissed(&self, _peer: &Peer) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     fn pacing(&self) -> Pacing {
         Pacing { header: Duration::from_secs(10), idle: Duration::from_secs(60) }
     }
@@ -208,7 +213,7 @@ async fn http1<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer
     let mut connection = pin!(http.serve_connection(TokioIo::new(paced), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.asked() => {
+        () = async { tokio::select! { () = stop.asked() => {}, () = door.dismissed(&peer) => {} } } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -245,14 +250,13 @@ async fn http2<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     let mut connection = pin!(http.serve_connection(TokioIo::new(paced), service));
-    let ended = loop {
-        tokio::select! {
-            ended = connection.as_mut() => break ended,
-            () = last.notified() => connection.as_mut().graceful_shutdown(),
-            () = stop.asked() => {
-                connection.as_mut().graceful_shutdown();
-                break connection.as_mut().await;
-            }
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = async {
+            tokio::select! { () = stop.asked() => {}, () = door.dismissed(&peer) => {}, () = last.notified() => {} }
+        } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
     if ended.is_err() && pace.is_within_head() {
