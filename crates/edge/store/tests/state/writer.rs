@@ -34,7 +34,7 @@ async fn be_node(address: &str, name: &str) {
             Err(fault) => {
                 let source = fault.source().map(ToString::to_string).unwrap_or_default();
                 eprintln!("fault {fault}: {source}");
-                if matches!(fault, StateFault::Unwritable { .. }) {
+                if !matches!(fault, StateFault::Late { .. }) {
                     return;
                 }
             }
