@@ -81,6 +81,7 @@ const OWNED: &[(&str, &str)] = &[
     ("rustls-webpki", "credential"),
     ("x509-parser", "credential"),
     ("zstd", "store"),
+    ("sqlx", "store"),
     ("saphyr-parser", "countersign"),
 ];
 

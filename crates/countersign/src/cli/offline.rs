@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use model::Code;
 use serde_json::{Value, json};
+use store::{State, StateFault};
 
 use super::args::{Check, Completion, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
 use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
 use super::{Cli, Exit, Format, Stopped, explained, output};
 use crate::control::{self, Archive, NotFound};
-use crate::dev::{DevJson, operator};
+use crate::dev::{DevJson, operator, state_beside};
 use crate::estate::{Bundle, Problem, Vars, load};
 use crate::keys;
 use crate::live::About;
@@ -102,8 +103,12 @@ fn problem_value(problem: &Problem) -> Value {
 /// [`Stopped`].
 pub(super) fn explain(explain: Explain, format: Format) -> Result<(), Stopped> {
     let ledger = explain.ledger.clone().unwrap_or_default();
-    let archive = archive(&ledger)?;
-    let document = control::explain(&ledger, &archive, &selector(explain)?).map_err(|why| not_found(&why))?;
+    let selector = selector(explain)?;
+    let explained = async {
+        let archive = archive(&ledger).await?;
+        control::explain(&ledger, &archive, selector).await.map_err(|why| not_found(&why))
+    };
+    let document = runtime()?.block_on(explained)?;
     output::result(&document, format, explained::explain_text);
     Ok(())
 }
@@ -114,24 +119,33 @@ pub(super) fn explain(explain: Explain, format: Format) -> Result<(), Stopped> {
 /// [`Stopped`] with [`Exit::Failed`] if a judgement would be another one now.
 pub(super) fn replay(replay: Replay, format: Format) -> Result<(), Stopped> {
     let ledger = replay.ledger.clone().unwrap_or_default();
-    let archive = archive(&ledger)?;
-    let replayed = control::replay(&ledger, &archive, &which(replay)?).map_err(|why| not_found(&why))?;
+    let which = which(replay)?;
+    let replayed = async {
+        let archive = archive(&ledger).await?;
+        control::replay(&ledger, &archive, which).await.map_err(|why| not_found(&why))
+    };
+    let replayed = runtime()?.block_on(replayed)?;
     print_replayed(&serde_json::to_value(replayed).unwrap_or_default(), format)
 }
 
-/// What a dev server kept beside its ledger. Its operator is the owner of the ledger.
-fn archive(ledger: &Path) -> Result<Archive, Stopped> {
+/// What a dev server kept beside its ledger, if it is there. Its operator is the owner of the ledger.
+async fn archive(ledger: &Path) -> Result<Archive, Stopped> {
     let cannot =
         |error: std::io::Error| Stopped::new(Exit::Invalid, format!("cannot read `{}`: {error}", ledger.display()));
     let ledger = ledger.canonicalize().map_err(cannot)?;
     let owner = std::fs::metadata(&ledger).map_err(cannot)?.uid();
-    Ok(Archive::new(ledger.with_file_name("state"), vec![operator(owner)]))
+    let state = match State::read(&state_beside(&ledger)).await {
+        Ok(state) => Some(state),
+        Err(StateFault::Missing { .. }) => None,
+        Err(fault) => return Err(Stopped::because(Exit::Failed, &fault)),
+    };
+    Ok(Archive::new(state, vec![operator(owner)]))
 }
 
 fn not_found(why: &NotFound) -> Stopped {
     let exit = match why {
         NotFound::Unknown | NotFound::Ambiguous => Exit::Invalid,
-        NotFound::Ledger(_) | NotFound::Epochs(_) | NotFound::Json(_) => Exit::Failed,
+        NotFound::Ledger(_) | NotFound::Epochs(_) | NotFound::Json(_) | NotFound::BrokenOff(_) => Exit::Failed,
     };
     Stopped::because(exit, why)
 }

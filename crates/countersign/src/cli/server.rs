@@ -125,6 +125,7 @@ fn stopped(error: &DevFailed) -> Stopped {
         | DevFailed::Ledger(_)
         | DevFailed::CheckpointKey(_)
         | DevFailed::Key(_)
+        | DevFailed::State(_)
         | DevFailed::Epochs(_)
         | DevFailed::Svid(_)
         | DevFailed::Io(_) => Exit::Failed,

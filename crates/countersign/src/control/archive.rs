@@ -1,17 +1,13 @@
-//! What is kept of the estate over time: every applied epoch by number, every estate by digest.
+//! What is kept of the estate over time: every applied epoch, and every estate by its digest.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
-use model::{Digest, Epoch, PrincipalId, Time};
+use model::{Digest, Epoch, Generation, PrincipalId, Time};
 use serde::{Deserialize, Serialize};
+use store::{KeptEpoch, Position, State, StateFault};
 
 use super::compile::{boot, for_replay};
-use super::epochs::GENERATION;
 use crate::estate::{Bundle, Change, Problem, Vars, load};
-use crate::files::write_whole;
 use crate::issuing::IssuingFailed;
 
 /// One applied epoch, as it is kept and as `explain` names it.
@@ -44,10 +40,12 @@ pub(super) struct Kept {
 /// Why what was applied before cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EpochsFailed {
-    #[error("cannot read or write `{}`", .path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("`{}` is damaged", .path.display())]
-    Damaged { path: PathBuf, source: serde_json::Error },
+    #[error(transparent)]
+    State(#[from] StateFault),
+    #[error("{what} is kept in a form that cannot be read")]
+    Damaged { what: String, source: serde_json::Error },
+    #[error("what is kept as estate `{digest}` is another one")]
+    Exchanged { digest: Digest },
     #[error("`{digest}` names no estate that is kept here")]
     Unknown { digest: String },
     #[error("the estate of epoch {epoch} no longer loads: {}", .problems.first().map(ToString::to_string).unwrap_or_default())]
@@ -56,108 +54,60 @@ pub enum EpochsFailed {
     Issuer { epoch: u64, source: IssuingFailed },
 }
 
-/// The epochs and estates under one directory.
-#[derive(Debug, Clone)]
+/// The epochs and estates of an installation, for those who look back.
+#[derive(Clone)]
 pub struct Archive {
-    root: PathBuf,
+    /// None where only the ledger is at hand: then nothing was applied that is known of.
+    state: Option<State>,
     operators: Vec<PrincipalId>,
 }
 
 impl Archive {
-    /// The archive under `root`, of an installation with these operators. Nothing is read or made yet.
-    pub const fn new(root: PathBuf, operators: Vec<PrincipalId>) -> Self {
-        Self { root, operators }
-    }
-
-    /// Makes the directories that are missing.
-    ///
-    /// # Errors
-    /// [`EpochsFailed::Io`].
-    pub(super) fn make(&self) -> Result<(), EpochsFailed> {
-        for folder in ["epochs", "snapshots"] {
-            let path = self.root.join(folder);
-            fs::create_dir_all(&path).map_err(|source| EpochsFailed::Io { path, source })?;
-        }
-        Ok(())
+    /// The archive in `state`, of an installation with these operators.
+    pub const fn new(state: Option<State>, operators: Vec<PrincipalId>) -> Self {
+        Self { state, operators }
     }
 
     pub(super) fn operators(&self) -> &[PrincipalId] {
         &self.operators
     }
 
-    /// Every applied epoch, oldest first.
+    /// Every epoch that was applied up to this one, oldest first.
     ///
     /// # Errors
     /// [`EpochsFailed`].
-    pub fn history(&self) -> Result<Vec<Applied>, EpochsFailed> {
-        let folder = self.root.join("epochs");
-        let io = |source| EpochsFailed::Io { path: folder.clone(), source };
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            // nothing was applied yet
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io(error)),
-        };
-        let mut files =
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(io)?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        files.sort();
-        files.iter().map(|path| read(path)).collect()
+    pub async fn history(&self, through: Position) -> Result<Vec<Applied>, EpochsFailed> {
+        let Some(state) = &self.state else { return Ok(Vec::new()) };
+        state.epochs_through(through).await?.iter().map(applied).collect()
     }
 
     /// The snapshot that a record names, compiled again but for its key sets: what verification found stands in the record.
     ///
     /// # Errors
     /// [`EpochsFailed`].
-    pub fn snapshot(&self, digest: &str, epoch: u64) -> Result<guard::Snapshot, EpochsFailed> {
-        if epoch == 0 {
+    pub async fn snapshot(&self, digest: &str, position: Position) -> Result<guard::Snapshot, EpochsFailed> {
+        if position.epoch == Epoch(0) {
             return Ok(boot(&self.operators).snapshot);
         }
-        let kept = self.kept(digest)?;
-        let vars = Vars::Dev(kept.vars.clone());
-        let estate = load(&kept.bundle, &vars, &self.operators, kept.time());
-        let estate = estate.map_err(|problems| EpochsFailed::Problems { epoch, problems })?;
-        Ok(for_replay(estate, kept.bundle.digest(&vars), GENERATION, Epoch(epoch)))
-    }
-
-    /// Keeps an estate, with what was substituted in it.
-    pub(super) fn keep(
-        &self,
-        bundle: &Bundle,
-        vars: &BTreeMap<String, String>,
-        digest: Digest,
-        at: Time,
-    ) -> Result<(), EpochsFailed> {
-        let path = self.snapshot_file(&digest.to_string());
-        if path.exists() {
-            return Ok(());
-        }
-        let kept = Kept { bundle: bundle.clone(), vars: vars.clone(), time: at.to_string() };
-        self.write(&path, &kept)
+        let unknown = || EpochsFailed::Unknown { digest: digest.to_owned() };
+        let digest: Digest = digest.strip_prefix("sha256:").unwrap_or(digest).parse().ok().ok_or_else(unknown)?;
+        let kept = self.kept(digest).await?.ok_or_else(unknown)?;
+        let estate = load(&kept.bundle, &kept.vars(), &self.operators, kept.time());
+        let estate = estate.map_err(|problems| EpochsFailed::Problems { epoch: position.epoch.0, problems })?;
+        Ok(for_replay(estate, digest, position.generation, position.epoch))
     }
 
     /// The estate with that digest.
-    pub(super) fn kept(&self, digest: &str) -> Result<Kept, EpochsFailed> {
-        let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
-        // only a digest becomes part of a path
-        let parsed: Result<Digest, _> = digest.parse();
-        let path = parsed.ok().map(|digest| self.snapshot_file(&digest.to_string())).filter(|path| path.exists());
-        read(&path.ok_or_else(|| EpochsFailed::Unknown { digest: digest.to_owned() })?)
-    }
-
-    fn snapshot_file(&self, digest: &str) -> PathBuf {
-        self.root.join("snapshots").join(format!("{digest}.json"))
-    }
-
-    /// Keeps an applied epoch: from here on it is the last one.
-    pub(super) fn append(&self, applied: &Applied) -> Result<(), EpochsFailed> {
-        self.write(&self.root.join("epochs").join(format!("{:020}.json", applied.epoch)), applied)
-    }
-
-    fn write(&self, path: &Path, document: &impl Serialize) -> Result<(), EpochsFailed> {
-        let io = |source| EpochsFailed::Io { path: path.to_owned(), source };
-        let bytes = serde_json::to_vec(document).map_err(|error| io(error.into()))?;
-        write_whole(path, &bytes, 0o600).map_err(io)
+    pub(super) async fn kept(&self, digest: Digest) -> Result<Option<Kept>, EpochsFailed> {
+        let Some(state) = &self.state else { return Ok(None) };
+        let Some(document) = state.estate(digest).await? else { return Ok(None) };
+        let damaged = |source| EpochsFailed::Damaged { what: format!("estate `{digest}`"), source };
+        let kept: Kept = serde_json::from_slice(&document).map_err(damaged)?;
+        // whoever can write to the database does not decide what an estate says
+        if kept.bundle.digest(&kept.vars()) != digest {
+            return Err(EpochsFailed::Exchanged { digest });
+        }
+        Ok(Some(kept))
     }
 }
 
@@ -167,9 +117,24 @@ impl Kept {
         // a time that we wrote; were it unreadable, the strictest reading is the earliest
         self.time.parse().unwrap_or(Time::MIN)
     }
+
+    pub(super) fn document(&self) -> Result<Vec<u8>, EpochsFailed> {
+        serde_json::to_vec(self).map_err(|source| EpochsFailed::Damaged { what: "an estate".to_owned(), source })
+    }
+
+    fn vars(&self) -> Vars {
+        Vars::Dev(self.vars.clone())
+    }
 }
 
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, EpochsFailed> {
-    let bytes = fs::read(path).map_err(|source| EpochsFailed::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| EpochsFailed::Damaged { path: path.to_owned(), source })
+impl Applied {
+    /// Its place among all.
+    pub(super) const fn position(&self) -> Position {
+        Position { generation: Generation(self.generation), epoch: Epoch(self.epoch) }
+    }
+}
+
+fn applied(epoch: &KeptEpoch) -> Result<Applied, EpochsFailed> {
+    let damaged = |source| EpochsFailed::Damaged { what: format!("epoch {}", epoch.position), source };
+    serde_json::from_str(&epoch.applied).map_err(damaged)
 }

@@ -1,22 +1,32 @@
-//! The estate over time: the last applied epoch is what planes decide by.
+//! The estate over time: the last applied epoch is what planes decide by. Any number of nodes apply and follow at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use model::{Epoch, Generation, Time};
+use model::{Epoch, Generation, PrincipalId, Time};
+use store::{Append, KeptEpoch, Position, State};
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
-use super::archive::{Applied, Archive, EpochsFailed};
+use super::archive::{Applied, Archive, EpochsFailed, Kept};
 use super::compile::{Beside, boot, compile};
+use crate::causes::chain;
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
-use crate::net::Connections;
+use crate::net::{Connections, Stop, now};
 
-/// The only generation until control planes come back from backups.
-pub(super) const GENERATION: Generation = Generation(1);
+/// The generation that begins on nothing. Another begins when a control plane comes back from a backup.
+const FIRST: Generation = Generation(1);
+/// How often it is looked for what other nodes applied.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long nothing is tried after it failed.
+const REST: Duration = Duration::from_secs(2);
+/// Most changes that are read in one look; what they are about is asked for once.
+const CHANGES: u64 = 1024;
 
 /// Why an estate is not in force.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +37,9 @@ pub enum ApplyFailed {
     Moved { planned: u64, current: u64 },
     #[error("its trust domain has no issuer")]
     Issuer(#[source] IssuingFailed),
-    #[error("it cannot be kept")]
+    #[error("what is in force cannot be read")]
+    Unread(#[source] EpochsFailed),
+    #[error("it may not be kept: plan again, to see what is in force")]
     Kept(#[source] EpochsFailed),
     #[error("refused: {}", .0.code.title())]
     Refused(guard::Refusal),
@@ -35,6 +47,7 @@ pub enum ApplyFailed {
 
 /// The epochs of an environment.
 pub struct Epochs {
+    state: State,
     archive: Archive,
     vars: BTreeMap<String, String>,
     keys: Keys,
@@ -43,40 +56,40 @@ pub struct Epochs {
     connections: Connections,
     /// Of the trust domain in force; none before the first epoch.
     issuer: ArcSwapOption<Issuer>,
-    /// What is in force, as it was given; none before the first epoch.
-    bundle: Mutex<Option<Bundle>>,
+    in_force: Mutex<InForce>,
+}
+
+/// What this node has put in force.
+#[derive(Default)]
+struct InForce {
+    /// None before the first epoch.
+    position: Option<Position>,
+    /// The estate as it was given.
+    bundle: Option<Bundle>,
+    /// The last change that was looked at.
+    seen: u64,
 }
 
 impl Epochs {
-    /// Opens an archive and puts its last epoch in force, its key sets fetched by `keys`; before the first one, nothing is permitted but what the shipped
-    /// packs give the operators.
+    /// Puts the last epoch in force that `state` knows, its key sets fetched by `keys`; before the first one, nothing is
+    /// permitted but what the shipped packs give the operators.
     ///
     /// # Errors
     /// [`EpochsFailed`].
     pub async fn open(
-        archive: Archive,
+        state: State,
+        operators: Vec<PrincipalId>,
         vars: BTreeMap<String, String>,
         keys: Keys,
         issuers: Issuers,
         connections: Connections,
         at: Time,
     ) -> Result<Self, EpochsFailed> {
-        archive.make()?;
-        let live = Arc::new(ArcSwap::from_pointee(boot(archive.operators())));
-        let (issuer, bundle) = (ArcSwapOption::empty(), Mutex::new(None));
-        let epochs = Self { archive, vars, keys, live, issuers, connections, issuer, bundle };
-        if let Some(last) = epochs.archive.history()?.pop() {
-            let kept = epochs.archive.kept(&last.snapshot)?;
-            let compiled = epochs.compiled(&kept.bundle, Epoch(last.epoch), kept.time(), at).await;
-            let (live, issuer) = compiled.map_err(|why| match why {
-                NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch: last.epoch, problems },
-                NotCompiled::Issuer(source) => EpochsFailed::Issuer { epoch: last.epoch, source },
-            })?;
-            // the substituted addresses may be new, and records name the estate by both
-            epochs.archive.keep(&kept.bundle, &epochs.vars, live.snapshot.digest, at)?;
-            epochs.put_in_force(live, issuer).await;
-            *epochs.bundle.lock().await = Some(kept.bundle);
-        }
+        let live = Arc::new(ArcSwap::from_pointee(boot(&operators)));
+        let archive = Archive::new(Some(state.clone()), operators);
+        let (issuer, in_force) = (ArcSwapOption::empty(), Mutex::new(InForce::default()));
+        let epochs = Self { state, archive, vars, keys, live, issuers, connections, issuer, in_force };
+        epochs.catch_up(&mut *epochs.in_force.lock().await, at).await?;
         Ok(epochs)
     }
 
@@ -86,55 +99,7 @@ impl Epochs {
 
     /// What is in force, as it was given.
     pub async fn bundle(&self) -> Option<Bundle> {
-        self.bundle.lock().await.clone()
-    }
-
-    /// What applying `bundle` would change.
-    ///
-    /// # Errors
-    /// Every [`Problem`] of an estate that does not load.
-    pub fn plan(&self, bundle: &Bundle, at: Time) -> Result<Vec<Change>, Vec<Problem>> {
-        let estate = load(bundle, &Vars::Dev(self.vars.clone()), self.archive.operators(), at)?;
-        Ok(changes(&self.live.load().about.documents, &estate.documents))
-    }
-
-    /// Puts `bundle` in force as the next epoch, unless it changes nothing; its key sets are fetched anew either way.
-    /// When this returns, every decision is made by it.
-    ///
-    /// # Errors
-    /// [`ApplyFailed`]; what was in force stays in force.
-    pub async fn apply(&self, bundle: Bundle, by: &Author, base: Option<u64>) -> Result<Applied, ApplyFailed> {
-        let mut current = self.bundle.lock().await;
-        let epoch = self.live.load().snapshot.epoch.0;
-        if let Some(planned) = base.filter(|planned| *planned != epoch) {
-            return Err(ApplyFailed::Moved { planned, current: epoch });
-        }
-        let unchanged = current.as_ref() == Some(&bundle);
-        let next = Epoch(if unchanged { epoch } else { epoch + 1 });
-        let (live, issuer) = self.compiled(&bundle, next, by.at, by.at).await.map_err(|why| match why {
-            NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
-            NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
-        })?;
-        let changes = changes(&self.live.load().about.documents, &live.about.documents);
-        let changed = |kind: &str, name: &str| changes.iter().any(|one| one.kind == kind && one.name == name);
-        let binders = live.about.binders.iter().filter(|(_, (kind, name))| changed(kind, name));
-        let applied = Applied {
-            binders: binders.map(|(key, binder)| (key.clone(), binder.clone())).collect(),
-            generation: GENERATION.0,
-            epoch: next.0,
-            snapshot: live.snapshot.digest.to_string(),
-            time: by.at.to_string(),
-            by: by.principal.clone(),
-            record: by.record.clone(),
-            changes,
-        };
-        if !unchanged {
-            self.archive.keep(&bundle, &self.vars, live.snapshot.digest, by.at).map_err(ApplyFailed::Kept)?;
-            self.archive.append(&applied).map_err(ApplyFailed::Kept)?;
-        }
-        self.put_in_force(live, issuer).await;
-        *current = Some(bundle);
-        Ok(applied)
+        self.in_force.lock().await.bundle.clone()
     }
 
     pub fn archive(&self) -> &Archive {
@@ -151,6 +116,97 @@ impl Epochs {
         &self.connections
     }
 
+    /// What applying `bundle` would change.
+    ///
+    /// # Errors
+    /// Every [`Problem`] of an estate that does not load.
+    pub fn plan(&self, bundle: &Bundle, at: Time) -> Result<Vec<Change>, Vec<Problem>> {
+        let estate = load(bundle, &Vars::Dev(self.vars.clone()), self.archive.operators(), at)?;
+        Ok(changes(&self.live.load().about.documents, &estate.documents))
+    }
+
+    /// Puts `bundle` in force as the next epoch, unless it changes nothing; its key sets are fetched anew either way.
+    /// When this returns, every decision of this node is made by it, and other nodes follow.
+    ///
+    /// # Errors
+    /// [`ApplyFailed`]; what was in force stays in force.
+    pub async fn apply(&self, bundle: Bundle, by: &Author, base: Option<u64>) -> Result<Applied, ApplyFailed> {
+        let mut in_force = self.in_force.lock().await;
+        self.catch_up(&mut in_force, by.at).await.map_err(ApplyFailed::Unread)?;
+        let epoch = in_force.epoch();
+        if let Some(planned) = base.filter(|planned| *planned != epoch) {
+            return Err(ApplyFailed::Moved { planned, current: epoch });
+        }
+        let unchanged = in_force.position.filter(|_| in_force.bundle.as_ref() == Some(&bundle));
+        let position = unchanged.unwrap_or_else(|| in_force.next());
+        let (live, issuer) = self.compiled(&bundle, position, by.at, by.at).await.map_err(|why| match why {
+            NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
+            NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
+        })?;
+        let applied = self.applied(&live, by);
+        if unchanged.is_none() {
+            let kept = self.keep(&applied, &live, &bundle, by, in_force.position).await.map_err(ApplyFailed::Kept)?;
+            if let Append::Moved { current } = kept {
+                let current = current.map_or(0, |position| position.epoch.0);
+                return Err(ApplyFailed::Moved { planned: epoch, current });
+            }
+        }
+        self.put_in_force(live, issuer).await;
+        (in_force.position, in_force.bundle) = (Some(position), Some(bundle));
+        Ok(applied)
+    }
+
+    /// Puts in force what other nodes apply, until asked to stop. What cannot be had leaves in force what is.
+    pub async fn follow(&self, mut stop: Stop) {
+        let mut wait = LOOK;
+        loop {
+            tokio::select! {
+                () = stop.asked() => return,
+                () = sleep(wait) => {}
+            }
+            wait = match self.look().await {
+                Ok(()) => LOOK,
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "cannot follow what other nodes apply");
+                    REST
+                }
+            };
+        }
+    }
+
+    async fn look(&self) -> Result<(), EpochsFailed> {
+        let mut in_force = self.in_force.lock().await;
+        if let Some(last) = self.state.changes_since(in_force.seen, CHANGES).await?.last() {
+            self.catch_up(&mut in_force, now()).await?;
+            in_force.seen = last.seq;
+        }
+        Ok(())
+    }
+
+    /// Puts the last epoch in force, if it is not yet.
+    async fn catch_up(&self, in_force: &mut InForce, at: Time) -> Result<(), EpochsFailed> {
+        let Some(last) = self.state.last_epoch().await? else { return Ok(()) };
+        if in_force.position >= Some(last.position) {
+            return Ok(());
+        }
+        let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
+        let mut kept = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
+        let epoch = last.position.epoch.0;
+        let compiled = self.compiled(&kept.bundle, last.position, kept.time(), at).await;
+        let (live, issuer) = compiled.map_err(|why| match why {
+            NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch, problems },
+            NotCompiled::Issuer(source) => EpochsFailed::Issuer { epoch, source },
+        })?;
+        if live.snapshot.digest != last.estate {
+            // the substituted addresses are others, and records name the estate by both
+            kept.vars.clone_from(&self.vars);
+            self.state.keep_estate(live.snapshot.digest, &kept.document()?).await?;
+        }
+        self.put_in_force(live, issuer).await;
+        (in_force.position, in_force.bundle) = (Some(last.position), Some(kept.bundle));
+        Ok(())
+    }
+
     async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
         self.connections.trust(issuer.authorities());
         self.issuer.store(Some(issuer));
@@ -158,11 +214,42 @@ impl Epochs {
         self.keys.follow(&self.live).await;
     }
 
+    async fn keep(
+        &self,
+        applied: &Applied,
+        live: &Live,
+        bundle: &Bundle,
+        by: &Author,
+        last: Option<Position>,
+    ) -> Result<Append, EpochsFailed> {
+        let kept = Kept { bundle: bundle.clone(), vars: self.vars.clone(), time: by.at.to_string() };
+        let damaged = |source| EpochsFailed::Damaged { what: "an epoch".to_owned(), source };
+        let document = serde_json::to_string(applied).map_err(damaged)?;
+        let epoch = KeptEpoch { position: applied.position(), estate: live.snapshot.digest, applied: document };
+        Ok(self.state.append_epoch(last, &epoch, &kept.document()?).await?)
+    }
+
+    fn applied(&self, live: &Live, by: &Author) -> Applied {
+        let changes = changes(&self.live.load().about.documents, &live.about.documents);
+        let changed = |kind: &str, name: &str| changes.iter().any(|one| one.kind == kind && one.name == name);
+        let binders = live.about.binders.iter().filter(|(_, (kind, name))| changed(kind, name));
+        Applied {
+            binders: binders.map(|(key, binder)| (key.clone(), binder.clone())).collect(),
+            generation: live.snapshot.generation.0,
+            epoch: live.snapshot.epoch.0,
+            snapshot: live.snapshot.digest.to_string(),
+            time: by.at.to_string(),
+            by: by.principal.clone(),
+            record: by.record.clone(),
+            changes,
+        }
+    }
+
     /// Compiles an estate that was applied at `applied`, to be in force from `at`.
     async fn compiled(
         &self,
         bundle: &Bundle,
-        epoch: Epoch,
+        position: Position,
         applied: Time,
         at: Time,
     ) -> Result<(Live, Arc<Issuer>), NotCompiled> {
@@ -171,8 +258,20 @@ impl Epochs {
         let issuer = self.issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
         let fetched = self.keys.fetch(&estate.remote_keys()).await;
         let beside = Beside { issuer: &issuer, connections: &self.connections, fetched: &fetched };
-        let live = compile(estate, bundle.digest(&vars), GENERATION, epoch, &beside);
+        let live = compile(estate, bundle.digest(&vars), position.generation, position.epoch, &beside);
         Ok((live, issuer))
+    }
+}
+
+impl InForce {
+    /// 0 before the first one.
+    fn epoch(&self) -> u64 {
+        self.position.map_or(0, |position| position.epoch.0)
+    }
+
+    fn next(&self) -> Position {
+        let generation = self.position.map_or(FIRST, |position| position.generation);
+        Position { generation, epoch: Epoch(self.epoch() + 1) }
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use audit::{Body, Judgement, Record};
+use model::{Epoch, Generation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Merged, Wanted};
+use store::{Merged, Position, Wanted};
+use tokio::task::spawn_blocking;
 
 use super::DOOR;
 use super::archive::{Applied, Archive, EpochsFailed};
@@ -34,14 +36,25 @@ pub enum NotFound {
     Epochs(#[from] EpochsFailed),
     #[error("the record cannot be shown")]
     Json(#[from] serde_json::Error),
+    #[error("reading was broken off")]
+    BrokenOff(#[from] tokio::task::JoinError),
 }
 
 /// Explains the judgement that `selector` names: its record, with `outcome` and `applied` beside its fields.
 ///
 /// # Errors
 /// [`NotFound`].
-pub fn explain(ledger: &Path, archive: &Archive, selector: &Selector) -> Result<Value, NotFound> {
-    Ok(document(one(ledger, selector)?, &archive.history()?)?)
+pub async fn explain(ledger: &Path, archive: &Archive, selector: Selector) -> Result<Value, NotFound> {
+    let ledger = ledger.to_owned();
+    // reading files holds up nobody there
+    let one = spawn_blocking(move || one(&ledger, &selector)).await??;
+    let history = archive.history(position(&one.judgement)).await?;
+    Ok(document(one, &history)?)
+}
+
+/// The epoch that a judgement was made by.
+pub(super) const fn position(judgement: &Judgement) -> Position {
+    Position { generation: Generation(judgement.generation), epoch: Epoch(judgement.epoch) }
 }
 
 /// The one judgement that a selector names.
@@ -64,14 +77,13 @@ fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Merged>, store::Ledger
     }
 }
 
-/// The record as it stands in the ledger, with `outcome` and `applied` beside its fields.
+/// The record as it stands in the ledger, with `outcome` and `applied` beside its fields. `history` ends with its epoch.
 fn document(merged: Merged, history: &[Applied]) -> Result<Value, serde_json::Error> {
     let Merged { stamp, judgement, outcome } = merged;
     let outcome = outcome.map(|(stamp, outcome)| value(&Record { stamp, body: Body::Outcome(outcome) })).transpose()?;
-    let history: Vec<&Applied> = history.iter().filter(|applied| applied.epoch <= judgement.epoch).collect();
     let policies = judgement.verdicts.iter().flat_map(|verdict| &verdict.policies);
-    let policies: Vec<Where> = policies.filter_map(|id| since(&history, "Policy", id)).collect();
-    let applied = json!({"binding": binding(&history, &judgement), "policies": policies});
+    let policies: Vec<Where> = policies.filter_map(|id| since(history, "Policy", id)).collect();
+    let applied = json!({"binding": binding(history, &judgement), "policies": policies});
     let mut document = value(&Record { stamp, body: Body::Judgement(Box::new(judgement)) })?;
     if let Value::Object(fields) = &mut document {
         fields.insert("outcome".to_owned(), json!(outcome));
@@ -81,7 +93,7 @@ fn document(merged: Merged, history: &[Applied]) -> Result<Value, serde_json::Er
 }
 
 /// Since when the credential's key belongs to the principal: its document, or the class that takes every key.
-fn binding(history: &[&Applied], judgement: &Judgement) -> Option<Where> {
+fn binding(history: &[Applied], judgement: &Judgement) -> Option<Where> {
     let id = &judgement.principal.as_ref()?.id;
     let source = judgement.presented.iter().find_map(|presented| presented.source.as_ref());
     let keys = [Some(id.clone()), source.map(|source| format!("source:{source}"))];
@@ -90,8 +102,8 @@ fn binding(history: &[&Applied], judgement: &Judgement) -> Option<Where> {
     since(history, kind, name)
 }
 
-fn since(history: &[&Applied], kind: &str, name: &str) -> Option<Where> {
-    let changed = |applied: &&&Applied| applied.changes.iter().any(|change| change.kind == kind && change.name == name);
+fn since(history: &[Applied], kind: &str, name: &str) -> Option<Where> {
+    let changed = |applied: &&Applied| applied.changes.iter().any(|change| change.kind == kind && change.name == name);
     let applied = history.iter().rev().find(changed)?;
     Some(Where {
         name: name.to_owned(),

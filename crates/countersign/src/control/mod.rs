@@ -34,7 +34,7 @@ use crate::estate::Bundle;
 use crate::issuing::Issuer;
 use crate::live::Current;
 use crate::net::tls::OwnSvid;
-use crate::net::{Door, Peer, now, record_id, trace_id};
+use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 
 pub use archive::{Applied, Archive, EpochsFailed};
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, Selector};
@@ -79,6 +79,11 @@ impl Control {
     /// What is in force, as it was given; none before the first epoch.
     pub async fn in_force(&self) -> Option<Bundle> {
         self.epochs.bundle().await
+    }
+
+    /// Puts in force what other nodes apply, until asked to stop.
+    pub async fn follow(&self, stop: Stop) {
+        self.epochs.follow(stop).await;
     }
 
     /// Applies an estate as the directory's owner, through the same gates as everyone.
@@ -178,3 +183,6 @@ pub enum NotMinted {
 fn owner(uid: u32) -> PeerCredentials {
     PeerCredentials { uid, gid: 0, pid: i32::try_from(std::process::id()).ok() }
 }
+
+#[cfg(test)]
+mod tests;

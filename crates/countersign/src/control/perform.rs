@@ -1,6 +1,5 @@
 //! The control door's effects: each takes a permit, and does what its errand says.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use audit::{Checkpoint, OutcomeResult};
@@ -9,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use super::archive::{Applied, Archive};
+use super::archive::Applied;
 use super::command::Command;
 use super::epochs::{ApplyFailed, Author};
 use super::explain::{NotFound, explain};
@@ -43,9 +42,9 @@ impl Control {
                 Err(problems) => unsound(&problems),
             },
             Command::Explain(selector) => {
-                self.look_up(move |ledger, archive| explain(ledger, archive, &selector)).await
+                looked_up(explain(&self.ledger_directory, self.epochs.archive(), selector).await)
             }
-            Command::Replay(which) => self.look_up(move |ledger, archive| replay(ledger, archive, &which)).await,
+            Command::Replay(which) => looked_up(replay(&self.ledger_directory, self.epochs.archive(), which).await),
             Command::Checkpoint => self.checkpoint().await,
             Command::Resolve { token } => {
                 Reply::ok(&whatif::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
@@ -91,20 +90,6 @@ impl Control {
         minted
     }
 
-    /// Reads files where reading them holds up nobody.
-    async fn look_up<T: Serialize + Send + 'static>(
-        &self,
-        read: impl FnOnce(&Path, &Archive) -> Result<T, NotFound> + Send + 'static,
-    ) -> Reply {
-        let (ledger, archive) = (self.ledger_directory.clone(), self.epochs.archive().clone());
-        match tokio::task::spawn_blocking(move || read(&ledger, &archive)).await {
-            Ok(Ok(document)) => Reply::ok(&document),
-            Ok(Err(why @ (NotFound::Unknown | NotFound::Ambiguous))) => Reply::invalid(&why.to_string()),
-            Ok(Err(why)) => Reply::failed(&why),
-            Err(error) => Reply::failed(&error),
-        }
-    }
-
     async fn checkpoint(&self) -> Reply {
         let at = now();
         let head = match self.ledger.checkpoint(at).await {
@@ -138,6 +123,14 @@ fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
     Author { principal: permit.caller().resolution().actor.id.to_string(), record: permit.id().to_string(), at: now() }
 }
 
+fn looked_up(found: Result<impl Serialize, NotFound>) -> Reply {
+    match found {
+        Ok(document) => Reply::ok(&document),
+        Err(why @ (NotFound::Unknown | NotFound::Ambiguous)) => Reply::invalid(&why.to_string()),
+        Err(why) => Reply::failed(&why),
+    }
+}
+
 fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
     match applied {
         Ok(applied) => Reply::ok(&json!({"epoch": applied.epoch, "changes": applied.changes})),
@@ -145,7 +138,9 @@ fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
         Err(error @ ApplyFailed::Moved { .. }) => {
             Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()}))
         }
-        Err(error @ (ApplyFailed::Kept(_) | ApplyFailed::Issuer(_) | ApplyFailed::Refused(_))) => Reply::failed(&error),
+        Err(
+            error @ (ApplyFailed::Unread(_) | ApplyFailed::Kept(_) | ApplyFailed::Issuer(_) | ApplyFailed::Refused(_)),
+        ) => Reply::failed(&error),
     }
 }
 

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use audit::{Body, Judgement, Stamp};
-use guard::Answer;
+use guard::{Answer, Snapshot};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use store::Position;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
-use super::archive::Archive;
+use super::archive::{Archive, EpochsFailed};
 use super::command::{Replay, Selector};
-use super::explain::{NotFound, one};
+use super::explain::{NotFound, one, position};
 use crate::causes::chain;
 
 /// What replay found.
@@ -34,12 +37,23 @@ pub struct Differs {
 ///
 /// # Errors
 /// [`NotFound`] if what is to be replayed cannot be read. That a judgement differs is an answer, not an error.
-pub fn replay(ledger: &Path, archive: &Archive, which: &Replay) -> Result<Replayed, NotFound> {
+pub async fn replay(ledger: &Path, archive: &Archive, which: Replay) -> Result<Replayed, NotFound> {
+    let (ledger, archive, here) = (ledger.to_owned(), archive.clone(), Handle::current());
+    // a ledger is too large to be held: estates are asked for from where it is read
+    let snapshot = move |digest: &str, position| here.block_on(archive.snapshot(digest, position));
+    spawn_blocking(move || decide_again(&ledger, snapshot, &which)).await?
+}
+
+fn decide_again(
+    ledger: &Path,
+    snapshot: impl Fn(&str, Position) -> Result<Snapshot, EpochsFailed>,
+    which: &Replay,
+) -> Result<Replayed, NotFound> {
     let mut snapshots = HashMap::new();
     let mut replayed = Replayed::default();
     let mut again = |at, judgement: &Judgement| {
         let digest = &judgement.inputs.snapshot;
-        let snapshot = snapshots.entry(digest.clone()).or_insert_with(|| archive.snapshot(digest, judgement.epoch));
+        let snapshot = snapshots.entry(digest.clone()).or_insert_with(|| snapshot(digest, position(judgement)));
         let again = match snapshot {
             Ok(snapshot) => guard::replay(snapshot, judgement, at).map_err(|error| error.to_string()),
             Err(error) => Err(chain(error)),

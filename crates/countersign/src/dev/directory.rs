@@ -13,6 +13,8 @@ use crate::files::write_whole;
 
 /// First line of the lock file: shows that a directory is ours to empty.
 const MARK: &str = "countersign dev";
+/// Where epochs were files.
+const OLDER_STATE: &str = "state/epochs";
 /// Longest path of a socket that is used as it is, in bytes (`sun_path` has 108).
 const MAX_SOCKET_PATH: usize = 100;
 
@@ -61,6 +63,8 @@ pub enum BadDirectory {
     Held { path: PathBuf, holder: String },
     #[error("`{}` is not empty and was not made by `countersign dev`; --fresh will not empty it", .path.display())]
     NotOurs { path: PathBuf },
+    #[error("`{}` was made by an older `countersign dev`, whose state is not read any more; --fresh empties it", .path.display())]
+    Older { path: PathBuf },
     #[error("cannot use `{}`", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -108,6 +112,9 @@ impl Directory {
         if fresh == Fresh::Emptied {
             empty(&root).map_err(io)?;
         }
+        if root.join(OLDER_STATE).exists() {
+            return Err(BadDirectory::Older { path: root });
+        }
         let directory = Self { root, _lock: lock };
         for gone in [directory.dev_json(), directory.root.join("control.sock")] {
             match fs::remove_file(gone) {
@@ -115,14 +122,16 @@ impl Directory {
                 _ => {}
             }
         }
-        for folder in ["keys", "state"] {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory.root.join(folder)).map_err(io)?;
-        }
+        DirBuilder::new().recursive(true).mode(0o700).create(directory.root.join("keys")).map_err(io)?;
         Ok(directory)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    pub fn state(&self) -> PathBuf {
+        state_beside(&self.path("ledger"))
     }
 
     pub fn root(&self) -> &Path {
@@ -183,6 +192,11 @@ impl Directory {
     pub fn announce(&self, dev: &DevJson) -> io::Result<()> {
         write_whole(&self.dev_json(), &serde_json::to_vec_pretty(dev)?, 0o600)
     }
+}
+
+/// The state that a dev server keeps, by the ledger that it keeps.
+pub fn state_beside(ledger: &Path) -> PathBuf {
+    ledger.with_file_name("state").join("state.db")
 }
 
 /// Whether a directory starts empty.

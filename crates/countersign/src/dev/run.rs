@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::PrincipalId;
-use store::FileLedger;
+use store::{FileLedger, State, StateFault};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -20,14 +20,14 @@ use super::sample_api::SampleApi;
 use super::svids::{NoSvid, Svids, WORKLOADS};
 use super::{Caller, DevJson, Directory, watch};
 use crate::admin::Admin;
-use crate::control::{ApplyFailed, Archive, Control, Epochs, EpochsFailed};
+use crate::control::{ApplyFailed, Control, Epochs, EpochsFailed};
 use crate::estate::{Bundle, BundleError, Vars};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
 use crate::issuing;
 use crate::keys;
 use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Listener, Stopper, now, serve, stop};
+use crate::net::{Connections, Listener, Stop, Stopper, now, serve, stop};
 use crate::pulse::Pulse;
 
 /// Port of the gateway where none is named; with it goes the one for TLS.
@@ -67,6 +67,8 @@ pub enum DevFailed {
     Key(#[from] BadKey),
     #[error("cannot read the estate")]
     Estate(#[from] BundleError),
+    #[error("cannot use the state")]
+    State(#[from] StateFault),
     #[error("cannot use what was applied before")]
     Epochs(#[from] EpochsFailed),
     #[error("the estate in `{}` does not load", .path.display())]
@@ -89,6 +91,7 @@ pub struct Running {
     stopper: Stopper,
     servers: JoinSet<()>,
     ledger: Arc<FileLedger>,
+    state: State,
 }
 
 /// What kind of estate is served, for whoever is told what to try.
@@ -150,8 +153,8 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(keeper.run(stopped.clone()));
     let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
-    let archive = Archive::new(directory.path("state"), operators);
-    let epochs = Epochs::open(archive, json.vars(), keys.clone(), issuers, connections, now()).await?;
+    let state = State::open(&directory.state()).await?;
+    let epochs = Epochs::open(state.clone(), operators, json.vars(), keys.clone(), issuers, connections, now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;
@@ -183,25 +186,31 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let admin = Admin::new(control.live(), Box::new(move || issuer.issuer()));
     servers.spawn(serve(Listener::Tcp(sockets.admin), Arc::new(admin), stopped.clone()));
     servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
+    servers.spawn(following(Arc::clone(&control), stopped.clone()));
     if options.watch {
         servers.spawn(watch::watch(json.estate.clone(), control, directory.owner()?, stopped));
     }
     directory.announce(&json)?;
-    Ok(Running { json, directory, notes, estate, stopper, servers, ledger })
+    Ok(Running { json, directory, notes, estate, stopper, servers, ledger, state })
 }
 
 impl Running {
-    /// Stops accepting, lets open requests end, and closes the ledger.
+    /// Stops accepting, lets open requests end, and closes the ledger and the state.
     pub async fn stop(mut self) {
         self.stopper.stop();
         while self.servers.join_next().await.is_some() {}
         self.ledger.close().await;
+        self.state.close().await;
         // stale files would only point at a closed door
         let socket = self.json.control.trim_start_matches("unix:");
         for gone in [self.directory.dev_json(), PathBuf::from(socket)] {
             let _ = std::fs::remove_file(gone);
         }
     }
+}
+
+async fn following(control: Arc<Control>, stop: Stop) {
+    control.follow(stop).await;
 }
 
 struct Sockets {

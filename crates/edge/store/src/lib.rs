@@ -1,8 +1,8 @@
-//! The ledger as files: one thread that writes them, what finds their end again after a crash, and what reads and
-//! verifies them while they are written.
+//! What is kept. The ledger as files: one thread that writes them, what finds their end again after a crash, and what
+//! reads and verifies them while they are written. State in SQL: what nodes of a control plane share.
 //!
-//! `api/ledger.md` describes the format for others. This crate decides nothing about callers, and never sees a credential.
-//! The keys that sign for an installation lie in files of their own.
+//! `api/ledger.md` and `api/state.md` describe the formats for others. This crate decides nothing about callers, and never
+//! sees a credential. The keys that sign for an installation lie in files of their own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -22,6 +22,7 @@ pub mod pem;
 mod read;
 mod signer;
 mod start;
+mod state;
 mod verify;
 mod walk;
 mod writer;
@@ -34,6 +35,7 @@ pub use pem::BadPem;
 pub use read::{Entry, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner};
 pub use start::begin_new_chain;
+pub use state::{Append, BadPosition, BadUrl, Change, Changed, KeptEpoch, Position, Said, State, StateFault};
 pub use verify::{End, Note, Verification, verify};
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `apply` puts an estate in force whole, or leaves the one before.
 
-use std::fs;
-
 use serde_json::json;
 
 use crate::harness::{CI, DUNNING, Dev, Estate, Mint, Upstream, ci_claims, dunning_claims, until};
@@ -101,6 +99,8 @@ fn every_epoch_is_kept_and_explain_names_who_applied_what() {
     let explained = dev.record(&first);
     let text = explained.to_string();
     assert!(text.contains("human:local:"), "who applied the binding and the deciding policy: {text}");
-    assert_eq!(fs::read_dir(dev.dir().join("state/epochs")).unwrap().count(), 2);
+    let second = dev.get("/invoices/1", &token).record().to_owned();
+    let epochs = |id: &str| (dev.record(id)["epoch"].clone(), dev.record(id)["applied"]["binding"]["epoch"].clone());
+    assert_eq!((epochs(&first), epochs(&second)), ((json!(1), json!(1)), (json!(2), json!(1))));
     until("the outcome is in", || (dev.record(&first)["outcome"] != serde_json::Value::Null).then_some(()));
 }

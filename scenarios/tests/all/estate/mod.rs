@@ -3,3 +3,4 @@
 mod applying;
 mod checking;
 mod described;
+mod kept;

@@ -1,0 +1,81 @@
+//! The change log: what changed, numbered in the order of commits, so that whoever has read up to a number misses
+//! nothing by asking for what came after it.
+
+use sqlx::Error;
+
+use super::database::{Row, Transaction, Value};
+use super::{Position, State, StateFault};
+
+/// One change. `seq` is 1 for the first, and has no gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub seq: u64,
+    pub what: Changed,
+}
+
+/// What a change is about; its content is asked for by this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// An epoch came into force.
+    Epoch(Position),
+}
+
+/// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
+/// it is committed. An automatic number would be given early and committed late, and a reader would pass it by.
+const NEXT: &str = "UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq";
+const INSERT: &str = "INSERT INTO changes (seq, kind, subject) VALUES ($1, $2, $3)";
+const SINCE: &str = "SELECT seq, kind, subject FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2";
+const LAST: &str = "SELECT seq FROM change_counter WHERE id = 1";
+
+const EPOCH: &str = "epoch";
+
+impl State {
+    /// What changed after change `seq`, at most `limit` changes.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn changes_since(&self, seq: u64, limit: u64) -> Result<Vec<Change>, StateFault> {
+        let rows = || async { self.database.rows(SINCE, &[Value::number(seq)?, Value::number(limit)?]).await };
+        let rows = self.database.within(rows).await?;
+        rows.iter().map(|row| self.change(row)).collect()
+    }
+
+    /// Number of the last change; 0 before the first.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn last_change(&self) -> Result<u64, StateFault> {
+        let last = || async { only(&self.database.rows(LAST, &[]).await?) };
+        self.database.within(last).await
+    }
+
+    fn change(&self, row: &Row) -> Result<Change, StateFault> {
+        let fault = |error: &Error| self.database.fault(error);
+        let seq = row.number(0).map_err(|error| fault(&error))?;
+        let kind = row.text(1).map_err(|error| fault(&error))?;
+        let subject = row.text(2).map_err(|error| fault(&error))?;
+        match kind.as_str() {
+            EPOCH => {
+                let position = subject.parse::<Position>().map_err(|error| fault(&Error::Decode(error.into())))?;
+                Ok(Change { seq, what: Changed::Epoch(position) })
+            }
+            _ => Err(StateFault::UnknownChange { place: self.database.place().to_owned(), seq, kind }),
+        }
+    }
+}
+
+/// Takes the next number; whoever else writes a change waits for this transaction to end.
+pub(super) async fn next_seq(tx: &mut Transaction) -> Result<u64, Error> {
+    only(&tx.rows(NEXT, &[]).await?)
+}
+
+pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), Error> {
+    let (kind, subject) = match &change.what {
+        Changed::Epoch(position) => (EPOCH, position.to_string()),
+    };
+    tx.execute(INSERT, &[Value::number(change.seq)?, Value::Text(kind), Value::Text(&subject)]).await
+}
+
+fn only(rows: &[Row]) -> Result<u64, Error> {
+    rows.first().ok_or(Error::RowNotFound)?.number(0)
+}

@@ -1,0 +1,243 @@
+//! What holds on both engines.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use store::{Append, Change, Changed, State};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use crate::node::{at, digest, history, next, try_next};
+use crate::place::{Place, open, run};
+
+/// Authors that apply at once, half of them on each of two nodes.
+const AUTHORS: usize = 16;
+
+macro_rules! on_both_engines {
+    ($($fact:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[test] fn $fact() { super::run(super::$fact(super::Place::sqlite())); })+
+        }
+        mod on_postgres {
+            $(#[test] fn $fact() {
+                if let Some(place) = super::Place::postgres() {
+                    super::run(super::$fact(place));
+                }
+            })+
+        }
+    };
+}
+
+on_both_engines!(
+    what_is_kept_is_found_by_every_node_and_after_a_restart,
+    an_author_who_saw_an_older_epoch_is_told_the_last_one_and_keeps_nothing,
+    an_epoch_never_goes_behind_the_last_one,
+    of_many_authors_who_saw_the_same_exactly_one_wins,
+    a_reader_who_follows_the_log_sees_every_change_in_the_order_of_commits,
+    nodes_that_start_at_once_on_nothing_all_start,
+    a_state_that_a_newer_program_wrote_is_left_as_it_is,
+    a_change_of_an_unknown_kind_is_not_passed_over,
+    an_estate_that_was_damaged_is_not_handed_out,
+    what_is_asked_after_closing_fails_at_once,
+);
+
+async fn what_is_kept_is_found_by_every_node_and_after_a_restart(place: Place) {
+    let (one, other) = (place.node().await, place.node().await);
+    assert_eq!(one.last_epoch().await.unwrap(), None);
+    assert_eq!((one.last_change().await.unwrap(), one.changes_since(0, 10).await.unwrap()), (0, Vec::new()));
+    let first = next(None, "ada");
+    // larger than a page, and with what text in SQL must not hold
+    let estate: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    assert_eq!(one.append_epoch(None, &first, &estate).await.unwrap(), Append::Kept { seq: 1 });
+    let second = next(Some(first.position), "bob");
+    let appended = other.append_epoch(Some(first.position), &second, b"").await.unwrap();
+    assert_eq!(appended, Append::Kept { seq: 2 });
+    // a new generation begins behind every epoch of the one before
+    let mut third = next(Some(at(2, 0)), "ada");
+    third.applied = "\u{1f512} \u{0001} 'quoted' $1".to_owned();
+    let appended = one.append_epoch(Some(second.position), &third, b"is kept already").await.unwrap();
+    assert_eq!(appended, Append::Kept { seq: 3 });
+    one.keep_estate(digest("eve"), b"of nobody's epoch").await.unwrap();
+    one.close().await;
+    other.close().await;
+
+    let again = place.node().await;
+    assert_eq!(history(&again).await, [first.clone(), second.clone(), third.clone()]);
+    assert_eq!(again.epochs_through(at(1, 2)).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(again.epochs_through(at(1, 1)).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(again.epochs_through(at(0, 9)).await.unwrap(), []);
+    assert_eq!(again.last_epoch().await.unwrap(), Some(third.clone()));
+    assert_eq!(again.estate(digest("ada")).await.unwrap(), Some(estate), "the one that was there first");
+    assert_eq!(again.estate(digest("bob")).await.unwrap(), Some(Vec::new()));
+    assert_eq!(again.estate(digest("eve")).await.unwrap(), Some(b"of nobody's epoch".to_vec()));
+    assert_eq!(again.estate(digest("mallory")).await.unwrap(), None);
+    let change = |seq, position| Change { seq, what: Changed::Epoch(position) };
+    let changes = [change(1, first.position), change(2, second.position), change(3, third.position)];
+    assert_eq!(again.changes_since(0, 10).await.unwrap(), changes);
+    assert_eq!(again.changes_since(1, 1).await.unwrap(), changes[1..2]);
+    assert_eq!(again.changes_since(3, 10).await.unwrap(), []);
+    assert_eq!(again.last_change().await.unwrap(), 3);
+}
+
+async fn an_author_who_saw_an_older_epoch_is_told_the_last_one_and_keeps_nothing(place: Place) {
+    let (one, other) = (place.node().await, place.node().await);
+    let first = next(None, "ada");
+    one.append_epoch(None, &first, b"").await.unwrap();
+    let late = next(None, "eve");
+    let moved = Append::Moved { current: Some(first.position) };
+    assert_eq!(other.append_epoch(None, &late, b"").await.unwrap(), moved);
+    let far = next(Some(at(1, 7)), "eve");
+    assert_eq!(other.append_epoch(Some(at(1, 7)), &far, b"").await.unwrap(), moved);
+    assert_eq!(other.estate(digest("eve")).await.unwrap(), None);
+    assert_eq!(history(&other).await, [first]);
+    // no number was used up
+    assert_eq!(other.last_change().await.unwrap(), 1);
+}
+
+async fn an_epoch_never_goes_behind_the_last_one(place: Place) {
+    let node = place.node().await;
+    let first = next(Some(at(3, 4)), "ada");
+    node.append_epoch(None, &first, b"").await.unwrap();
+    for position in [at(3, 5), at(3, 4), at(2, 9)] {
+        let mut behind = next(None, "eve");
+        behind.position = position;
+        let appended = node.append_epoch(Some(first.position), &behind, b"").await.unwrap();
+        assert_eq!(appended, Append::Moved { current: Some(first.position) });
+    }
+    assert_eq!(history(&node).await, [first]);
+}
+
+async fn of_many_authors_who_saw_the_same_exactly_one_wins(place: Place) {
+    const ROUNDS: u64 = 8;
+    let nodes = [place.node().await, place.node().await];
+    let mut last = None;
+    for round in 1..=ROUNDS {
+        let barrier = Arc::new(Barrier::new(AUTHORS));
+        let mut authors = JoinSet::new();
+        for author in 0..AUTHORS {
+            let (node, barrier) = (nodes[author % 2].clone(), Arc::clone(&barrier));
+            let epoch = next(last, &format!("{round}/{author}"));
+            authors.spawn(async move {
+                barrier.wait().await;
+                let appended = node.append_epoch(last, &epoch, epoch.applied.as_bytes()).await.unwrap();
+                (appended, epoch)
+            });
+        }
+        let (mut won, mut lost) = (Vec::new(), Vec::new());
+        while let Some(done) = authors.join_next().await {
+            match done.unwrap() {
+                (Append::Kept { seq }, epoch) => {
+                    assert_eq!(seq, round);
+                    won.push(epoch);
+                }
+                (Append::Moved { current }, epoch) => lost.push((current, epoch)),
+            }
+        }
+        assert_eq!((won.len(), lost.len()), (1, AUTHORS - 1));
+        let winner = won.pop().unwrap();
+        assert!(lost.iter().all(|(current, _)| *current == Some(winner.position)));
+        assert_eq!(nodes[0].last_epoch().await.unwrap().as_ref(), Some(&winner));
+        for (_, loser) in &lost {
+            assert_eq!(nodes[1].estate(loser.estate).await.unwrap(), None, "of who lost nothing is kept");
+        }
+        last = Some(winner.position);
+    }
+    assert_eq!(history(&nodes[1]).await.len() as u64, ROUNDS);
+}
+
+async fn a_reader_who_follows_the_log_sees_every_change_in_the_order_of_commits(place: Place) {
+    const EPOCHS: u64 = 120;
+    let nodes = [place.node().await, place.node().await];
+    let full = Arc::new(AtomicBool::new(false));
+    let mut authors = JoinSet::new();
+    for author in 0..AUTHORS / 2 {
+        let (node, full) = (nodes[author % 2].clone(), Arc::clone(&full));
+        authors.spawn(async move {
+            while !full.load(Ordering::Relaxed) {
+                try_next(&node, &format!("author {author}")).await.unwrap();
+            }
+        });
+    }
+    let reader = place.node().await;
+    let (mut seen, mut positions) = (0, Vec::new());
+    while seen < EPOCHS {
+        for change in reader.changes_since(seen, 7).await.unwrap() {
+            assert_eq!(change.seq, seen + 1, "a number is there before every one below it is");
+            let Changed::Epoch(position) = change.what;
+            positions.push(position);
+            seen = change.seq;
+        }
+    }
+    full.store(true, Ordering::Relaxed);
+    while let Some(done) = authors.join_next().await {
+        done.unwrap();
+    }
+    // an epoch is kept only behind the one before it, so that their order is the order of commits
+    assert_eq!(positions, (1..=seen).map(|epoch| at(1, epoch)).collect::<Vec<_>>());
+    let kept: BTreeSet<_> = history(&reader).await.into_iter().map(|epoch| epoch.position).collect();
+    assert!(positions.iter().all(|position| kept.contains(position)));
+    assert_eq!(kept.len() as u64, reader.last_change().await.unwrap());
+}
+
+async fn nodes_that_start_at_once_on_nothing_all_start(place: Place) {
+    let barrier = Arc::new(Barrier::new(AUTHORS));
+    let mut starting = JoinSet::new();
+    for _ in 0..AUTHORS {
+        let (address, barrier) = (place.address(), Arc::clone(&barrier));
+        starting.spawn(async move {
+            barrier.wait().await;
+            let node: State = open(&address).await.unwrap();
+            node.last_change().await.unwrap()
+        });
+    }
+    while let Some(started) = starting.join_next().await {
+        assert_eq!(started.unwrap(), 0);
+    }
+}
+
+async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
+    let node = place.node().await;
+    try_next(&node, "ada").await.unwrap();
+    node.close().await;
+    place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
+    let refused = open(&place.address()).await.err().unwrap();
+    let words =
+        format!("the state in `{}` has format 7, and this program knows 1: use the newer program", place.name());
+    assert_eq!(refused.to_string(), words);
+    place.tamper("UPDATE schema_version SET version = 1").await;
+    assert_eq!(history(&place.node().await).await.len(), 1);
+}
+
+async fn a_change_of_an_unknown_kind_is_not_passed_over(place: Place) {
+    let node = place.node().await;
+    try_next(&node, "ada").await.unwrap();
+    place.tamper("INSERT INTO changes (seq, kind, subject) VALUES (2, 'revocation', 'x')").await;
+    assert_eq!(node.changes_since(0, 1).await.unwrap().len(), 1);
+    let words = format!(
+        "change 2 in `{}` is of kind `revocation`, which this program does not know: use the newer program",
+        place.name()
+    );
+    assert_eq!(node.changes_since(0, 2).await.unwrap_err().to_string(), words);
+}
+
+async fn an_estate_that_was_damaged_is_not_handed_out(place: Place) {
+    let node = place.node().await;
+    let noise: Vec<u8> = (0..1000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    node.keep_estate(digest("ada"), &noise).await.unwrap();
+    let (zeros, of) = ("00".repeat(40), digest("ada"));
+    let literal = if place.address().starts_with("postgres") { format!("'\\x{zeros}'") } else { format!("x'{zeros}'") };
+    let words = format!("the state in `{}` is damaged; it is left as it is, put a backup in its place", place.name());
+    place.tamper(&format!("UPDATE estates SET document = {literal} WHERE digest = '{of}'")).await;
+    assert_eq!(node.estate(of).await.unwrap_err().to_string(), words);
+    place.tamper("INSERT INTO estates (digest, document) VALUES ('short', '')").await;
+    place.tamper("INSERT INTO epochs (generation, epoch, estate, applied) VALUES (1, 1, 'short', '{}')").await;
+    assert_eq!(node.last_epoch().await.unwrap_err().to_string(), words);
+}
+
+async fn what_is_asked_after_closing_fails_at_once(place: Place) {
+    let node = place.node().await;
+    node.close().await;
+    let words = format!("the state in `{}` cannot be reached", place.name());
+    assert_eq!(node.last_epoch().await.unwrap_err().to_string(), words);
+}
