@@ -114,7 +114,8 @@ fn what_was_applied_holds_over_a_restart_and_a_difference_is_said() {
     Estate::ours().write(dev.estate());
     dev.again();
     assert_eq!(dev.get("/invoices/1", &dunning()).is(403).code(), "no_permit");
-    assert!(dev.log().contains("differs from what is in force"), "{}", dev.log());
+    // programs are told first, by `dev.json`
+    until("it is said", || dev.log().contains("differs from what is in force").then_some(()));
     let ran = dev.cli(&["apply", "--yes", "-f", dev.estate().to_str().unwrap()]).ended(0);
     assert!(ran.out.contains("in force"), "{ran:?}");
     dev.get("/invoices/1", &dunning()).is(200);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Issuer;
-use crate::harness::{Answer, Conn, Dev, Upstream, folder, golden, run};
+use crate::harness::{Answer, Conn, Dev, Upstream, folder, golden, run, until};
 
 const API: &str = "openapi: 3.0.3
 info: {title: Invoices, version: 1.0.0}
@@ -24,6 +24,11 @@ const AUDIENCE: &str = "https://api.example";
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("a plain path")
+}
+
+/// What `dev` has printed, once it has said that many times that it is ready: programs are told first, by `dev.json`.
+fn told(dev: &Dev, starts: usize) -> String {
+    until("it is said", || Some(dev.log()).filter(|log| log.matches("Ctrl-C drains and stops.\n").count() == starts))
 }
 
 /// A request to the address that `dev` prints, as a newcomer makes it.
@@ -54,7 +59,7 @@ fn a_users_own_api_and_issuer_are_protected_in_a_few_edits() {
     golden("dev/own-api.cedar", &fs::read_to_string(dev.estate().join("api.cedar")).unwrap());
     golden(
         "dev/own-api.txt",
-        &dev.log()
+        &told(&dev, 1)
             .replace(&dev.dir().display().to_string(), "D")
             .replace(dev.info["gateway"]["http"].as_str().unwrap(), "<gateway>"),
     );
@@ -96,7 +101,7 @@ fn a_users_own_api_and_issuer_are_protected_in_a_few_edits() {
     dev.flags(&[]);
     dev.again();
     ask(&dev, "GET", "/v1/statistics", Some(&token)).is(200);
-    assert!(!dev.log().contains("ci-main"), "nobody is told to be a caller whom this estate does not know");
+    assert!(!told(&dev, 2).contains("ci-main"), "nobody is told to be a caller whom this estate does not know");
 }
 
 #[test]
