@@ -92,13 +92,6 @@ impl Estate {
         self.replacing("  http:\n", &format!("  {field}\n  http:\n"))
     }
 
-    /// One more file.
-    #[must_use]
-    pub fn file(mut self, name: &str, text: &str) -> Self {
-        self.files.push((name.to_owned(), text.to_owned()));
-        self
-    }
-
     #[must_use]
     pub fn route(self, entry: &str) -> Self {
         self.replacing("  http:\n", &format!("  http:\n    - {entry}\n"))
