@@ -1,5 +1,7 @@
 //! What is in force: one snapshot for the gates and the catalog made from the same estate, swapped together.
 
+mod room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +9,12 @@ use arc_swap::ArcSwap;
 use credential::{KeySet, Revocations};
 use issuer::Assertions;
 use model::TrustDomain;
-use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
 use crate::estate::RemoteKeys;
 use crate::net::{Pacing, Pool};
+
+pub use room::{Place, Room};
 
 /// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile. A clone shares what it is
 /// made of.
@@ -58,8 +61,8 @@ pub struct Upstream {
     pub pool: Arc<Pool>,
     pub limits: Limits,
     pub timeouts: Timeouts,
-    /// One permit for each request in flight.
-    pub in_flight: Arc<Semaphore>,
+    /// A place for each request in flight.
+    pub room: Arc<Room>,
 }
 
 /// Sizes in bytes.
@@ -70,6 +73,8 @@ pub struct Limits {
     pub header_count: usize,
     pub body: Option<u64>,
     pub in_flight: usize,
+    /// Of those, how many may be one principal's.
+    pub in_flight_per_principal: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +88,14 @@ pub struct Timeouts {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_line: 8 * 1024, headers: 32 * 1024, header_count: 100, body: None, in_flight: 1024 }
+        Self {
+            request_line: 8 * 1024,
+            headers: 32 * 1024,
+            header_count: 100,
+            body: None,
+            in_flight: 1024,
+            in_flight_per_principal: 256,
+        }
     }
 }
 

@@ -7,13 +7,12 @@ use guard::Staleness;
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
-use tokio::sync::Semaphore;
 
 use crate::catalog::{Catalog, Service};
 use crate::estate::{Estate, Jwks, local_operators};
 use crate::issuing::Issuer;
 use crate::keys::FetchedKeys;
-use crate::live::{About, Live, Timeouts, Upstream};
+use crate::live::{About, Live, Room, Timeouts, Upstream};
 use crate::net::Connections;
 
 /// What an estate does not say itself: who issues for its trust domain, the connections that are open, and the key sets that
@@ -57,7 +56,7 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
             pool: beside.connections.to(&service.destination),
             limits: service.limits,
             timeouts: service.timeouts,
-            in_flight: Arc::new(Semaphore::new(service.limits.in_flight)),
+            room: Room::new(service.limits.in_flight, service.limits.in_flight_per_principal),
         },
     });
     let assertions = Some(Arc::clone(&beside.issuer.assertions));

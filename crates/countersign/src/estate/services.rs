@@ -141,6 +141,10 @@ fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {
         header_count: bytes(size(reader, "headerCount", MAX_HEADER_COUNT), defaults.header_count),
         body: size(reader, "body", u64::MAX),
         in_flight: bytes(size(reader, "inFlight", MAX_IN_FLIGHT), defaults.in_flight),
+        in_flight_per_principal: bytes(
+            size(reader, "inFlightPerPrincipal", MAX_IN_FLIGHT),
+            defaults.in_flight_per_principal,
+        ),
     };
     fields.close(reader);
     limits

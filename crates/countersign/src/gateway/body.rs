@@ -10,10 +10,10 @@ use bytes::Bytes;
 use guard::{Settled, Settlement};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use model::Code;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::standing::{Standing, TICK};
+use crate::live::Place;
 use crate::net::{Lease, Transfer, now};
 
 /// What is owed once an answer has begun: its outcome.
@@ -22,7 +22,7 @@ pub(super) struct Owed<S: Slot> {
     pub status: u16,
     pub transfer: Arc<Transfer>,
     /// Held until the answer ends.
-    pub in_flight: OwnedSemaphorePermit,
+    pub place: Option<Place>,
     /// The upstream's connection, for the next request.
     pub lease: Lease,
     /// What let it through, as long as that stands.
@@ -70,7 +70,7 @@ impl<S: Slot> Relay<S> {
         if result == OutcomeResult::Delivered && owed.transfer.ended() {
             owed.lease.give_back();
         }
-        drop(owed.in_flight);
+        drop(owed.place);
     }
 
     /// Whether the stream has to end although more may come, and why.

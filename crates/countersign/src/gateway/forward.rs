@@ -35,7 +35,7 @@ pub(super) async fn forward(
     let record = permit.id();
     let standing = Standing::new(live, permit.caller().resolution(), permit.deadline());
     let (errand, settlement) = permit.begin();
-    let Forward { service, method, target, headers, in_flight } = errand;
+    let Forward { service, method, target, headers, place } = errand;
     let upstream = &service.door;
     let transfer = Transfer::new();
     let body = RequestBody::new(body, Arc::clone(&transfer), upstream.limits.body, upstream.timeouts.body_idle);
@@ -52,7 +52,7 @@ pub(super) async fn forward(
             headers::for_caller(relayed.headers_mut());
             relayed.headers_mut().insert(RECORD, answer::header_of(record));
             let status = relayed.status().as_u16();
-            let owed = Owed { settlement, status, transfer, in_flight, lease, standing };
+            let owed = Owed { settlement, status, transfer, place, lease, standing };
             let idle = upstream.timeouts.body_idle;
             relayed.map(|body| AnswerBody::Relayed(Box::new(Relay::new(body, owed, idle))))
         }

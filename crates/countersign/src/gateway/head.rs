@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use guard::{Asked, Operation};
+use guard::{Asked, Errand, NoRoom, Operation};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use identity::Access;
-use model::{ActionName, BaseAction, Code, TraceId};
+use model::{ActionName, BaseAction, Code, PrincipalId, TraceId};
 use policy::Question;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{PROTOCOL, headers};
 use crate::catalog::{Asks, Catalog, Match, Route, Service, check_path};
-use crate::live::{Limits, Upstream};
+use crate::live::{Limits, Place, Upstream};
 use crate::net::trace_id;
 
 /// Longest operation that a record shows for a request that is not in the catalog, in bytes.
@@ -35,7 +34,8 @@ pub(super) struct Forward {
     pub target: PathAndQuery,
     /// What goes upstream of the caller's headers.
     pub headers: HeaderMap,
-    pub in_flight: OwnedSemaphorePermit,
+    /// Held until the answer ends.
+    pub place: Option<Place>,
 }
 
 /// Why a request is not to be judged at all.
@@ -46,7 +46,6 @@ struct Unfit {
 
 const AMBIGUOUS: Unfit = Unfit { code: Code::RequestAmbiguous, status: StatusCode::BAD_REQUEST };
 const MALFORMED: Unfit = Unfit { code: Code::RequestMalformed, status: StatusCode::BAD_REQUEST };
-const OVERLOADED: Unfit = Unfit { code: Code::Overloaded, status: StatusCode::SERVICE_UNAVAILABLE };
 
 const fn too_large(status: StatusCode) -> Unfit {
     Unfit { code: Code::RequestTooLarge, status }
@@ -110,14 +109,20 @@ fn fit(
         Match::Ambiguous => return unmapped(Code::RequestAmbiguous),
         Match::None => return unmapped(Code::OperationUnmapped),
     };
-    let in_flight = Arc::clone(&service.door.in_flight).try_acquire_owned().or(Err(OVERLOADED))?;
     let (question, access) = question(service, route, params)?;
     let mut headers = headers::for_upstream(parts.headers, traceparent);
     if parts.version == Version::HTTP_2 {
         headers::down_from_http2(&mut headers, parts.uri.authority());
     }
-    let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, in_flight };
+    let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, place: None };
     Ok((Some(route.text().to_owned()), Asked::Operation(Operation { question, access, errand })))
+}
+
+impl Errand for Forward {
+    fn take_room(&mut self, caller: &PrincipalId) -> Result<(), NoRoom> {
+        self.place = Some(self.service.door.room.take(caller)?);
+        Ok(())
+    }
 }
 
 fn question(

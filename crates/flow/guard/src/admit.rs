@@ -6,7 +6,7 @@ use identity::{Caller, Unresolved};
 use model::{Code, Tier, Time};
 use policy::{Denial, Grant};
 
-use crate::asked::{Asked, Call};
+use crate::asked::{Asked, Call, Errand, NoRoom};
 use crate::freshness::Freshness;
 use crate::permit::{Permit, Refusal};
 use crate::record;
@@ -22,6 +22,8 @@ pub enum Verdict {
     Denied(Caller, Box<Denial>),
     /// The policies would permit; what they were read from is too old for it.
     Stale(Caller, Box<Grant>, String),
+    /// The policies let the call through, and the door has no room for it.
+    Overloaded(Caller, Box<Grant>),
     Granted(Caller, Box<Grant>),
 }
 
@@ -78,16 +80,16 @@ fn verdict<E>(
 /// Judges a call, records the judgement, and only then lets it through.
 ///
 /// # Errors
-/// [`Refusal`] if either gate refuses, or if the judgement cannot be recorded.
-pub async fn admit<E, L: Ledger>(
+/// [`Refusal`] if either gate refuses, if there is no room, or if the judgement cannot be recorded.
+pub async fn admit<E: Errand, L: Ledger>(
     snapshot: &Snapshot,
     ledger: &L,
     call: &Call,
     presented: &Presented<'_>,
-    asked: Asked<E>,
+    mut asked: Asked<E>,
     at: Time,
 ) -> Result<Permit<E, L::Slot>, Refusal> {
-    let judgement = judge(snapshot, presented, &asked, call.freshness, at);
+    let judgement = with_room(judge(snapshot, presented, &asked, call.freshness, at), &mut asked);
     let entry = record::judgement(snapshot, call, &asked, &judgement);
     log(call, &entry);
     let (caller, grant, operation) = match (judgement.verdict, asked) {
@@ -103,6 +105,21 @@ pub async fn admit<E, L: Ledger>(
     };
     let slot = ledger.open(entry, at, urgency).await.map_err(Refusal::unrecorded)?;
     Ok(Permit::earned(call.id, caller, grant, operation.errand, slot, at))
+}
+
+/// What the policies let through needs room at its door as well.
+fn with_room<E: Errand>(judgement: Judgement, asked: &mut Asked<E>) -> Judgement {
+    let Judgement { verdict, at } = judgement;
+    let verdict = match (verdict, asked) {
+        (Verdict::Granted(caller, grant), Asked::Operation(operation)) => {
+            match operation.errand.take_room(&caller.resolution().actor.id) {
+                Ok(()) => Verdict::Granted(caller, grant),
+                Err(NoRoom) => Verdict::Overloaded(caller, grant),
+            }
+        }
+        (verdict, _) => verdict,
+    };
+    Judgement { verdict, at }
 }
 
 /// The one place where a decision is logged.

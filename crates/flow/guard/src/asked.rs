@@ -1,7 +1,7 @@
 //! What a door asks of guard.
 
 use identity::Access;
-use model::{Code, RecordId, TraceId};
+use model::{Code, PrincipalId, RecordId, TraceId};
 use policy::Question;
 
 use crate::freshness::Freshness;
@@ -19,6 +19,21 @@ pub struct Call {
     /// How current the door was when the call came.
     pub freshness: Freshness,
 }
+
+/// What a door will do when a call is let through.
+pub trait Errand: Send + Sync {
+    /// Takes the room that the effect needs, and keeps it as long as the errand lives. Asked once the policies have let
+    /// `caller` through, so that nobody takes room who may not come in.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: the call is refused as `overloaded`.
+    fn take_room(&mut self, caller: &PrincipalId) -> Result<(), NoRoom>;
+}
+
+/// All the room is taken, or all that one caller may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests are in flight")]
+pub struct NoRoom;
 
 /// A mapped operation, and what the door will do when it is let through.
 #[derive(Debug)]
@@ -39,7 +54,7 @@ pub enum Asked<E> {
         code: Code,
         service: Option<String>,
     },
-    /// Not to be judged at all: unreadable, ambiguous, too large, or one too many.
+    /// Not to be judged at all: unreadable, ambiguous or too large.
     Unfit(Code),
 }
 

@@ -14,7 +14,7 @@ mod replay;
 mod snapshot;
 
 pub use admit::{Judgement, Verdict, admit, judge};
-pub use asked::{Asked, Call, Operation};
+pub use asked::{Asked, Call, Errand, NoRoom, Operation};
 pub use freshness::{Clock, Freshness, Staleness};
 pub use permit::{Peer, Permit, Refusal, Settled, Settlement};
 pub use replay::{Answer, Unreplayable, replay};

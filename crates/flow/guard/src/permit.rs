@@ -136,6 +136,7 @@ impl Refusal {
             Verdict::Unmapped(_, code) => refusal(*code, Peer::Proved, Vec::new()),
             Verdict::Stale(caller, ..) => refusal(Code::SnapshotStale, proved(caller), Vec::new()),
             Verdict::Denied(caller, denial) => refusal(denial.code, proved(caller), denial.finding.missing.clone()),
+            Verdict::Overloaded(caller, _) => refusal(Code::Overloaded, proved(caller), Vec::new()),
             // a grant without its operation cannot be made; were it, nothing may follow from it
             Verdict::Granted(..) => refusal(Code::RequestMalformed, Peer::Unproved, Vec::new()),
         }

@@ -43,7 +43,8 @@ pub(crate) fn judgement<E>(
             | Verdict::Unresolved(..)
             | Verdict::Unmapped(..)
             | Verdict::Denied(..)
-            | Verdict::Stale(..) => None,
+            | Verdict::Stale(..)
+            | Verdict::Overloaded(..) => None,
         },
     }
 }
@@ -54,6 +55,7 @@ fn actor(verdict: &Verdict) -> Option<&identity::Principal> {
         Verdict::Unmapped(caller, _)
         | Verdict::Denied(caller, _)
         | Verdict::Stale(caller, ..)
+        | Verdict::Overloaded(caller, _)
         | Verdict::Granted(caller, _) => Some(&caller.resolution().actor),
     }
 }
@@ -66,6 +68,7 @@ fn presented(verdict: &Verdict) -> Vec<Presented> {
         Verdict::Unmapped(caller, _)
         | Verdict::Denied(caller, _)
         | Verdict::Stale(caller, ..)
+        | Verdict::Overloaded(caller, _)
         | Verdict::Granted(caller, _) => caller.resolution().proved().map(proved).collect(),
     }
 }
@@ -77,7 +80,9 @@ fn evidence(verdict: &Verdict) -> Vec<String> {
         Verdict::Unresolved(proofs, _) => names(&policy::Engine::evidence_of(proofs.findings())),
         Verdict::Unmapped(caller, _) => names(&policy::Engine::evidence_of(caller.resolution().proved())),
         Verdict::Denied(_, denial) => names(&denial.finding.evidence),
-        Verdict::Granted(_, grant) | Verdict::Stale(_, grant, _) => names(&grant.finding().evidence),
+        Verdict::Granted(_, grant) | Verdict::Stale(_, grant, _) | Verdict::Overloaded(_, grant) => {
+            names(&grant.finding().evidence)
+        }
     }
 }
 
@@ -88,6 +93,9 @@ fn verdict<E>(asked: &Asked<E>, verdict: &Verdict) -> audit::Verdict {
         Verdict::Unresolved(_, why) => refused(why.code(), Some(why.to_string())),
         Verdict::Unmapped(_, code) => refused(*code, None),
         Verdict::Denied(_, denial) => decided(&denial.finding),
+        Verdict::Overloaded(_, grant) => {
+            audit::Verdict { tier: Some(grant.tier().to_string()), ..refused(Code::Overloaded, None) }
+        }
         Verdict::Granted(_, grant) => decided(grant.finding()),
         Verdict::Stale(_, grant, why) => {
             audit::Verdict { tier: Some(grant.tier().to_string()), ..refused(Code::SnapshotStale, Some(why.clone())) }

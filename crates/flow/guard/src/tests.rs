@@ -12,9 +12,17 @@ use model::{BaseAction, Code, Epoch, Generation, PrincipalId, PrincipalKind, Rec
 use policy::{Engine, PolicyFile, Question, Vocabulary};
 use testkit::{MemoryLedger, MemorySlot};
 
-use crate::{Answer, Asked, Call, Operation, Peer, Permit, Refusal, Settled, Snapshot, admit, replay};
+use crate::{Answer, Asked, Call, Errand, NoRoom, Operation, Peer, Permit, Refusal, Settled, Snapshot, admit, replay};
 
 const NOW: Time = Time::from_unix_seconds(1_800_000_000);
+/// An errand for which there is no room.
+const CROWDED: &str = "the errand of too many";
+
+impl Errand for &'static str {
+    fn take_room(&mut self, _: &PrincipalId) -> Result<(), NoRoom> {
+        if *self == CROWDED { Err(NoRoom) } else { Ok(()) }
+    }
+}
 
 /// Operators are uid 0; one service has public operations.
 fn snapshot(policies: &str) -> Snapshot {
@@ -77,6 +85,11 @@ fn reads() -> Asked<&'static str> {
     asks(BaseAction::Read, "countersign/ledger", Access::Proved)
 }
 
+fn crowded(asked: Asked<&'static str>) -> Asked<&'static str> {
+    let Asked::Operation(operation) = asked else { panic!("only an operation takes room") };
+    Asked::Operation(Operation { errand: CROWDED, ..operation })
+}
+
 fn unmapped() -> Asked<&'static str> {
     Asked::Unmapped { code: Code::OperationUnmapped, service: None }
 }
@@ -123,6 +136,11 @@ fn every_way_through_the_gates_has_its_answer() {
         (from(1), unmapped(), "operation_unmapped proved"),
         (from(0), Asked::Unfit(Code::RequestAmbiguous), "request_ambiguous unproved"),
         (from(0), asks(BaseAction::Effect, "countersign/nothing", Access::Proved), "policy_error proved"),
+        (from(0), crowded(reads()), "overloaded proved"),
+        (Presented::default(), crowded(public()), "overloaded unproved"),
+        // who may not come in hears nothing of room
+        (from(1), crowded(reads()), "no_permit proved"),
+        (Presented::default(), crowded(reads()), "credential_missing unproved"),
     ] {
         assert_eq!(answer(&presented, asked), expected);
     }
@@ -132,6 +150,19 @@ fn every_way_through_the_gates_has_its_answer() {
 fn a_stranger_hears_the_same_whether_an_operation_is_mapped_or_not() {
     let heard = |asked| admitted(&MemoryLedger::new(), &Presented::default(), asked).err().unwrap();
     assert_eq!(heard(reads()), heard(unmapped()));
+}
+
+#[test]
+fn the_record_of_a_call_without_room_names_its_caller_and_what_it_asked() {
+    let ledger = MemoryLedger::new();
+    assert!(admitted(&ledger, &from(0), crowded(reads())).is_err());
+    let [judgement] = &ledger.judgements()[..] else { panic!("one judgement") };
+    let verdict = &judgement.verdicts[0];
+    assert_eq!(judgement.principal.as_ref().unwrap().id, "human:local:0");
+    assert_eq!((verdict.decision.as_str(), verdict.code.as_deref()), ("deny", Some("overloaded")));
+    assert_eq!((verdict.resource.as_deref(), verdict.tier.as_deref()), (Some("countersign/ledger"), Some("routine")));
+    assert_eq!(verdict.reason.as_deref(), Some("too many requests are in flight"));
+    assert_eq!((&judgement.deadline, ledger.outcomes().len()), (&None, 0));
 }
 
 #[test]
@@ -232,6 +263,8 @@ fn a_replay_of_any_record_agrees_with_it() {
         (Presented::default(), unmapped()),
         (token(b"garbage"), reads()),
         (from(0), Asked::Unfit(Code::RequestTooLarge)),
+        (from(0), crowded(reads())),
+        (Presented::default(), crowded(public())),
     ] {
         let ledger = MemoryLedger::new();
         let _ = now_or_never(admit(&snapshot, &ledger, &call(), &presented, asked, NOW));

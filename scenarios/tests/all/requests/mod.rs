@@ -1,8 +1,10 @@
-//! Requests as bytes: what two readers could read differently, what crosses and what does not, and how exchanges end.
+//! Requests as bytes: what two readers could read differently, what crosses and what does not, who finds room, and how exchanges
+//! end.
 
 mod bodies;
 mod connections;
 mod crossing;
+mod crowding;
 mod hostile;
 mod table;
 

@@ -80,10 +80,13 @@ fn an_operation_asks_one_thing() {
 #[test]
 fn limits_and_timeouts_are_ones_that_can_be_kept() {
     let more = |fields: &str| format!("{}  {fields}\n", super::QUICKSTART);
-    let estate = loaded(&more("limits: {requestLine: 4 KiB, headers: 1024, body: 1MiB, inFlight: 2}")).ok().unwrap();
+    let estate =
+        loaded(&more("limits: {requestLine: 4 KiB, headers: 1024, body: 1MiB, inFlight: 2, inFlightPerPrincipal: 1}"))
+            .ok()
+            .unwrap();
     let limits = estate.services[0].limits;
     assert_eq!((limits.request_line, limits.headers, limits.header_count), (4096, 1024, 100));
-    assert_eq!((limits.body, limits.in_flight), (Some(1 << 20), 2));
+    assert_eq!((limits.body, limits.in_flight, limits.in_flight_per_principal), (Some(1 << 20), 2, 1));
     check(
         &more("limits: {headers: 1MiB, headerCount: 100000, body: lots, inFlight: 99999999999999999999}"),
         "estate.yaml:108:21: `headers` is at most 131072

@@ -1,14 +1,12 @@
 //! Heads that are read, and heads that cannot be read in one way.
 
-use std::sync::Arc;
-
-use guard::Asked;
-use http::{HeaderValue, Request, StatusCode, Version};
-use tokio::sync::Semaphore;
+use guard::{Asked, Errand, NoRoom};
+use http::{HeaderValue, Request, Version};
+use model::PrincipalId;
 
 use super::{Forward, Read, bearer, read, token};
 use crate::catalog::{Asks, Catalog, Route, Routes, Service};
-use crate::live::{Limits, Timeouts, Upstream};
+use crate::live::{Limits, Room, Timeouts, Upstream};
 use crate::net::{Connections, Destination};
 
 fn catalog(limits: Limits) -> Catalog<Upstream> {
@@ -26,7 +24,7 @@ fn catalog(limits: Limits) -> Catalog<Upstream> {
             pool: Connections::default().to(&Destination { authority: "127.0.0.1:1".parse().unwrap(), id: None }),
             limits,
             timeouts: Timeouts::default(),
-            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            room: Room::new(limits.in_flight, limits.in_flight_per_principal),
         },
     }])
 }
@@ -149,7 +147,7 @@ fn what_depends_on_the_catalog_is_looked_at_after_the_caller_is_known() {
 
 #[test]
 fn limits_have_answers_of_their_own() {
-    let limits = Limits { request_line: 64, headers: 200, header_count: 3, body: Some(10), in_flight: 1 };
+    let limits = Limits { request_line: 64, headers: 200, header_count: 3, body: Some(10), ..Limits::default() };
     let long = format!("/invoices/{}", "1".repeat(64));
     let (big, one) = ("x".repeat(300), [("a", "1"), ("b", "2"), ("c", "3")]);
     for (target, headers, expected) in [
@@ -161,10 +159,21 @@ fn limits_have_answers_of_their_own() {
     ] {
         assert_eq!(outcome(&asked(limits, "GET", target, headers)), expected, "{target}");
     }
-    assert_eq!(
-        outcome(&asked(Limits { in_flight: 0, ..limits }, "GET", "/invoices/1", &[])),
-        format!("unfit overloaded {}", StatusCode::SERVICE_UNAVAILABLE.as_u16())
-    );
+}
+
+#[test]
+fn an_errand_holds_its_place_from_when_it_is_let_through_to_its_end() {
+    let catalog = catalog(Limits { in_flight: 1, ..Limits::default() });
+    let ask = || {
+        let request = Request::get("/invoices/1").header("host", "billing.acme.test").body(()).unwrap();
+        errand(read(&catalog, request.into_parts().0))
+    };
+    let (mut one, mut other) = (ask(), ask());
+    let caller = PrincipalId::Anonymous;
+    assert_eq!(one.take_room(&caller), Ok(()));
+    assert_eq!(other.take_room(&caller), Err(NoRoom));
+    drop(one);
+    assert_eq!(other.take_room(&caller), Ok(()));
 }
 
 #[test]
