@@ -13,6 +13,7 @@ use model::{Code, RecordId, Time};
 use crate::compress::Compressor;
 use crate::fault::LedgerFault;
 use crate::mailbox::{Limits, Mailbox};
+use crate::open::Open;
 use crate::start::{Begun, begin};
 use crate::writer::Writer;
 
@@ -86,6 +87,7 @@ impl FileLedger {
             active,
             segment_bytes: options.segment_bytes,
             compressor,
+            open: Open::default(),
             failing: false,
             unsynced: None,
             retry: None,

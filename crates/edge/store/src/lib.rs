@@ -17,6 +17,7 @@ mod glance;
 mod layout;
 mod ledger;
 mod mailbox;
+mod open;
 mod p256;
 pub mod pem;
 mod read;

@@ -1,6 +1,5 @@
 //! Finds where the chain ends, cuts off what a crash tore, and closes what it left open.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -12,13 +11,9 @@ use crate::active::Active;
 use crate::fault::LedgerFault;
 use crate::files::{remove_if_there, temporary};
 use crate::frames::{Frames, Stop, Tail, tail};
-use crate::glance;
 use crate::layout::{Form, Segment, current, lock, make_writer, segments, set_current, writers};
 use crate::ledger::{Started, ended};
-
-/// How many segments before the last one are searched for judgements without an outcome. With segments of 64 MiB an
-/// effect would have to last for more than a hundred thousand records to be missed.
-const LOOK_BACK: usize = 4;
+use crate::open::Open;
 
 /// A ledger that can be written on.
 pub(crate) struct Begun {
@@ -36,14 +31,7 @@ struct Found {
     segment: Segment,
     length: u64,
     cut_bytes: u64,
-    open: Vec<String>,
-}
-
-/// Judgements without an outcome, in their order.
-#[derive(Default)]
-struct Open {
-    allowed: Vec<String>,
-    settled: HashSet<String>,
+    open: Open,
 }
 
 /// Takes the ledger in `dir` and prepares it for writing.
@@ -60,11 +48,12 @@ pub(crate) fn begin(dir: &Path, at: Time) -> Result<Begun, LedgerFault> {
     let mut active = opened.map_err(LedgerFault::io("open", &segment.path(dir)))?;
     // a process that was killed may have left records that only the kernel holds
     active.sync().map_err(LedgerFault::io("sync", &segment.path(dir)))?;
-    let started = Started { writer, cut_bytes: found.cut_bytes, open: found.open.len() as u64 };
+    let open = found.open.into_ids();
+    let started = Started { writer, cut_bytes: found.cut_bytes, open: open.len() as u64 };
     let mut chain = found.chain;
     if started.note().is_some() {
         let recovered = Recovered { cut_bytes: started.cut_bytes, open: started.open, follows: None };
-        let unknown = found.open.into_iter().map(|of| Body::Outcome(ended(of, OutcomeResult::Unknown)));
+        let unknown = open.into_iter().map(|of| Body::Outcome(ended(of, OutcomeResult::Unknown)));
         let bodies = [Body::Recovered(recovered)].into_iter().chain(unknown);
         write_first(&mut active, &mut chain, bodies, at, dir)?;
     }
@@ -120,16 +109,20 @@ fn segments_to_write(dir: &Path, writer: &str) -> Result<Vec<Segment>, LedgerFau
     Ok(known)
 }
 
-/// Reads the last segment to its end, and of those before it what is needed.
+/// Reads the last segment to its end, and the one before it for what the last one follows. Where it was not kept what they
+/// leave open, all of them are read.
 fn find(dir: &Path, writer: &str, segments: &[Segment]) -> Result<Found, LedgerFault> {
     let missing =
         |segment: Segment| Fault { segment: segment.to_string(), seq: segment.first, kind: FaultKind::MissingSegment };
     let Some((last, before)) = segments.split_last() else { return Err(missing(Segment::raw(writer, 1)).into()) };
     let mut open = Open::default();
     let mut chain = Chain::begin(writer);
-    for segment in before.iter().skip(before.len().saturating_sub(LOOK_BACK)) {
+    let kept = Open::kept(dir, last);
+    let unneeded = if kept.is_some() { before.len().saturating_sub(1) } else { 0 };
+    for segment in before.iter().skip(unneeded) {
         chain = look_back(dir, segment, &mut open)?;
     }
+    open = kept.unwrap_or(open);
     if last.first != chain.next_seq() {
         return Err(missing(Segment { first: chain.next_seq(), ..last.clone() }).into());
     }
@@ -139,7 +132,7 @@ fn find(dir: &Path, writer: &str, segments: &[Segment]) -> Result<Found, LedgerF
         return Err(missing(Segment::raw(writer, ended.next_seq())).into());
     }
     let (length, cut_bytes) = read_last(dir, last, &mut chain, &mut open)?;
-    Ok(Found { chain, segment: last.clone(), length, cut_bytes, open: open.ids() })
+    Ok(Found { chain, segment: last.clone(), length, cut_bytes, open })
 }
 
 /// Reads a closed segment for what it leaves open, and gives how it ends. Its records are checked one by one only by
@@ -203,18 +196,4 @@ fn write_first(
     }
     let written = active.append(&frames).and_then(|()| active.sync());
     written.map_err(LedgerFault::io("write", &active.segment().path(dir)))
-}
-
-impl Open {
-    fn note(&mut self, json: &[u8]) {
-        if let Some(id) = glance::settled(json) {
-            self.settled.insert(id.to_owned());
-        } else if let Some(id) = glance::judged(json).filter(|_| glance::allows(json)) {
-            self.allowed.push(id.to_owned());
-        }
-    }
-
-    fn ids(self) -> Vec<String> {
-        self.allowed.into_iter().filter(|id| !self.settled.contains(id)).collect()
-    }
 }

@@ -15,6 +15,7 @@ use crate::files::remove_if_there;
 use crate::layout::Segment;
 use crate::ledger::FileSlot;
 use crate::mailbox::{Answer, Asked, Backlog, Mailbox, Mark, Settled, Work};
+use crate::open::Open;
 
 /// How long a routine record may stay unsynced; 50 ms are promised.
 const SYNC_AFTER: Duration = Duration::from_millis(25);
@@ -30,6 +31,8 @@ pub(crate) struct Writer {
     pub(crate) active: Active,
     pub(crate) segment_bytes: u64,
     pub(crate) compressor: Compressor,
+    /// What the chain leaves open so far.
+    pub(crate) open: Open,
     /// Whether the last write failed.
     pub(crate) failing: bool,
     /// When the oldest record was written that is not synced.
@@ -111,12 +114,26 @@ impl Writer {
         checkpoints.into_iter().for_each(|mark| batch.mark(mark));
         self.mailbox.free(unchained);
         match self.active.append(&batch.frames) {
-            Ok(()) => self.accepted(batch),
+            Ok(()) => {
+                self.note(&outcomes, &batch);
+                self.accepted(batch)
+            }
             Err(error) => {
                 self.mailbox.give_back(outcomes, counts);
                 self.refused(batch, &error);
                 Ok(())
             }
+        }
+    }
+
+    fn note(&mut self, outcomes: &[Settled], batch: &Batch) {
+        for settled in outcomes {
+            if let Body::Outcome(outcome) = &settled.body {
+                self.open.settled(&outcome.of);
+            }
+        }
+        for (_, id) in batch.judged.iter().filter(|(answer, _)| answer.is_opened()) {
+            self.open.opened(id);
         }
     }
 
@@ -177,13 +194,15 @@ impl Writer {
         self.sync()?;
         let next = Segment::raw(self.chain.writer(), self.chain.next_seq());
         let path = next.path(&self.dir);
-        match Active::create(&self.dir, next) {
+        match self.open.keep(&self.dir, &next).and_then(|()| Active::create(&self.dir, next.clone())) {
             Ok(next) => {
                 let closed = std::mem::replace(&mut self.active, next);
+                Open::forget(&self.dir, closed.segment());
                 self.compressor.compress(closed.segment().clone());
             }
             Err(error) => {
                 tracing::warn!(%error, "no new segment can be begun");
+                Open::forget(&self.dir, &next);
                 // an empty segment that stayed here would be taken for the end of the chain
                 remove_if_there(&path).or(Err(Poisoned))?;
             }

@@ -135,6 +135,45 @@ async fn what_a_crash_left_open_becomes_unknown() {
 }
 
 #[tokio::test]
+async fn an_effect_that_outlasts_many_segments_becomes_unknown_all_the_same() {
+    for lists in ["kept", "lost", "damaged"] {
+        let shelf = Shelf::new();
+        let (ledger, _) = shelf.start_with(1024);
+        let crashed = [open(&ledger, 1, Urgency::Routine).await, open(&ledger, 2, Urgency::Routine).await];
+        let settled = open(&ledger, 3, Urgency::Routine).await;
+        for n in 4..60 {
+            ledger.record(refused(n), AT).await.unwrap();
+        }
+        settle(settled);
+        ledger.close().await;
+        drop(crashed);
+        drop(ledger);
+        assert!(shelf.segments().len() > 20);
+        let kept = shelf.lists();
+        assert_eq!(kept, [shelf.last().with_extension("open")], "only that of the last segment");
+        match lists {
+            "lost" => fs::remove_file(&kept[0]).unwrap(),
+            "damaged" => fs::write(&kept[0], "0000\n").unwrap(),
+            _ => {}
+        }
+        assert_eq!(shelf.start().1.open, 2, "{lists}");
+        let story = shelf.story();
+        assert_eq!(story[story.len() - 3..], ["recovered 0 2", "unknown 1", "unknown 2"], "{lists}");
+        assert_eq!(shelf.start().1.open, 0, "{lists}");
+        assert!(shelf.verify().ok);
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_knows_what_is_open_reads_the_last_two_segments_only() {
+    let shelf = Shelf::compressed(40).await;
+    let first = shelf.segments().remove(0);
+    fs::write(&first, b"no segment at all").unwrap();
+    drop(shelf.start());
+    assert_eq!(shelf.verdict(), "compression W/00000000000000000001.seg.zst 1");
+}
+
+#[tokio::test]
 async fn a_crash_while_a_segment_was_begun_leaves_an_empty_one() {
     let shelf = Shelf::whole(3).await;
     let next = shelf.dir().join(shelf.writer()).join("00000000000000000004.seg");

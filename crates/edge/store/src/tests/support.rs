@@ -92,6 +92,12 @@ impl Shelf {
         segments.iter().map(|segment| segment.path(self.dir())).collect()
     }
 
+    /// Paths of the lists of what is open.
+    pub(super) fn lists(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir().join(self.writer())).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().unwrap() == "open").collect()
+    }
+
     pub(super) fn last(&self) -> PathBuf {
         self.segments().pop().unwrap()
     }
