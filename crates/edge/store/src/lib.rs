@@ -26,6 +26,7 @@ mod start;
 mod state;
 mod verify;
 mod walk;
+mod work;
 mod writer;
 
 pub use cursor::Cursor;

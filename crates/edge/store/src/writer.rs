@@ -14,8 +14,9 @@ use crate::compress::Compressor;
 use crate::files::remove_if_there;
 use crate::layout::Segment;
 use crate::ledger::FileSlot;
-use crate::mailbox::{Answer, Asked, Backlog, Mailbox, Mark, Settled, Work};
+use crate::mailbox::Mailbox;
 use crate::open::Open;
+use crate::work::{Answer, Asked, Backlog, Mark, Settled, Work};
 
 /// How long a routine record may stay unsynced; 50 ms are promised.
 const SYNC_AFTER: Duration = Duration::from_millis(25);

@@ -9,7 +9,8 @@ use model::{Code, RecordId};
 use super::support::{AT, allowed, id, refused};
 use crate::counts::Counts;
 use crate::ledger::{FileSlot, ended};
-use crate::mailbox::{Answer, Backlog, Limits, Mailbox};
+use crate::mailbox::{Limits, Mailbox};
+use crate::work::{Answer, Backlog};
 
 #[test]
 fn what_does_not_fit_is_refused_at_once() {
