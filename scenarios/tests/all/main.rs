@@ -7,6 +7,7 @@
 
 mod answers;
 mod cli;
+mod disk;
 mod estate;
 mod harness;
 mod keys;

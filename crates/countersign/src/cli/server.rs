@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{self, Dev, DevVerb};
 use super::{Client, Exit, Format, Stopped, output, tour};
+use crate::control::ApplyFailed;
 use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::net::{now, record_id};
 
@@ -114,12 +115,13 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Stopped> {
 
 fn stopped(error: &DevFailed) -> Stopped {
     let exit = match error {
-        DevFailed::Apply { .. } | DevFailed::Estate(_) => Exit::Invalid,
+        DevFailed::Apply { source: ApplyFailed::Problems(_), .. } | DevFailed::Estate(_) => Exit::Invalid,
         DevFailed::NotLoopback { .. } | DevFailed::OwnApi(OwnApiFailed::AlreadyThere { .. }) => Exit::Usage,
         DevFailed::OwnApi(OwnApiFailed::Discovery(DiscoveryFailed::Fetch { .. })) => Exit::Unreachable,
         DevFailed::OwnApi(OwnApiFailed::Write { .. }) => Exit::Failed,
         DevFailed::OwnApi(_) => Exit::Invalid,
-        DevFailed::Directory(_)
+        DevFailed::Apply { .. }
+        | DevFailed::Directory(_)
         | DevFailed::PortInUse { .. }
         | DevFailed::Listen { .. }
         | DevFailed::Ledger(_)

@@ -182,15 +182,19 @@ impl Directory {
     }
 
     /// # Errors
-    /// If the file cannot be written.
-    pub fn remember(&self, ports: Ports) -> io::Result<()> {
-        write_whole(&self.root.join("ports.json"), &serde_json::to_vec(&ports)?, 0o600)
+    /// [`BadDirectory::Io`].
+    pub fn remember(&self, ports: Ports) -> Result<(), BadDirectory> {
+        let path = self.root.join("ports.json");
+        let bytes = serde_json::to_vec(&ports).map_err(io::Error::from);
+        bytes.and_then(|bytes| write_whole(&path, &bytes, 0o600)).map_err(|source| BadDirectory::Io { path, source })
     }
 
     /// # Errors
-    /// If the file cannot be written.
-    pub fn announce(&self, dev: &DevJson) -> io::Result<()> {
-        write_whole(&self.dev_json(), &serde_json::to_vec_pretty(dev)?, 0o600)
+    /// [`BadDirectory::Io`].
+    pub fn announce(&self, dev: &DevJson) -> Result<(), BadDirectory> {
+        let path = self.dev_json();
+        let bytes = serde_json::to_vec_pretty(dev).map_err(io::Error::from);
+        bytes.and_then(|bytes| write_whole(&path, &bytes, 0o600)).map_err(|source| BadDirectory::Io { path, source })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::PrincipalId;
@@ -71,7 +71,7 @@ pub enum DevFailed {
     State(#[from] StateFault),
     #[error("cannot use what was applied before")]
     Epochs(#[from] EpochsFailed),
-    #[error("the estate in `{}` does not load", .path.display())]
+    #[error("the estate in `{}` is not in force", .path.display())]
     Apply { path: PathBuf, source: ApplyFailed },
     #[error("the gateway has no SVID")]
     Svid(#[from] NoSvid),
@@ -319,13 +319,21 @@ fn quickstart(directory: &Directory) -> Result<(), DevFailed> {
     if estate.exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(estate.join("keys"))?;
     let platform = Issuer::Platform;
     let key_set = platform.key_set(&platform.key(&directory.path("keys"))?);
-    let key_set = serde_json::to_vec_pretty(&key_set).map_err(io::Error::from)?;
-    write_whole(&estate.join("keys/platform.jwks.json"), &key_set, 0o644)?;
-    write_whole(&estate.join("billing.cedar"), include_bytes!("../../../../examples/quickstart/billing.cedar"), 0o644)?;
-    // last: an estate is there once this file is
-    write_whole(&estate.join("estate.yaml"), include_bytes!("../../../../examples/quickstart/estate.yaml"), 0o644)?;
-    Ok(())
+    // beside its place until all of it is there: half an estate would be taken for its owner's
+    let half = directory.path("estate.new");
+    let laid_out = lay_out(&half, &key_set).and_then(|()| std::fs::rename(&half, &estate));
+    laid_out.map_err(|source| BadDirectory::Io { path: estate, source }.into())
+}
+
+fn lay_out(folder: &Path, platform: &serde_json::Value) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::create_dir_all(folder.join("keys"))?;
+    write_whole(&folder.join("keys/platform.jwks.json"), &serde_json::to_vec_pretty(platform)?, 0o644)?;
+    write_whole(&folder.join("billing.cedar"), include_bytes!("../../../../examples/quickstart/billing.cedar"), 0o644)?;
+    write_whole(&folder.join("estate.yaml"), include_bytes!("../../../../examples/quickstart/estate.yaml"), 0o644)
 }

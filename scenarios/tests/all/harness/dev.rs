@@ -37,14 +37,19 @@ impl Dev {
     }
 
     pub fn with(estate: Option<&Estate>, args: &[&str]) -> Self {
+        let mut dev = Self::idle(estate, args);
+        dev.again();
+        dev
+    }
+
+    /// Not started yet.
+    pub fn idle(estate: Option<&Estate>, args: &[&str]) -> Self {
         let folder = folder();
-        let mut dev =
-            Self { folder, args: args.iter().map(ToString::to_string).collect(), child: None, info: Value::Null };
+        let dev = Self { folder, args: args.iter().map(ToString::to_string).collect(), child: None, info: Value::Null };
         if let Some(estate) = estate {
             fs::create_dir(dev.path("d")).expect("a fresh folder");
             estate.write(&dev.path("d/estate"));
         }
-        dev.again();
         dev
     }
 

@@ -1,16 +1,8 @@
 //! A ledger that cannot be written: nothing is let through, reading verbs still answer, and all recovers by itself.
 
-use std::path::Path;
-
-use super::compare;
-use crate::harness::{Dev, Estate, Mint, Upstream, ci_claims, command, finish, until};
-
-/// Sets the most bytes that a file of that process may grow to.
-fn limit(pid: u32, bytes: &str) {
-    let args = ["--pid", &pid.to_string(), &format!("--fsize={bytes}")];
-    let ran = finish(command(Path::new("prlimit"), &args), b"");
-    assert_eq!(ran.code, 0, "prlimit (util-linux; `./test` says how to install it): {ran:?}");
-}
+use super::limit;
+use crate::answers::compare;
+use crate::harness::{Dev, Estate, Mint, Upstream, ci_claims, until};
 
 #[test]
 fn what_cannot_be_recorded_does_not_happen_and_recovery_needs_nobody() {
