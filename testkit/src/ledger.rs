@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use audit::{Body, Chain, Judgement, Ledger, Outcome, OutcomeResult, Record, Slot, Unrecorded, Urgency};
-use model::Time;
+use audit::{
+    Body, Chain, Counted, Judgement, Ledger, Outcome, OutcomeResult, Record, Slot, Stranger, Unrecorded, Urgency,
+};
+use model::{RecordId, Time};
 
 /// Keeps every record in memory, chained as a file would chain them.
 #[derive(Clone)]
@@ -25,19 +27,31 @@ struct Pages {
     records: Vec<Record>,
     urgencies: Vec<Urgency>,
     refuse: Option<Unrecorded>,
+    /// Whether strangers are counted.
+    counting: bool,
 }
 
 impl MemoryLedger {
     #[expect(clippy::new_without_default, reason = "a ledger is started, not defaulted")]
     pub fn new() -> Self {
-        let pages =
-            Pages { chain: Chain::begin("w-memory00"), records: Vec::new(), urgencies: Vec::new(), refuse: None };
+        let pages = Pages {
+            chain: Chain::begin("w-memory00"),
+            records: Vec::new(),
+            urgencies: Vec::new(),
+            refuse: None,
+            counting: false,
+        };
         Self { pages: Arc::new(Mutex::new(pages)) }
     }
 
     /// From now on nothing is recorded, for this cause; `None` ends that.
     pub fn refuse(&self, cause: Option<Unrecorded>) {
         lock(&self.pages).refuse = cause;
+    }
+
+    /// From now on every stranger is over its budget; each has a counter of its own.
+    pub fn count_strangers(&self) {
+        lock(&self.pages).counting = true;
     }
 
     /// Everything recorded so far.
@@ -69,6 +83,30 @@ impl MemoryLedger {
 
 impl Ledger for MemoryLedger {
     type Slot = MemorySlot;
+
+    async fn record_or_count(
+        &self,
+        stranger: Stranger<'_>,
+        id: RecordId,
+        at: Time,
+        judgement: impl FnOnce() -> Judgement + Send,
+    ) -> Result<RecordId, Unrecorded> {
+        let mut pages = lock(&self.pages);
+        let body = if pages.counting {
+            let (source, code) = (stranger.source.map(ToString::to_string), stranger.code.to_string());
+            Body::Counted(Counted {
+                id: id.to_string(),
+                source,
+                code,
+                first: at.to_string(),
+                last: at.to_string(),
+                count: 1,
+            })
+        } else {
+            Body::Judgement(Box::new(judgement()))
+        };
+        pages.write(body, at).map(|()| id)
+    }
 
     async fn record(&self, judgement: Judgement, at: Time) -> Result<(), Unrecorded> {
         lock(&self.pages).write(Body::Judgement(Box::new(judgement)), at)

@@ -1,7 +1,7 @@
 //! Reading goes on while the ledger cannot be written: such reads are counted, and recorded once it can.
 
-use audit::{Judgement, Ledger, Outcome, Slot, Unrecorded, Urgency};
-use model::{BaseAction, Code, Time};
+use audit::{Judgement, Ledger, Outcome, Slot, Stranger, Unrecorded, Urgency};
+use model::{BaseAction, Code, RecordId, Time};
 use store::{FileLedger, FileSlot};
 
 use crate::net::record_id;
@@ -17,6 +17,16 @@ pub(super) enum ReadingSlot {
 
 impl Ledger for ReadingLedger<'_> {
     type Slot = ReadingSlot;
+
+    async fn record_or_count(
+        &self,
+        stranger: Stranger<'_>,
+        id: RecordId,
+        at: Time,
+        judgement: impl FnOnce() -> Judgement + Send,
+    ) -> Result<RecordId, Unrecorded> {
+        self.0.record_or_count(stranger, id, at, judgement).await
+    }
 
     async fn record(&self, judgement: Judgement, at: Time) -> Result<(), Unrecorded> {
         self.0.record(judgement, at).await

@@ -9,13 +9,16 @@ use model::{Code, RecordId, Time};
 /// Most sources that are told apart at once; the rest are counted together, as `null`.
 const SOURCES: usize = 1024;
 
-/// Counters that were not written yet.
+/// Counters that were not written yet. All have one id: if each had its own, two strangers' answers would show whether both
+/// were refused for one cause, which no stranger may hear.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(BTreeMap<(Option<String>, Code), Count>);
+pub(crate) struct Counts {
+    id: Option<RecordId>,
+    counters: BTreeMap<(Option<String>, Code), Count>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
-    id: RecordId,
     first: Time,
     last: Time,
     count: u64,
@@ -23,26 +26,29 @@ struct Count {
 
 impl Counts {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.counters.is_empty()
     }
 
-    /// Counts one more and gives the counter's id, which is `id` if it is the first.
+    /// Counts one more and gives the counters' id, which is `id` if it is the first.
     pub(crate) fn add(&mut self, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
-        self.insert((source.map(str::to_owned), code), Count { id, first: at, last: at, count: 1 })
+        self.insert((source.map(str::to_owned), code), Count { first: at, last: at, count: 1 });
+        *self.id.get_or_insert(id)
     }
 
-    /// Adds what could not be written; its ids were given out first and stay.
+    /// Adds what could not be written; its id was given out first and stays.
     pub(crate) fn merge(&mut self, mut earlier: Self) {
         std::mem::swap(self, &mut earlier);
-        for (key, count) in earlier.0 {
+        self.id = self.id.or(earlier.id);
+        for (key, count) in earlier.counters {
             self.insert(key, count);
         }
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (Counted, Time)> {
-        self.0.iter().map(|((source, code), count)| {
+        let id = self.id.as_ref().map(ToString::to_string).unwrap_or_default();
+        self.counters.iter().map(move |((source, code), count)| {
             let counted = Counted {
-                id: count.id.to_string(),
+                id: id.clone(),
                 source: source.clone(),
                 code: code.to_string(),
                 first: count.first.to_string(),
@@ -53,17 +59,23 @@ impl Counts {
         })
     }
 
-    fn insert(&mut self, key: (Option<String>, Code), more: Count) -> RecordId {
-        let full = self.0.len() >= SOURCES && !self.0.contains_key(&key);
+    /// One line a counter: what is counted instead of recorded is logged no more often than it is written.
+    pub(crate) fn log(&self) {
+        for (Counted { id: record, source, code, count, .. }, _) in self.records() {
+            tracing::warn!(record, source, code, count, "counted");
+        }
+    }
+
+    fn insert(&mut self, key: (Option<String>, Code), more: Count) {
+        let full = self.counters.len() >= SOURCES && !self.counters.contains_key(&key);
         let key = if full { (None, key.1) } else { key };
-        match self.0.entry(key) {
-            Entry::Vacant(entry) => entry.insert(more).id,
+        match self.counters.entry(key) {
+            Entry::Vacant(entry) => drop(entry.insert(more)),
             Entry::Occupied(mut entry) => {
                 let count = entry.get_mut();
                 count.first = count.first.min(more.first);
                 count.last = count.last.max(more.last);
                 count.count = count.count.saturating_add(more.count);
-                count.id
             }
         }
     }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use audit::{Head, Judgement, Ledger, Outcome, OutcomeResult, Slot, Unrecorded, Urgency};
+use audit::{Head, Judgement, Ledger, Outcome, OutcomeResult, Slot, Stranger, Unrecorded, Urgency};
 use model::{Code, RecordId, Time};
 
+use crate::budget::Afford;
 use crate::compress::Compressor;
 use crate::fault::LedgerFault;
 use crate::mailbox::{Limits, Mailbox};
@@ -29,6 +30,8 @@ pub struct Options {
     pub waiting: usize,
     /// Most judgements without an outcome.
     pub open: usize,
+    /// Most refusals of strangers that wait to be written; they take nothing of `waiting`.
+    pub strangers: usize,
     /// What the time is, for records that nobody asked for.
     pub clock: fn() -> Time,
 }
@@ -65,7 +68,7 @@ struct Threads {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, waiting: 4096, open: 8192, clock: system_clock }
+        Self { segment_bytes: 64 << 20, waiting: 4096, open: 8192, strangers: 512, clock: system_clock }
     }
 }
 
@@ -79,7 +82,8 @@ impl FileLedger {
         let cannot_start = |source| LedgerFault::Io { doing: "start a thread for", path: dir.to_owned(), source };
         let (compressor, compressing) = Compressor::start(dir).map_err(cannot_start)?;
         closed.into_iter().for_each(|segment| compressor.compress(segment));
-        let mailbox = Mailbox::new(Limits { waiting: options.waiting, open: options.open });
+        let mailbox =
+            Mailbox::new(Limits { waiting: options.waiting, open: options.open, strangers: options.strangers });
         let writer = Writer {
             mailbox: Arc::clone(&mailbox),
             dir: dir.to_owned(),
@@ -129,6 +133,23 @@ impl FileLedger {
 
 impl Ledger for FileLedger {
     type Slot = FileSlot;
+
+    async fn record_or_count(
+        &self,
+        stranger: Stranger<'_>,
+        id: RecordId,
+        at: Time,
+        judgement: impl FnOnce() -> Judgement + Send,
+    ) -> Result<RecordId, Unrecorded> {
+        if self.mailbox.affords(stranger, Instant::now()) == Afford::Record {
+            match self.mailbox.record_stranger(judgement(), at) {
+                // many sources at once: what their share cannot hold is counted like what is over a budget
+                Err(Unrecorded::Full) => {}
+                taken => return taken?.await.unwrap_or(Err(Unrecorded::Unwritable)).map(|()| id),
+            }
+        }
+        self.mailbox.count_stranger(stranger, id, at)
+    }
 
     async fn record(&self, judgement: Judgement, at: Time) -> Result<(), Unrecorded> {
         self.mailbox.record(judgement, at)?.await.unwrap_or(Err(Unrecorded::Unwritable))

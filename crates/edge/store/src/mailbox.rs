@@ -1,21 +1,25 @@
 //! What waits to be written. Nobody waits here for room: what does not fit is refused at once.
 //!
 //! INVARIANT: an outcome always has room, because `open` counted it when its judgement was taken in.
+//! INVARIANT: refusals of strangers wait in a share of their own, so that they never take a caller's room.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use audit::{Body, Head, Judgement, Outcome, Unrecorded, Urgency};
-use model::{Code, RecordId, Time};
+use audit::{Body, Head, Judgement, Outcome, Stranger, Unrecorded, Urgency};
+use model::{Code, RecordId, SourceName, Time};
 use tokio::sync::oneshot;
 
+use crate::budget::{Afford, Budget};
 use crate::counts::Counts;
 use crate::ledger::FileSlot;
 use crate::work::{Answer, Asked, Backlog, Mark, Settled, Work};
 
 /// Most records of a kind that are written at once.
 const BATCH: usize = 512;
+/// Most refusals of strangers among them: who has proved something waits for little of that.
+const STRANGERS: usize = 64;
 /// Most checkpoints that wait at once.
 const CHECKPOINTS: usize = 16;
 /// How often counted judgements are written.
@@ -32,18 +36,22 @@ pub(crate) struct Mailbox {
 pub(crate) struct Limits {
     pub(crate) waiting: usize,
     pub(crate) open: usize,
+    pub(crate) strangers: usize,
 }
 
 #[derive(Default)]
 struct Queue {
     judgements: VecDeque<Asked>,
+    strangers: VecDeque<Asked>,
     outcomes: VecDeque<Settled>,
     checkpoints: VecDeque<Mark>,
     counts: Counts,
     counting_since: Option<Instant>,
+    budget: Budget,
     /// Judgements that were taken in to be opened and whose outcome is not written.
     open: usize,
     state: State,
+    disk: Disk,
     latest: Option<Time>,
 }
 
@@ -55,6 +63,14 @@ enum State {
     Closing,
     /// Nothing will be written any more.
     Closed,
+}
+
+/// What the disk did with the last that was to be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Disk {
+    #[default]
+    Takes,
+    Refuses,
 }
 
 impl Mailbox {
@@ -94,6 +110,41 @@ impl Mailbox {
         Ok(answered)
     }
 
+    /// Whether a stranger's refusal is to be recorded in full.
+    pub(crate) fn affords(&self, stranger: Stranger<'_>, now: Instant) -> Afford {
+        self.queue().budget.spend(stranger.source.map(SourceName::as_str), now)
+    }
+
+    /// Takes in the refusal of a stranger, into the share that strangers have.
+    pub(crate) fn record_stranger(
+        &self,
+        judgement: Judgement,
+        at: Time,
+    ) -> Result<oneshot::Receiver<Result<(), Unrecorded>>, Unrecorded> {
+        let (answer, answered) = oneshot::channel();
+        let mut queue = self.taking(at)?;
+        if queue.strangers.len() >= self.limits.strangers {
+            return Err(Unrecorded::Full);
+        }
+        queue.strangers.push_back(Asked { judgement: Box::new(judgement), at, answer: Answer::Recorded(answer) });
+        self.wake.notify_one();
+        Ok(answered)
+    }
+
+    /// Counts the refusal of a stranger; not while the disk refuses everything, for then no counter may ever be written.
+    pub(crate) fn count_stranger(
+        &self,
+        stranger: Stranger<'_>,
+        id: RecordId,
+        at: Time,
+    ) -> Result<RecordId, Unrecorded> {
+        let mut queue = self.taking(at)?;
+        if queue.disk == Disk::Refuses {
+            return Err(Unrecorded::Unwritable);
+        }
+        Ok(self.add(&mut queue, stranger.code, stranger.source.map(SourceName::as_str), id, at))
+    }
+
     /// Takes in the outcome of an opened judgement. Without an instant it ends at the latest one that was heard of.
     pub(crate) fn settle(&self, outcome: Outcome, at: Option<Time>) {
         let mut queue = self.queue();
@@ -110,10 +161,16 @@ impl Mailbox {
     pub(crate) fn count(&self, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
         let mut queue = self.queue();
         queue.latest = queue.latest.max(Some(at));
-        queue.counting_since.get_or_insert_with(Instant::now);
-        let id = queue.counts.add(code, source, id, at);
-        self.wake.notify_one();
-        id
+        self.add(&mut queue, code, source, id, at)
+    }
+
+    fn add(&self, queue: &mut Queue, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
+        if queue.counting_since.is_none() {
+            queue.counting_since = Some(Instant::now());
+            // the writer learns until when it may sleep; of the next ones it need not hear
+            self.wake.notify_one();
+        }
+        queue.counts.add(code, source, id, at)
     }
 
     /// Takes in a wish for a checkpoint.
@@ -163,11 +220,14 @@ impl Mailbox {
         }
     }
 
-    /// Refuses what somebody waits for: it cannot be written now, and nobody waits for a disk.
+    /// Refuses what somebody waits for: it cannot be written now, and nobody waits for a disk. Until something was written
+    /// again, no stranger is counted.
     pub(crate) fn refuse_waiting(&self) {
         let (judgements, checkpoints) = {
             let mut queue = self.queue();
-            let judgements = std::mem::take(&mut queue.judgements);
+            queue.disk = Disk::Refuses;
+            let mut judgements = std::mem::take(&mut queue.judgements);
+            judgements.append(&mut queue.strangers);
             let opened = judgements.iter().filter(|asked| asked.answer.is_opened()).count();
             queue.open = queue.open.saturating_sub(opened);
             (judgements, std::mem::take(&mut queue.checkpoints))
@@ -180,6 +240,13 @@ impl Mailbox {
     pub(crate) fn free(&self, slots: usize) {
         let mut queue = self.queue();
         queue.open = queue.open.saturating_sub(slots);
+    }
+
+    /// Says that all of a batch was written, and frees the room of its outcomes.
+    pub(crate) fn written(&self, outcomes: usize) {
+        let mut queue = self.queue();
+        queue.disk = Disk::Takes;
+        queue.open = queue.open.saturating_sub(outcomes);
     }
 
     /// Takes in no further judgement.
@@ -202,12 +269,17 @@ impl Mailbox {
     }
 
     fn room(&self, at: Time) -> Result<MutexGuard<'_, Queue>, Unrecorded> {
+        let queue = self.taking(at)?;
+        if queue.judgements.len() >= self.limits.waiting {
+            return Err(Unrecorded::Full);
+        }
+        Ok(queue)
+    }
+
+    fn taking(&self, at: Time) -> Result<MutexGuard<'_, Queue>, Unrecorded> {
         let mut queue = self.queue();
         if queue.state != State::Taking {
             return Err(Unrecorded::Unwritable);
-        }
-        if queue.judgements.len() >= self.limits.waiting {
-            return Err(Unrecorded::Full);
         }
         queue.latest = queue.latest.max(Some(at));
         Ok(queue)
@@ -220,14 +292,14 @@ impl Mailbox {
 
 impl Queue {
     fn is_ready(&self, backlog: Backlog, now: Instant) -> bool {
-        let waited_for = !self.judgements.is_empty() || !self.checkpoints.is_empty();
+        let waited_for = self.is_waited_for();
         let unwaited = !self.outcomes.is_empty() || self.counting_until().is_some_and(|until| until <= now);
         waited_for || self.state != State::Taking || (unwaited && backlog == Backlog::Wanted)
     }
 
     fn take(&mut self, backlog: Backlog, now: Instant) -> Work {
         let closing = self.state != State::Taking;
-        let waited_for = !self.judgements.is_empty() || !self.checkpoints.is_empty();
+        let waited_for = self.is_waited_for();
         let mut work = Work { closing, ..Work::default() };
         if backlog == Backlog::Wanted || waited_for {
             work.outcomes = self.outcomes.drain(..self.outcomes.len().min(BATCH)).collect();
@@ -238,9 +310,14 @@ impl Queue {
         }
         if self.outcomes.is_empty() {
             work.judgements = self.judgements.drain(..self.judgements.len().min(BATCH)).collect();
+            work.judgements.extend(self.strangers.drain(..self.strangers.len().min(STRANGERS)));
             work.checkpoints = self.checkpoints.drain(..).collect();
         }
         work
+    }
+
+    fn is_waited_for(&self) -> bool {
+        !self.judgements.is_empty() || !self.strangers.is_empty() || !self.checkpoints.is_empty()
     }
 
     fn counting_until(&self) -> Option<Instant> {

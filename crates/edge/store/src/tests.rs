@@ -1,5 +1,6 @@
 //! Ledgers in directories of their own: what every test of this crate needs.
 
+mod budget;
 mod cursor;
 mod find;
 mod mailbox;

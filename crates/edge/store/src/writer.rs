@@ -116,6 +116,7 @@ impl Writer {
         self.mailbox.free(unchained);
         match self.active.append(&batch.frames) {
             Ok(()) => {
+                counts.log();
                 self.note(&outcomes, &batch);
                 self.accepted(batch)
             }
@@ -145,7 +146,7 @@ impl Writer {
         }
         self.chain = batch.chain;
         self.unsynced.get_or_insert_with(Instant::now);
-        self.mailbox.free(batch.settled);
+        self.mailbox.written(batch.settled);
         let (routine, durable): (Vec<_>, Vec<_>) =
             batch.judged.into_iter().partition(|(answer, _)| answer.is_routine());
         routine.into_iter().for_each(|(answer, id)| answer.accept(id, &self.mailbox));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use audit::{Body, Context, Inputs, Judgement, Ledger, Outcome, OutcomeResult, Slot, Urgency, Verdict};
+use audit::{Body, Context, Inputs, Judgement, Ledger, Outcome, OutcomeResult, Slot, Stranger, Urgency, Verdict};
 use model::{Code, RecordId, Time};
 use store::{FileLedger, FileSlot, Options, read, verify};
 use tempfile::TempDir;
@@ -231,6 +231,36 @@ fn a_full_disk_refuses_and_loses_no_outcome_and_recovers_by_itself() {
 }
 
 #[test]
+fn on_a_full_disk_strangers_are_refused_like_everyone_and_not_counted_in_vain() {
+    let dir = TempDir::new().unwrap();
+    let mut starved = Starved::start(dir.path(), 10_000);
+    let id = |n: usize| format!("{n:032x}");
+    let mut accepted = 0;
+    while starved.ask(&format!("stranger {}", id(accepted))) == id(accepted) {
+        accepted += 1;
+        assert!(accepted < 500, "the disk never fills");
+    }
+    // within the budget they try, over it they are not even counted
+    for n in 1000..2000 {
+        assert_eq!(starved.ask(&format!("stranger {}", id(n))), "the ledger cannot be written");
+    }
+    starved.feed();
+    let deadline = Instant::now() + PATIENCE;
+    while starved.ask(&format!("stranger {}", id(3000))) == "the ledger cannot be written" {
+        assert!(Instant::now() < deadline);
+    }
+    let mut answered = 1;
+    for n in 4000..5000 {
+        answered += u64::from(starved.ask(&format!("stranger {}", id(n))) != "the ledger cannot be written");
+    }
+    assert_eq!(starved.ask("close"), "ok");
+    let told = tell(dir.path());
+    assert_eq!(told.judged.len() as u64 + told.counted, accepted as u64 + answered);
+    assert_eq!(answered, 1001);
+    assert!(verify(dir.path(), None).unwrap().ok);
+}
+
+#[test]
 fn a_ledger_that_closes_on_a_full_disk_gives_up_soon_and_says_unknown_later() {
     let dir = TempDir::new().unwrap();
     let mut starved = Starved::start(dir.path(), 10_000);
@@ -307,6 +337,12 @@ async fn obey(ledger: &FileLedger, commands: impl BufRead, mut answer: impl FnMu
                 let urgency = if command == "open" { Urgency::Routine } else { Urgency::Durable };
                 let opened = ledger.open(judgement(id, "allow"), now(), urgency).await;
                 in_words(opened.map(|slot| drop(slots.insert(id.to_owned(), slot))))
+            }
+            "stranger" => {
+                let stranger = Stranger { source: None, code: Code::CredentialMissing };
+                let refused = || judgement(id, "deny");
+                let heard = ledger.record_or_count(stranger, id.parse().unwrap(), now(), refused).await;
+                heard.map_or_else(|error| error.to_string(), |id| id.to_string())
             }
             "settle" => {
                 let slot = slots.remove(id);

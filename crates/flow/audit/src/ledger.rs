@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use model::Time;
+use model::{Code, RecordId, SourceName, Time};
 
 use crate::record::{Judgement, Outcome};
 
@@ -24,11 +24,29 @@ pub enum Unrecorded {
     Unwritable,
 }
 
+/// A refusal of somebody who proved nothing: what its budget goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger<'a> {
+    /// The trust source that the credential's issuer picked; `None` if none did.
+    pub source: Option<&'a SourceName>,
+    pub code: Code,
+}
+
 /// An append-only record of judgements and their outcomes.
 pub trait Ledger: Send + Sync {
     type Slot: Slot;
 
-    /// Records a judgement that nothing follows: a refusal.
+    /// Records the refusal of a stranger under `id`, or counts it where its source is over its budget; then `judgement` is
+    /// not even made. Gives the id of what stands for it: `id`, or that of the counter.
+    fn record_or_count(
+        &self,
+        stranger: Stranger<'_>,
+        id: RecordId,
+        at: Time,
+        judgement: impl FnOnce() -> Judgement + Send,
+    ) -> impl Future<Output = Result<RecordId, Unrecorded>> + Send;
+
+    /// Records a judgement that nothing follows: the refusal of a caller.
     fn record(&self, judgement: Judgement, at: Time) -> impl Future<Output = Result<(), Unrecorded>> + Send;
 
     /// Records a judgement that an effect follows, and reserves the room for its outcome.

@@ -15,7 +15,7 @@ mod record;
 pub use chain::{Chain, Fault, FaultKind, Unencodable};
 pub use checkpoint::{BadCheckpoint, Checkpoint, Head, Signer, SigningFailed};
 pub use frame::{Frame, HEADER, Header, MAX_FRAME, Oversized, Unframed, decode, encode, holds_frame};
-pub use ledger::{Ledger, Slot, Unrecorded, Urgency};
+pub use ledger::{Ledger, Slot, Stranger, Unrecorded, Urgency};
 pub use line::Unreadable;
 pub use record::{
     Body, Context, Counted, Inputs, Judgement, Outcome, OutcomeResult, Presented, Principal, Record, Recovered, Stamp,

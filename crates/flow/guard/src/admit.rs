@@ -90,8 +90,12 @@ pub async fn admit<E: Errand, L: Ledger>(
     at: Time,
 ) -> Result<Permit<E, L::Slot>, Refusal> {
     let judgement = with_room(judge(snapshot, presented, &asked, call.freshness, at), &mut asked);
-    let entry = record::judgement(snapshot, call, &asked, &judgement);
-    log(call, &entry);
+    let entry = || logged(call, record::judgement(snapshot, call, &asked, &judgement));
+    if let Some(stranger) = judgement.verdict.stranger() {
+        let recorded = ledger.record_or_count(stranger, call.id, at, entry).await;
+        return Err(Refusal::recorded(recorded.map_err(Refusal::unrecorded)?, &judgement.verdict));
+    }
+    let entry = entry();
     let (caller, grant, operation) = match (judgement.verdict, asked) {
         (Verdict::Granted(caller, grant), Asked::Operation(operation)) => (caller, *grant, operation),
         (verdict, _) => {
@@ -122,8 +126,8 @@ fn with_room<E: Errand>(judgement: Judgement, asked: &mut Asked<E>) -> Judgement
     Judgement { verdict, at }
 }
 
-/// The one place where a decision is logged.
-fn log(call: &Call, entry: &audit::Judgement) {
+/// The one place where a decision is logged. What is only counted is logged by whoever writes the counters.
+fn logged(call: &Call, entry: audit::Judgement) -> audit::Judgement {
     let verdict = entry.verdicts.first();
     tracing::info!(
         record = %call.id,
@@ -134,4 +138,5 @@ fn log(call: &Call, entry: &audit::Judgement) {
         code = verdict.and_then(|verdict| verdict.code.as_deref()),
         "judged"
     );
+    entry
 }

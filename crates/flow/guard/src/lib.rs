@@ -12,6 +12,7 @@ mod permit;
 mod record;
 mod replay;
 mod snapshot;
+mod stranger;
 
 pub use admit::{Judgement, Verdict, admit, judge};
 pub use asked::{Asked, Call, Errand, NoRoom, Operation};

@@ -127,23 +127,19 @@ impl Refusal {
         }
     }
 
+    /// `id` is of the judgement's record, or of the counter that it was counted by.
     pub(crate) fn recorded(id: RecordId, verdict: &Verdict) -> Self {
-        let refusal = |code, peer, missing| Self { code, record: Some(id), peer, missing };
-        match verdict {
-            Verdict::Unfit(code) => refusal(*code, Peer::Unproved, Vec::new()),
-            Verdict::Unproved(refused) => refusal(refused.cause.code(), Peer::Unproved, Vec::new()),
-            Verdict::Unresolved(_, unresolved) => refusal(unresolved.code(), Peer::Unproved, Vec::new()),
-            Verdict::Unmapped(_, code) => refusal(*code, Peer::Proved, Vec::new()),
-            Verdict::Stale(caller, ..) => refusal(Code::SnapshotStale, proved(caller), Vec::new()),
-            Verdict::Denied(caller, denial) => refusal(denial.code, proved(caller), denial.finding.missing.clone()),
-            Verdict::Overloaded(caller, _) => refusal(Code::Overloaded, proved(caller), Vec::new()),
+        let (code, missing) = match verdict {
+            Verdict::Unfit(code) | Verdict::Unmapped(_, code) => (*code, Vec::new()),
+            Verdict::Unproved(refused) => (refused.cause.code(), Vec::new()),
+            Verdict::Unresolved(_, unresolved) => (unresolved.code(), Vec::new()),
+            Verdict::Denied(_, denial) => (denial.code, denial.finding.missing.clone()),
+            Verdict::Stale(..) => (Code::SnapshotStale, Vec::new()),
+            Verdict::Overloaded(..) => (Code::Overloaded, Vec::new()),
             // a grant without its operation cannot be made; were it, nothing may follow from it
-            Verdict::Granted(..) => refusal(Code::RequestMalformed, Peer::Unproved, Vec::new()),
-        }
+            Verdict::Granted(..) => (Code::RequestMalformed, Vec::new()),
+        };
+        let peer = if verdict.stranger().is_some() { Peer::Unproved } else { Peer::Proved };
+        Self { code, record: Some(id), peer, missing }
     }
-}
-
-/// A caller of public operations without a credential has proved nothing.
-fn proved(caller: &Caller) -> Peer {
-    if caller.resolution().findings.is_empty() { Peer::Unproved } else { Peer::Proved }
 }

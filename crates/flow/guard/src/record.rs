@@ -8,6 +8,9 @@ use crate::admit::{Judgement, Verdict};
 use crate::asked::{Asked, Call};
 use crate::snapshot::Snapshot;
 
+/// Longest parameters that are written though no decision read them, in bytes.
+const MOST_UNREAD: usize = 512;
+
 /// The entry for a judgement.
 pub(crate) fn judgement<E>(
     snapshot: &Snapshot,
@@ -34,7 +37,7 @@ pub(crate) fn judgement<E>(
         inputs: Inputs {
             snapshot: format!("sha256:{}", snapshot.digest),
             keys: format!("sha256:{}", snapshot.keys),
-            context: context(asked),
+            context: context(asked, &judgement.verdict),
         },
         deadline: match &judgement.verdict {
             Verdict::Granted(_, grant) => Some(grant.deadline().to_string()),
@@ -46,6 +49,22 @@ pub(crate) fn judgement<E>(
             | Verdict::Stale(..)
             | Verdict::Overloaded(..) => None,
         },
+    }
+}
+
+/// Parameters, unless they were never read: then a stranger chose them, and only as many are written as fit.
+fn params(params: &[(String, String)], verdict: &Verdict) -> Vec<(String, String)> {
+    let length: usize = params.iter().map(|(name, value)| name.len() + value.len()).sum();
+    match verdict {
+        Verdict::Unproved(_) | Verdict::Unresolved(..) if length > MOST_UNREAD => Vec::new(),
+        Verdict::Unfit(_)
+        | Verdict::Unproved(_)
+        | Verdict::Unresolved(..)
+        | Verdict::Unmapped(..)
+        | Verdict::Denied(..)
+        | Verdict::Stale(..)
+        | Verdict::Overloaded(..)
+        | Verdict::Granted(..) => params.to_vec(),
     }
 }
 
@@ -194,12 +213,12 @@ fn kind(kind: CredentialKind) -> String {
     .to_owned()
 }
 
-fn context<E>(asked: &Asked<E>) -> Context {
+fn context<E>(asked: &Asked<E>, verdict: &Verdict) -> Context {
     match asked {
         Asked::Operation(operation) => Context {
             service: Some(operation.question.service.clone()),
             public: operation.access == identity::Access::Public,
-            params: operation.question.params.clone(),
+            params: params(&operation.question.params, verdict),
         },
         Asked::Unmapped { service, .. } => Context { service: service.clone(), ..Context::default() },
         Asked::Unfit(_) => Context::default(),

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use audit::{OutcomeResult, Unrecorded, Urgency};
+use audit::{Body, OutcomeResult, Unrecorded, Urgency};
 use credential::{Channel, Message, PeerCredentials, Presented, Sources, Token, digest_of};
 use identity::{Access, Class, Directory, Template};
 use model::{BaseAction, Code, Epoch, Generation, PrincipalId, PrincipalKind, RecordId, Risk, Time, TraceId};
@@ -153,6 +153,40 @@ fn a_stranger_hears_the_same_whether_an_operation_is_mapped_or_not() {
 }
 
 #[test]
+fn a_stranger_over_its_budget_is_counted_and_hears_the_same() {
+    let public = || asks(BaseAction::Read, "public/billing", Access::Public);
+    for (presented, asked, code) in [
+        (Presented::default(), reads(), "credential_missing"),
+        (token(b"garbage"), reads(), "credential_malformed"),
+        (token(b"garbage"), public(), "credential_malformed"),
+        (Presented::default(), unmapped(), "credential_missing"),
+        (from(0), Asked::Unfit(Code::RequestAmbiguous), "request_ambiguous"),
+        (Presented::default(), crowded(public()), "overloaded"),
+    ] {
+        let ledger = MemoryLedger::new();
+        ledger.count_strangers();
+        let refusal = admitted(&ledger, &presented, asked).err().unwrap();
+        assert_eq!((refusal.code.as_str(), refusal.record, refusal.peer), (code, Some(call().id), Peer::Unproved));
+        let [Body::Counted(counted)] = &ledger.records().into_iter().map(|record| record.body).collect::<Vec<_>>()[..]
+        else {
+            panic!("one counter");
+        };
+        assert_eq!((counted.source.as_deref(), counted.code.as_str(), counted.count), (None, code, 1));
+    }
+}
+
+#[test]
+fn who_proved_something_is_never_counted() {
+    let ledger = MemoryLedger::new();
+    ledger.count_strangers();
+    for asked in [reads(), unmapped(), crowded(asks(BaseAction::Read, "public/billing", Access::Public))] {
+        assert!(admitted(&ledger, &from(1), asked).is_err());
+    }
+    assert_eq!(ledger.judgements().len(), 3);
+    assert_eq!(ledger.records().len(), 3);
+}
+
+#[test]
 fn the_record_of_a_call_without_room_names_its_caller_and_what_it_asked() {
     let ledger = MemoryLedger::new();
     assert!(admitted(&ledger, &from(0), crowded(reads())).is_err());
@@ -163,6 +197,26 @@ fn the_record_of_a_call_without_room_names_its_caller_and_what_it_asked() {
     assert_eq!((verdict.resource.as_deref(), verdict.tier.as_deref()), (Some("countersign/ledger"), Some("routine")));
     assert_eq!(verdict.reason.as_deref(), Some("too many requests are in flight"));
     assert_eq!((&judgement.deadline, ledger.outcomes().len()), (&None, 0));
+}
+
+#[test]
+fn what_a_stranger_writes_into_the_ledger_is_short() {
+    let long = |asked| {
+        let Asked::Operation(mut operation) = asked else { panic!("only an operation has parameters") };
+        operation.question.params = vec![("invoice".to_owned(), "x".repeat(8000))];
+        Asked::Operation(operation)
+    };
+    let written = |presented, asked| {
+        let ledger = MemoryLedger::new();
+        assert!(admitted(&ledger, &presented, asked).is_err());
+        ledger.records().remove(0).to_json().unwrap().len()
+    };
+    assert!(written(token(b"garbage"), long(reads())) < 1500);
+    assert!(written(Presented::default(), long(reads())) < 1500);
+    // what a decision read is kept whole
+    assert!(written(from(1), long(reads())) > 8000);
+    let forbidden = || long(asks(BaseAction::Read, "public/billing", Access::Public));
+    assert!(written(Presented::default(), crowded(forbidden())) > 8000);
 }
 
 #[test]

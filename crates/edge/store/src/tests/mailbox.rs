@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{OutcomeResult, Unrecorded, Urgency};
+use audit::{OutcomeResult, Stranger, Unrecorded, Urgency};
 use model::{Code, RecordId};
 
 use super::support::{AT, allowed, id, refused};
@@ -12,9 +12,13 @@ use crate::ledger::{FileSlot, ended};
 use crate::mailbox::{Limits, Mailbox};
 use crate::work::{Answer, Backlog};
 
+const fn limits(waiting: usize, open: usize) -> Limits {
+    Limits { waiting, open, strangers: 3 }
+}
+
 #[test]
 fn what_does_not_fit_is_refused_at_once() {
-    let mailbox = Mailbox::new(Limits { waiting: 2, open: 8 });
+    let mailbox = Mailbox::new(limits(2, 8));
     let _first = mailbox.record(refused(1), AT).unwrap();
     let _second = mailbox.open(allowed(2), AT, Urgency::Routine).unwrap();
     assert_eq!(mailbox.record(refused(3), AT).unwrap_err(), Unrecorded::Full);
@@ -25,7 +29,7 @@ fn what_does_not_fit_is_refused_at_once() {
 
 #[test]
 fn no_more_judgements_are_open_than_outcomes_have_room() {
-    let mailbox = Mailbox::new(Limits { waiting: 100, open: 2 });
+    let mailbox = Mailbox::new(limits(100, 2));
     for n in 0..2 {
         drop(mailbox.open(allowed(n), AT, Urgency::Routine).unwrap());
     }
@@ -38,7 +42,7 @@ fn no_more_judgements_are_open_than_outcomes_have_room() {
 
 #[test]
 fn every_outcome_of_an_open_judgement_is_taken_in() {
-    let mailbox = Mailbox::new(Limits { waiting: 1000, open: 1000 });
+    let mailbox = Mailbox::new(limits(1000, 1000));
     for n in 0..1000 {
         drop(mailbox.open(allowed(n), AT, Urgency::Routine).unwrap());
     }
@@ -57,7 +61,7 @@ fn every_outcome_of_an_open_judgement_is_taken_in() {
 
 #[test]
 fn outcomes_come_before_judgements() {
-    let mailbox = Mailbox::new(Limits { waiting: 10, open: 10_000 });
+    let mailbox = Mailbox::new(limits(10, 10_000));
     let _waits = mailbox.record(refused(0), AT).unwrap();
     for n in 0..700 {
         mailbox.settle(ended(id(n), OutcomeResult::Delivered), Some(AT));
@@ -70,7 +74,7 @@ fn outcomes_come_before_judgements() {
 
 #[test]
 fn what_is_put_back_keeps_its_order() {
-    let mailbox = Mailbox::new(Limits { waiting: 10, open: 10 });
+    let mailbox = Mailbox::new(limits(10, 10));
     for n in 0..3 {
         mailbox.settle(ended(id(n), OutcomeResult::Delivered), Some(AT));
     }
@@ -84,7 +88,7 @@ fn what_is_put_back_keeps_its_order() {
 
 #[test]
 fn who_waits_when_nothing_can_be_written_hears_it_and_its_room_is_freed() {
-    let mailbox = Mailbox::new(Limits { waiting: 10, open: 1 });
+    let mailbox = Mailbox::new(limits(10, 1));
     let mut opening = mailbox.open(allowed(1), AT, Urgency::Routine).unwrap();
     let mut recording = mailbox.record(refused(2), AT).unwrap();
     let mut marking = mailbox.mark(AT).unwrap();
@@ -97,7 +101,7 @@ fn who_waits_when_nothing_can_be_written_hears_it_and_its_room_is_freed() {
 
 #[test]
 fn when_the_writer_ends_nobody_waits_in_vain() {
-    let mailbox = Mailbox::new(Limits { waiting: 10, open: 10 });
+    let mailbox = Mailbox::new(limits(10, 10));
     let mut recording = mailbox.record(refused(1), AT).unwrap();
     mailbox.end();
     assert!(matches!(recording.try_recv(), Ok(Err(Unrecorded::Unwritable))));
@@ -107,8 +111,68 @@ fn when_the_writer_ends_nobody_waits_in_vain() {
 }
 
 #[test]
+fn strangers_have_a_share_of_their_own_and_take_no_callers_room() {
+    let mailbox = Mailbox::new(limits(2, 8));
+    for n in 0..3 {
+        drop(mailbox.record_stranger(refused(n), AT).unwrap());
+    }
+    assert_eq!(mailbox.record_stranger(refused(3), AT).unwrap_err(), Unrecorded::Full);
+    let _first = mailbox.record(refused(4), AT).unwrap();
+    let _second = mailbox.open(allowed(5), AT, Urgency::Routine).unwrap();
+    assert_eq!(mailbox.record(refused(6), AT).unwrap_err(), Unrecorded::Full);
+    let ids = mailbox.take(Backlog::Wanted, None).judgements.into_iter().map(|asked| asked.judgement.id);
+    assert_eq!(ids.collect::<Vec<_>>(), [4, 5, 0, 1, 2].map(id));
+    drop(mailbox.record_stranger(refused(7), AT).unwrap());
+}
+
+#[test]
+fn callers_wait_for_few_strangers_at_a_time() {
+    let mailbox = Mailbox::new(Limits { waiting: 10, open: 10, strangers: 500 });
+    for n in 0..500 {
+        drop(mailbox.record_stranger(refused(n), AT).unwrap());
+    }
+    let _caller = mailbox.record(refused(1000), AT).unwrap();
+    let first = mailbox.take(Backlog::Wanted, None).judgements;
+    assert_eq!((first.len(), first[0].judgement.id.clone()), (65, id(1000)));
+    assert_eq!(mailbox.take(Backlog::Wanted, None).judgements.len(), 64);
+}
+
+#[test]
+fn no_stranger_is_counted_while_nothing_can_be_written() {
+    let mailbox = Mailbox::new(limits(10, 10));
+    let stranger = Stranger { source: None, code: Code::CredentialMissing };
+    let count = || mailbox.count_stranger(stranger, RecordId::new([1; 16]), AT);
+    assert!(count().is_ok());
+    let mut recording = mailbox.record_stranger(refused(1), AT).unwrap();
+    mailbox.refuse_waiting();
+    assert!(matches!(recording.try_recv(), Ok(Err(Unrecorded::Unwritable))));
+    assert_eq!(count(), Err(Unrecorded::Unwritable));
+    // the next one that is recorded in full finds out
+    let _tries = mailbox.record_stranger(refused(2), AT).unwrap();
+    mailbox.written(0);
+    assert!(count().is_ok());
+    mailbox.close();
+    assert_eq!(count(), Err(Unrecorded::Unwritable));
+    assert_eq!(mailbox.record_stranger(refused(3), AT).unwrap_err(), Unrecorded::Unwritable);
+}
+
+#[test]
+fn counters_are_taken_a_second_after_the_first_count_whatever_comes_meanwhile() {
+    let mailbox = Mailbox::new(limits(10, 10));
+    let begun = Instant::now();
+    let id = |n| RecordId::new([n; 16]);
+    for n in 1..100 {
+        assert_eq!(mailbox.count(Code::Overloaded, None, id(n), AT), id(1));
+    }
+    let counts = mailbox.take(Backlog::Wanted, None).counts;
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(counts.records().map(|(counted, _)| counted.count).collect::<Vec<_>>(), [99]);
+    assert_eq!(mailbox.count(Code::Overloaded, None, id(100), AT), id(100), "the next second has another counter");
+}
+
+#[test]
 fn taking_waits_no_longer_than_asked() {
-    let mailbox = Mailbox::new(Limits { waiting: 10, open: 10 });
+    let mailbox = Mailbox::new(limits(10, 10));
     let until = Instant::now() + Duration::from_millis(20);
     assert!(mailbox.take(Backlog::Wanted, Some(until)).is_empty());
     assert!(Instant::now() >= until);

@@ -1,9 +1,11 @@
 //! Writing: order, segments, compression, and a disk that refuses.
 
-use audit::{Body, Ledger, Slot, Unrecorded, Urgency};
+use std::collections::BTreeSet;
+
+use audit::{Body, Ledger, Slot, Stranger, Unrecorded, Urgency};
 use model::{Code, RecordId, Time};
 
-use super::support::{AT, Shelf, allowed, delivered, open, refused, settle};
+use super::support::{AT, Shelf, allowed, delivered, id, open, refused, settle};
 
 #[tokio::test]
 async fn what_was_recorded_is_there_before_the_ledger_is_closed() {
@@ -117,13 +119,51 @@ async fn counted_judgements_become_one_record_a_source_and_code() {
         let id = ledger.count(Code::LedgerUnavailable, Some("control"), if n == 0 { one } else { other }, AT);
         assert_eq!(id, one);
     }
-    ledger.count(Code::Overloaded, None, RecordId::new([3; 16]), AT);
+    assert_eq!(ledger.count(Code::Overloaded, None, RecordId::new([3; 16]), AT), one);
     ledger.close().await;
     let counted: Vec<_> = shelf.records().into_iter().map(|record| record.body).collect();
     let [Body::Counted(overloaded), Body::Counted(unavailable)] = &counted[..] else { panic!("{counted:?}") };
     assert_eq!((overloaded.source.as_deref(), overloaded.count), (None, 1));
     assert_eq!((unavailable.source.as_deref(), unavailable.count), (Some("control"), 1000));
     assert_eq!((unavailable.id.clone(), unavailable.code.as_str()), (one.to_string(), "ledger_unavailable"));
+}
+
+#[tokio::test]
+async fn every_stranger_is_recorded_or_counted_and_hears_under_which_id() {
+    const STRANGERS: u64 = 3000;
+    let shelf = Shelf::new();
+    let (ledger, _) = shelf.start();
+    let (mut heard, mut made) = (BTreeSet::new(), 0);
+    for n in 0..STRANGERS {
+        let stranger = Stranger { source: None, code: Code::CredentialMalformed };
+        let id = id(n).parse().unwrap();
+        let refusal = || {
+            made += 1;
+            refused(n)
+        };
+        heard.insert(ledger.record_or_count(stranger, id, AT, refusal).await.unwrap().to_string());
+    }
+    ledger.close().await;
+    let (mut known, mut recorded, mut counted) = (BTreeSet::new(), 0, 0);
+    for record in shelf.records() {
+        match record.body {
+            Body::Judgement(judgement) => {
+                recorded += 1;
+                known.insert(judgement.id);
+            }
+            Body::Counted(counter) => {
+                assert_eq!((counter.source, counter.code.as_str()), (None, "credential_malformed"));
+                counted += counter.count;
+                known.insert(counter.id);
+            }
+            Body::Outcome(_) | Body::Checkpoint { .. } | Body::Recovered(_) => panic!("{:?}", record.stamp),
+        }
+    }
+    assert_eq!(heard, known);
+    assert_eq!(recorded + counted, STRANGERS);
+    assert_eq!(made, recorded, "of what is only counted, no record is made");
+    assert!((500..STRANGERS).contains(&recorded), "{recorded}");
+    assert!(shelf.verify().ok);
 }
 
 #[tokio::test]
