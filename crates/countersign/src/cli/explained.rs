@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use super::output::{list, word};
 
-/// One judgement: identity, access, protocol and outcome, each apart.
+/// One judgement: identity, access, protocol and outcome, each apart; or what was counted.
 pub fn explain_text(doc: &Value) -> String {
+    if word(doc, "/kind") == Some("counted") {
+        return counters_text(doc);
+    }
     let mut text = String::new();
     let verdict = doc.pointer("/verdicts/0").cloned().unwrap_or_default();
     let answer = match (word(&verdict, "/decision"), word(&verdict, "/code")) {
@@ -30,6 +33,38 @@ pub fn explain_text(doc: &Value) -> String {
     }
     protocol(&mut text, doc);
     outcome(&mut text, doc, &verdict);
+    text
+}
+
+/// What an id stands for that many judgements have together, since none of them has a record of its own.
+fn counters_text(doc: &Value) -> String {
+    let counters = doc.get("counters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let first = counters.first().unwrap_or(&Value::Null);
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "COUNTED  {}\nrecord    {}  (seq {} of {})\n\ncounted   more came at once than is recorded one by one; this answer was one of",
+        word(first, "/time").unwrap_or_default(),
+        word(first, "/id").unwrap_or_default(),
+        first.get("seq").map(ToString::to_string).unwrap_or_default(),
+        word(first, "/writer").unwrap_or_default(),
+    );
+    for counter in counters {
+        let source = match (word(counter, "/code"), word(counter, "/source")) {
+            (Some("ledger_unavailable"), reader) => format!("read by {}", reader.unwrap_or("unknown")),
+            (_, Some(source)) => format!("refused, by a credential of source {source}"),
+            (_, None) => "refused, by no credential of a known source".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "          {} times {}, {source}\n          from {} to {}",
+            counter.get("count").map(ToString::to_string).unwrap_or_default(),
+            word(counter, "/code").unwrap_or_default(),
+            word(counter, "/first").unwrap_or_default(),
+            word(counter, "/last").unwrap_or_default(),
+        );
+    }
+    text.push_str("outcome   nothing was let through\n");
     text
 }
 

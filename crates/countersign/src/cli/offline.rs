@@ -144,7 +144,7 @@ async fn archive(ledger: &Path) -> Result<Archive, Stopped> {
 
 fn not_found(why: &NotFound) -> Stopped {
     let exit = match why {
-        NotFound::Unknown | NotFound::Ambiguous => Exit::Invalid,
+        NotFound::Unknown | NotFound::Ambiguous | NotFound::Counted => Exit::Invalid,
         NotFound::Ledger(_) | NotFound::Epochs(_) | NotFound::Json(_) | NotFound::BrokenOff(_) => Exit::Failed,
     };
     Stopped::because(exit, why)

@@ -230,6 +230,17 @@ pub(super) fn record_text(record: &Value) -> String {
             let status = record.get("status").map(ToString::to_string).unwrap_or_default();
             let _ = write!(line, "  {}  {} {status}", w("/of").unwrap_or_default(), w("/result").unwrap_or_default());
         }
+        Some("counted") => {
+            let count = record.get("count").map(ToString::to_string).unwrap_or_default();
+            let _ = write!(
+                line,
+                "  {}  {:<20}  {}  {count} times since {}",
+                w("/id").unwrap_or_default(),
+                w("/code").unwrap_or_default(),
+                w("/source").unwrap_or("-"),
+                w("/first").unwrap_or_default()
+            );
+        }
         _ => {
             let _ = write!(line, "  {record}");
         }

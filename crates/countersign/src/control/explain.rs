@@ -1,4 +1,4 @@
-//! One judgement, with its outcome and with who put in force what it rested on.
+//! One judgement, with its outcome and with who put in force what it rested on; or a counter of judgements.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use audit::{Body, Judgement, Record};
 use model::{Epoch, Generation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Merged, Position, Wanted};
+use store::{Found, Merged, Position, Wanted};
 use tokio::task::spawn_blocking;
 
 use super::DOOR;
@@ -26,10 +26,12 @@ pub struct Where {
 /// Why there is nothing to show of a judgement.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFound {
-    #[error("no judgement has this id")]
+    #[error("no judgement and no counter has this id; counters are written a second after their first count")]
     Unknown,
     #[error("more than one judgement has an id that begins so")]
     Ambiguous,
+    #[error("this id is of counters: what was counted was not recorded one by one, and cannot be decided again")]
+    Counted,
     #[error("the ledger cannot be read")]
     Ledger(#[from] store::LedgerFault),
     #[error("what was applied cannot be read")]
@@ -40,16 +42,25 @@ pub enum NotFound {
     BrokenOff(#[from] tokio::task::JoinError),
 }
 
-/// Explains the judgement that `selector` names: its record, with `outcome` and `applied` beside its fields.
+/// Explains the judgement that `selector` names: its record, with `outcome` and `applied` beside its fields. Of an id that
+/// counted judgements have in common, `counters` are the records.
 ///
 /// # Errors
 /// [`NotFound`].
 pub async fn explain(ledger: &Path, archive: &Archive, selector: Selector) -> Result<Value, NotFound> {
     let ledger = ledger.to_owned();
     // reading files holds up nobody there
-    let one = spawn_blocking(move || one(&ledger, &selector)).await??;
-    let history = archive.history(position(&one.judgement)).await?;
-    Ok(document(one, &history)?)
+    match spawn_blocking(move || one(&ledger, &selector)).await?? {
+        Found::Judged(merged) => {
+            let history = archive.history(position(&merged.judgement)).await?;
+            Ok(document(*merged, &history)?)
+        }
+        Found::Counted(counters) => {
+            let records = counters.into_iter().map(|(stamp, counted)| Record { stamp, body: Body::Counted(counted) });
+            let counters = records.map(|record| value(&record)).collect::<Result<Vec<_>, _>>()?;
+            Ok(json!({"kind": "counted", "counters": counters}))
+        }
+    }
 }
 
 /// The epoch that a judgement was made by.
@@ -57,8 +68,8 @@ pub(super) const fn position(judgement: &Judgement) -> Position {
     Position { generation: Generation(judgement.generation), epoch: Epoch(judgement.epoch) }
 }
 
-/// The one judgement that a selector names.
-pub(super) fn one(ledger: &Path, selector: &Selector) -> Result<Merged, NotFound> {
+/// The one judgement or the counters that a selector names.
+pub(super) fn one(ledger: &Path, selector: &Selector) -> Result<Found, NotFound> {
     let mut found = find(ledger, selector)?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Err(NotFound::Unknown),
@@ -67,8 +78,8 @@ pub(super) fn one(ledger: &Path, selector: &Selector) -> Result<Merged, NotFound
     }
 }
 
-/// Judgements that a selector names: more than one means that it is ambiguous.
-fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Merged>, store::LedgerFault> {
+/// What a selector names: more than one means that it is ambiguous.
+fn find(ledger: &Path, selector: &Selector) -> Result<Vec<Found>, store::LedgerFault> {
     match selector {
         Selector::Id(prefix) => store::find(ledger, Wanted::Id(prefix)),
         Selector::Last => Ok(store::find_last(ledger, |judgement| judgement.door != DOOR)?.into_iter().collect()),

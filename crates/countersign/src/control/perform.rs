@@ -126,7 +126,7 @@ fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
 fn looked_up(found: Result<impl Serialize, NotFound>) -> Reply {
     match found {
         Ok(document) => Reply::ok(&document),
-        Err(why @ (NotFound::Unknown | NotFound::Ambiguous)) => Reply::invalid(&why.to_string()),
+        Err(why @ (NotFound::Unknown | NotFound::Ambiguous | NotFound::Counted)) => Reply::invalid(&why.to_string()),
         Err(why) => Reply::failed(&why),
     }
 }

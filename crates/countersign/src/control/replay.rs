@@ -8,7 +8,7 @@ use guard::{Answer, Snapshot};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::Position;
+use store::{Found, Position};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -62,7 +62,7 @@ fn decide_again(
     };
     match which {
         Replay::Id(id) => {
-            let one = one(ledger, &Selector::Id(id.clone()))?;
+            let Found::Judged(one) = one(ledger, &Selector::Id(id.clone()))? else { return Err(NotFound::Counted) };
             again(time(&one.stamp), &one.judgement);
         }
         Replay::Since(since) => {

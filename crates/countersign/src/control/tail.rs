@@ -7,7 +7,7 @@ use std::time::Duration;
 use audit::{Body, Record};
 use bytes::Bytes;
 use http::StatusCode;
-use model::Time;
+use model::{Code, Time};
 use tokio::sync::mpsc;
 
 use super::command::Tail;
@@ -81,7 +81,12 @@ impl Shown {
             }
             Body::Outcome(outcome) if filtered => self.0.remove(&outcome.of),
             Body::Outcome(_) => since,
-            Body::Checkpoint { .. } | Body::Counted(_) | Body::Recovered(_) => since && !filtered,
+            // what is counted was refused, but for reading while the ledger could not be written
+            Body::Counted(counted) => {
+                let refused = counted.code != Code::LedgerUnavailable.as_str();
+                since && tail.principal.is_none() && (refused || !tail.denied)
+            }
+            Body::Checkpoint { .. } | Body::Recovered(_) => since && !filtered,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! at fixed places, and inside a string every quote is escaped.
 
 const JUDGEMENT: &[u8] = br#"{"kind":"judgement","id":""#;
+const COUNTED: &[u8] = br#"{"kind":"counted","id":""#;
 const OUTCOME: &[u8] = br#"{"kind":"outcome","of":""#;
 const ALLOW: &[u8] = br#""decision":"allow""#;
 const TRACE: &[u8] = br#","trace_id":""#;
@@ -9,6 +10,11 @@ const TRACE: &[u8] = br#","trace_id":""#;
 /// Id of the judgement, if it is one.
 pub(crate) fn judged(json: &[u8]) -> Option<&str> {
     value(json.strip_prefix(JUDGEMENT)?)
+}
+
+/// Id of the counter, if it is one.
+pub(crate) fn counted(json: &[u8]) -> Option<&str> {
+    value(json.strip_prefix(COUNTED)?)
 }
 
 /// Id of the judgement that this is the outcome of, if it is one.

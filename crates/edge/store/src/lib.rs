@@ -35,7 +35,7 @@ pub use fault::LedgerFault;
 pub use ledger::{FileLedger, FileSlot, Options, Started};
 pub use p256::P256Signer;
 pub use pem::BadPem;
-pub use read::{Entry, Merged, Reader, Wanted, find, find_last, read};
+pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner};
 pub use start::begin_new_chain;
 pub use state::{Append, BadPosition, BadUrl, Change, Changed, KeptEpoch, Position, Said, State, StateFault};

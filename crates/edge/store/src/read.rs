@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use audit::{Body, Fault, FaultKind, Judgement, Outcome, Record, Stamp};
+use audit::{Body, Counted, Fault, FaultKind, Judgement, Outcome, Record, Stamp};
 
 use crate::fault::LedgerFault;
 use crate::glance;
 use crate::layout::segments;
 use crate::walk::{Walk, writers_in_order};
 
-/// Most judgements that a search gives: enough to show that it was ambiguous.
+/// Most that a search gives: enough to show that it was ambiguous.
 const MOST_FOUND: usize = 32;
 
 /// A record, and the segment that it stands in.
@@ -33,10 +33,18 @@ pub struct Merged {
     pub outcome: Option<(Stamp, Outcome)>,
 }
 
+/// What an id names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Judged(Box<Merged>),
+    /// Counters of judgements that were not recorded one by one; those that were written together have one id. Never empty.
+    Counted(Vec<(Stamp, Counted)>),
+}
+
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
 pub enum Wanted<'a> {
-    /// The id of a judgement, or how it begins.
+    /// The id of a judgement or of a counter, or how it begins.
     Id(&'a str),
     /// Judgements of one trace.
     Trace(&'a str),
@@ -54,22 +62,25 @@ pub fn read(dir: &Path) -> Result<Reader, LedgerFault> {
     Ok(Reader(Walk::through(dir, all)))
 }
 
-/// The judgements that are wanted, at most 32, each with its outcome. Parses nothing else. What stands behind damage in a
-/// chain that was given up is not found.
+/// The judgements and counters that are wanted, at most 32, each judgement with its outcome. Parses nothing else. What
+/// stands behind damage in a chain that was given up is not found.
 ///
 /// # Errors
 /// [`LedgerFault`].
-pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Merged>, LedgerFault> {
+pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Found>, LedgerFault> {
     let mut search = Search::default();
     let Reader(mut walk) = read(dir)?;
     while advance(&mut walk)? {
-        let fits = glance::judged(walk.json()).is_some_and(|id| match wanted {
-            Wanted::Id(prefix) => id.starts_with(prefix),
-            Wanted::Trace(trace) => glance::trace(walk.json()) == Some(trace),
-        });
-        if fits && search.found.len() < MOST_FOUND {
-            search.judged(parse(&walk)?);
-        } else if glance::settled(walk.json()).is_some_and(|id| search.knows(id)) {
+        let json = walk.json();
+        let fits = match wanted {
+            Wanted::Id(prefix) => {
+                glance::judged(json).or_else(|| glance::counted(json)).filter(|id| id.starts_with(prefix))
+            }
+            Wanted::Trace(trace) => glance::judged(json).filter(|_| glance::trace(json) == Some(trace)),
+        };
+        if fits.is_some_and(|id| search.found.len() < MOST_FOUND || search.knows(id)) {
+            search.push(parse(&walk)?);
+        } else if glance::settled(json).is_some_and(|id| search.knows(id)) {
             search.settled(parse(&walk)?);
         }
     }
@@ -80,7 +91,7 @@ pub fn find(dir: &Path, wanted: Wanted<'_>) -> Result<Vec<Merged>, LedgerFault> 
 ///
 /// # Errors
 /// [`LedgerFault`].
-pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<Option<Merged>, LedgerFault> {
+pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<Option<Found>, LedgerFault> {
     let writers = writers_in_order(dir)?;
     for writer in writers.iter().rev() {
         let segments = segments(dir, writer)?;
@@ -90,12 +101,13 @@ pub fn find_last(dir: &Path, is_wanted: impl Fn(&Judgement) -> bool) -> Result<O
             while walk.advance().or_else(|fault| given_up(&writers, writer, fault))? {
                 if glance::judged(walk.json()).is_some() {
                     let record = parse(&walk)?;
-                    last = judgement(record).filter(|(_, judgement)| is_wanted(judgement)).or(last);
+                    let wanted = matches!(&record.body, Body::Judgement(judgement) if is_wanted(judgement));
+                    last = Some(record).filter(|_| wanted).or(last);
                 }
             }
-            if let Some((stamp, judgement)) = last {
+            if let Some(record) = last {
                 let mut search = Search::default();
-                search.push(stamp, judgement);
+                search.push(record);
                 // its outcome stands behind it, in this segment or a later one
                 let mut walk = Walk::through(dir, segments.iter().skip(nth).cloned());
                 while walk.advance().or_else(|fault| given_up(&writers, writer, fault))? {
@@ -125,8 +137,8 @@ impl Iterator for Reader {
 
 #[derive(Default)]
 struct Search {
-    found: Vec<Merged>,
-    /// Where the judgement of an id stands in `found`.
+    found: Vec<Found>,
+    /// Where that of an id stands in `found`.
     places: BTreeMap<String, usize>,
 }
 
@@ -135,21 +147,33 @@ impl Search {
         self.places.contains_key(id)
     }
 
-    fn judged(&mut self, record: Record) {
-        if let Some((stamp, judgement)) = judgement(record) {
-            self.push(stamp, judgement);
+    fn push(&mut self, Record { stamp, body }: Record) {
+        match body {
+            Body::Judgement(judgement) => {
+                let (id, judgement) = (judgement.id.clone(), *judgement);
+                self.add(id, Found::Judged(Box::new(Merged { stamp, judgement, outcome: None })));
+            }
+            Body::Counted(counted) => match self.place(&counted.id) {
+                Some(Found::Counted(counters)) => counters.push((stamp, counted)),
+                _ => self.add(counted.id.clone(), Found::Counted(vec![(stamp, counted)])),
+            },
+            // these have no id of their own
+            Body::Outcome(_) | Body::Checkpoint { .. } | Body::Recovered(_) => {}
         }
     }
 
-    fn push(&mut self, stamp: Stamp, judgement: Judgement) {
-        self.places.insert(judgement.id.clone(), self.found.len());
-        self.found.push(Merged { stamp, judgement, outcome: None });
+    fn add(&mut self, id: String, found: Found) {
+        self.places.insert(id, self.found.len());
+        self.found.push(found);
+    }
+
+    fn place(&mut self, id: &str) -> Option<&mut Found> {
+        self.places.get(id).copied().and_then(|place| self.found.get_mut(place))
     }
 
     fn settled(&mut self, record: Record) {
         let Body::Outcome(outcome) = record.body else { return };
-        let place = self.places.get(&outcome.of).copied();
-        if let Some(merged) = place.and_then(|place| self.found.get_mut(place)) {
+        if let Some(Found::Judged(merged)) = self.place(&outcome.of) {
             merged.outcome = Some((record.stamp, outcome));
         }
     }
@@ -169,13 +193,6 @@ fn advance(walk: &mut Walk) -> Result<bool, LedgerFault> {
 fn given_up(writers: &[String], writer: &String, fault: LedgerFault) -> Result<bool, LedgerFault> {
     let followed = writers.last() != Some(writer);
     if followed && matches!(fault, LedgerFault::Damaged(_)) { Ok(false) } else { Err(fault) }
-}
-
-fn judgement(record: Record) -> Option<(Stamp, Judgement)> {
-    match record.body {
-        Body::Judgement(judgement) => Some((record.stamp, *judgement)),
-        Body::Outcome(_) | Body::Checkpoint { .. } | Body::Counted(_) | Body::Recovered(_) => None,
-    }
 }
 
 fn parse(walk: &Walk) -> Result<Record, LedgerFault> {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Dev, Estate, Mint, Ran, Upstream, ci_claims, folder, golden, normal, run, until};
+use crate::harness::{Conn, Dev, Estate, Mint, Ran, Upstream, ci_claims, folder, golden, normal, request, run, until};
 
 /// Compares one document with the file of that name; it stands on one line.
 #[track_caller]
@@ -80,6 +80,48 @@ fn json_of_records_and_of_what_an_operator_does_is_as_promised() {
     through.values_mut().for_each(|seq| *seq = json!(0));
     golden("cli/ledger-verify.json", &normal(&document));
     assert_eq!(verified.out.lines().count(), 1);
+}
+
+#[test]
+fn what_was_counted_is_explained_and_not_replayed() {
+    let dev = Dev::start();
+    let mut conn = Conn::open(dev.gateway());
+    let mut ask = || {
+        conn.send(&request("GET", "/invoices/1", None, &[]));
+        conn.answer().is(401).record().to_owned()
+    };
+    let first = ask();
+    // over any burst
+    let ids: Vec<String> = (0..1500).map(|_| ask()).collect();
+    let counted = ids.iter().zip(ids.iter().skip(1)).find(|(one, next)| one == next);
+    let counted = counted.expect("many answers have one id").0.clone();
+    let explained = until("the counter is written", || {
+        Some(dev.cli(&["explain", &counted, "--output", "json"])).filter(|ran| ran.code == 0)
+    });
+    let mut document = explained.json();
+    for varies in ["first", "last", "count"] {
+        document["counters"][0][varies] = json!(format!("<{varies}>"));
+    }
+    golden("cli/explain-counted.json", &normal(&document));
+    let text = dev.cli(&["explain", &counted]).ended(0).out;
+    let counter = &explained.json()["counters"][0];
+    let shown = |text: String, field: &str| {
+        let value = counter[field].to_string();
+        text.replacen(value.trim_matches('"'), &format!("<{field}>"), 1)
+    };
+    let fields = ["time", "id", "seq", "writer", "count", "first", "last"];
+    golden("cli/explain-counted.txt", &fields.into_iter().fold(text.clone(), shown));
+    assert_eq!(run(&["explain", &counted, "--ledger", dev.ledger().to_str().unwrap()], b"").ended(0).out, text);
+
+    let refused = dev.cli(&["replay", &counted]).ended(3);
+    assert!(refused.err.contains("this id is of counters"), "{refused:?}");
+    assert!(dev.cli(&["explain", "ffffffff"]).ended(3).err.contains("no judgement and no counter has this id"));
+    let replayed = dev.cli(&["replay", "--since", "1h", "--output", "json"]).ended(0).json();
+    assert_eq!(replayed["checked"], replayed["agreed"]);
+    assert_eq!(dev.record(&first)["verdicts"][0]["code"], "credential_missing", "the first are recorded in full");
+    let lines = dev.cli(&["ledger", "tail", "--denied"]).ended(0).out;
+    let line = lines.lines().find(|line| line.contains(&counted)).expect("what was counted was denied");
+    assert!(line.contains("credential_missing") && line.contains("times since"), "{line}");
 }
 
 #[test]

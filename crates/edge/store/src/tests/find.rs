@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use audit::{Ledger, OutcomeResult, Urgency};
+use audit::{Ledger, Urgency};
+use model::{Code, RecordId};
 
 use super::support::{AT, Shelf, id, open, refused, settle, tell};
-use crate::read::{Merged, Wanted, find, find_last};
+use crate::read::{Found, Wanted, find, find_last};
 
 /// Ten judgements in several segments; the even ones are allowed, and delivered but for the tenth.
 async fn ten() -> Shelf {
@@ -26,10 +27,16 @@ async fn ten() -> Shelf {
     shelf
 }
 
-fn say(found: &[Merged]) -> Vec<String> {
-    let one = |merged: &Merged| {
-        let outcome = merged.outcome.as_ref().map(|(_, outcome)| outcome.result);
-        format!("{} {outcome:?}", u64::from_str_radix(&merged.judgement.id, 16).unwrap())
+fn say(found: &[Found]) -> Vec<String> {
+    let one = |found: &Found| match found {
+        Found::Judged(merged) => {
+            let outcome = merged.outcome.as_ref().map(|(_, outcome)| outcome.result);
+            format!("{} {outcome:?}", u64::from_str_radix(&merged.judgement.id, 16).unwrap())
+        }
+        Found::Counted(counters) => {
+            let said = counters.iter().map(|(_, counted)| format!("{} {}", counted.code, counted.count));
+            format!("counted {}", said.collect::<Vec<_>>().join(", "))
+        }
     };
     found.iter().map(one).collect()
 }
@@ -50,9 +57,31 @@ async fn an_ambiguous_prefix_gives_all_that_fit() {
     let shelf = ten().await;
     let found = find(shelf.dir(), Wanted::Id(&id(0)[..31])).unwrap();
     assert_eq!(found.len(), 10);
-    assert_eq!(found.iter().filter(|merged| merged.outcome.is_some()).count(), 4);
+    assert_eq!(say(&found).iter().filter(|said| said.ends_with("Some(Delivered)")).count(), 4);
     let many = Shelf::with(50).await;
     assert_eq!(find(many.dir(), Wanted::Id("")).unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn counters_that_were_written_together_are_found_by_their_id() {
+    let shelf = Shelf::new();
+    let (ledger, _) = shelf.start();
+    let counter = RecordId::new([0xab; 16]);
+    for _ in 0..3 {
+        ledger.count(Code::CredentialMissing, None, counter, AT);
+    }
+    let same = ledger.count(Code::SignatureInvalid, Some("github"), RecordId::new([0xcd; 16]), AT);
+    assert_eq!(same, counter, "an id does not tell by which code it was counted");
+    ledger.record(refused(1), AT).await.unwrap();
+    ledger.close().await;
+    for asked in [counter.to_string(), "abab".to_owned()] {
+        assert_eq!(
+            say(&find(shelf.dir(), Wanted::Id(&asked)).unwrap()),
+            ["counted credential_missing 3, signature_invalid 1"]
+        );
+    }
+    assert_eq!(find(shelf.dir(), Wanted::Id("")).unwrap().len(), 2);
+    assert_eq!(say(find_last(shelf.dir(), |_| true).unwrap().as_slice()), ["1 None"]);
 }
 
 #[tokio::test]
@@ -65,7 +94,7 @@ async fn judgements_are_found_by_their_trace() {
 #[tokio::test]
 async fn the_last_judgement_is_found_from_the_end() {
     let shelf = ten().await;
-    let gateway = |found: Option<Merged>| say(found.as_slice());
+    let gateway = |found: Option<Found>| say(found.as_slice());
     assert_eq!(gateway(find_last(shelf.dir(), |_| true).unwrap()), ["10 None"]);
     assert_eq!(gateway(find_last(shelf.dir(), |judgement| judgement.door == "gateway").unwrap()), ["9 None"]);
     assert_eq!(gateway(find_last(shelf.dir(), |judgement| judgement.id == id(2)).unwrap()), ["2 Some(Delivered)"]);
@@ -101,8 +130,7 @@ async fn a_torn_tail_ends_reading_and_damage_is_an_error() {
 async fn what_a_crash_closed_is_merged_as_unknown() {
     let shelf = ten().await;
     drop(shelf.start());
-    let found = find(shelf.dir(), Wanted::Id(&id(10))).unwrap();
-    assert_eq!(found[0].outcome.as_ref().unwrap().1.result, OutcomeResult::Unknown);
+    assert_eq!(say(&find(shelf.dir(), Wanted::Id(&id(10))).unwrap()), ["10 Some(Unknown)"]);
 }
 
 #[tokio::test]
