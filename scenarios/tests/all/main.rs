@@ -1,7 +1,7 @@
 //! Scenarios: the built binary, driven from outside over loopback. A folder a story.
 //!
 //! Which binary: `COUNTERSIGN_BIN`, else the one beside this test. Answers are compared with files under `golden/`;
-//! `UPDATE=1` writes them anew. Peers (PyJWT, oauth2-mock-server, curl, openssl, prlimit) are installed by `./test`.
+//! `UPDATE=1` writes them anew; `COUNTERSIGN_TEST_LONG=1` lets what is bounded by time go on for as long as it should. Peers (PyJWT, oauth2-mock-server, curl, openssl, prlimit) are installed by `./test`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

@@ -1,6 +1,7 @@
-//! The ledger under attack: killed at any moment, tampered with, replayed after the policies changed.
+//! The ledger under attack: killed at any moment, flooded by strangers, tampered with, replayed after the policies changed.
 
 mod checkpoint;
+mod flood;
 mod frames;
 mod kills;
 mod replay;
