@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::control::Kind as RevocableKind;
+
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]
 #[command(
@@ -59,6 +61,47 @@ Examples:
   countersign apply -f .countersign/estate          shows the plan and asks
   countersign apply -f .countersign/estate --yes    does not ask")]
     Apply(Apply),
+    /// Show what an estate would change, and change nothing
+    #[command(after_help = "Examples:
+  countersign plan -f .countersign/estate
+  countersign plan -f .countersign/estate --output json")]
+    Plan(Plan),
+    /// Bring the content of an earlier epoch back, as a new epoch
+    #[command(after_help = "Examples:
+  countersign rollback 7")]
+    Rollback(Rollback),
+    /// Let something count no more: a principal, a credential, a key or a source
+    #[command(
+        after_help = "What is revoked is refused at once, and open connections and streams that rest on it are cut.
+
+Examples:
+  countersign revoke principal dunning --wait
+  countersign revoke credential 6f1c…        the credential_id that a record shows
+  countersign revoke key github/github-1
+  countersign revoke source github"
+    )]
+    Revoke(Revoke),
+    /// Let it count again, for what is issued from now on
+    #[command(after_help = "What was issued before the revocation stays refused.
+
+Examples:
+  countersign restore principal dunning")]
+    Restore(Revoke),
+    /// List what is live, of one kind
+    #[command(after_help = "Examples:
+  countersign get principals
+  countersign get principal dunning
+  countersign get revocations --output json")]
+    Get(Get),
+    /// Say what the server is deciding by
+    #[command(after_help = "Examples:
+  countersign status
+  countersign status --output json")]
+    Status,
+    /// Say who the server takes you for
+    #[command(after_help = "Examples:
+  countersign whoami")]
+    Whoami,
     /// Explain gate 1 step by step: what a token proves, and whom
     #[command(after_help = "Examples:
   countersign dev token ci-main | countersign resolve --token-file -
@@ -187,6 +230,37 @@ pub struct Apply {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// A directory, or one file: the whole estate
+    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The epoch whose content comes back
+    pub epoch: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    pub kind: RevocableKind,
+    /// Id or name of a principal, id of a credential, SOURCE/KID of a key, name of a source
+    pub id: String,
+    /// Show where it is in force, and fail if it is not everywhere
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// A kind of document, `policies` or `revocations`
+    pub kind: String,
+    /// Only this one
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

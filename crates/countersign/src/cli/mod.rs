@@ -5,6 +5,7 @@ mod catalog;
 mod client;
 mod explained;
 mod offline;
+mod operate;
 mod output;
 mod remote;
 mod server;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{LedgerVerb, SvidVerb};
+use crate::control::Act;
 
 pub use args::{Cli, Format, Verb};
 pub use client::Client;
@@ -94,6 +96,13 @@ fn run(cli: Cli) -> Result<(), Stopped> {
         Verb::Dev(dev) => server::dev(&dev, server.as_deref(), dir, output),
         Verb::Check(check) => offline::check(&check, output),
         Verb::Apply(apply) => remote::apply(&client, &apply, output),
+        Verb::Plan(plan) => operate::plan(&client()?, &plan, output),
+        Verb::Rollback(rollback) => operate::roll_back(&client()?, &rollback, output),
+        Verb::Revoke(revoke) => operate::revoke(&client()?, Act::Revoke, &revoke, output),
+        Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
+        Verb::Get(get) => operate::get(&client()?, &get, output),
+        Verb::Status => operate::status(&client()?, output),
+        Verb::Whoami => operate::who_am_i(&client()?, output),
         Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
         Verb::Resolve(resolve) => remote::resolve(&client()?, &resolve, output),
         Verb::Decide(decide) if decide.file.is_some() => offline::decide(&decide, output),

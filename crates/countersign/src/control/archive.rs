@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Digest, Epoch, Generation, PrincipalId, Time};
 use serde::{Deserialize, Serialize};
-use store::{KeptEpoch, Position, State, StateFault};
+use store::{KeptEpoch, Position, RevocationAct, State, StateFault};
 
 use super::compile::{boot, for_replay};
 use crate::estate::{Bundle, Change, Problem, Vars, load};
@@ -79,6 +79,17 @@ impl Archive {
     pub async fn history(&self, through: Position) -> Result<Vec<Applied>, EpochsFailed> {
         let Some(state) = &self.state else { return Ok(Vec::new()) };
         state.epochs_through(through).await?.iter().map(applied).collect()
+    }
+
+    /// Every revocation and restoration, oldest first.
+    ///
+    /// # Errors
+    /// [`EpochsFailed`].
+    pub async fn revocations(&self) -> Result<Vec<(u64, RevocationAct)>, EpochsFailed> {
+        match &self.state {
+            Some(state) => Ok(state.revocations().await?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The snapshot that a record names, compiled again but for its key sets: what verification found stands in the record.

@@ -8,6 +8,7 @@ use policy::Question;
 use serde::{Deserialize, Serialize};
 use store::pem;
 
+use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
 use crate::estate::{Bundle, read_duration};
@@ -29,6 +30,17 @@ pub enum Command {
     },
     Decide(DecideRequest),
     MintSvid(SvidOrder),
+    Revoke(RevocationRequest),
+    /// What was in force in an earlier epoch comes into force again.
+    RollBack {
+        epoch: u64,
+    },
+    /// What is live, of one kind.
+    Get {
+        kind: String,
+    },
+    Status,
+    WhoAmI,
     /// What this server is and where its parts are.
     Describe,
 }
@@ -69,6 +81,13 @@ pub struct EstateRequest {
     pub base: Option<u64>,
 }
 
+/// Body of `POST /v1/rollback`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollBackRequest {
+    pub epoch: u64,
+}
+
 /// Body of `POST /v1/resolve`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,12 +122,19 @@ impl Command {
             ("POST", "resolve") => Ok(Self::Resolve { token: serde_json::from_slice::<ResolveRequest>(body)?.token }),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
             ("POST", "svids") => svid_order(&serde_json::from_slice(body)?),
+            ("POST", "revocations") => Ok(Self::Revoke(serde_json::from_slice(body)?)),
+            ("POST", "rollback") => {
+                Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
+            }
+            ("GET", "status") => Ok(Self::Status),
+            ("GET", "whoami") => Ok(Self::WhoAmI),
             ("POST", "checkpoints") => Ok(Self::Checkpoint),
             ("GET", "dev") => Ok(Self::Describe),
             ("GET", "judgements/last") => Ok(Self::Explain(Selector::Last)),
             ("GET", "records") => Ok(Self::Tail(tail(query)?)),
             ("GET", _) => match path.split_once('/') {
                 Some(("judgements", id)) if is_id(id) => Ok(Self::Explain(Selector::Id(id.to_owned()))),
+                Some(("live", kind)) if is_id(kind) => Ok(Self::Get { kind: kind.to_owned() }),
                 Some(("traces", id)) if is_id(id) => Ok(Self::Explain(Selector::Trace(id.to_owned()))),
                 _ => Err(BadCommand::Unknown),
             },
@@ -129,6 +155,14 @@ impl Command {
             Self::Resolve { .. } => "resolve",
             Self::Decide(_) => "decide",
             Self::MintSvid(_) => "svid mint",
+            Self::Revoke(request) => match request.act {
+                Act::Revoke => "revoke",
+                Act::Restore => "restore",
+            },
+            Self::RollBack { .. } => "rollback",
+            Self::Get { .. } => "get",
+            Self::Status => "status",
+            Self::WhoAmI => "whoami",
             Self::Describe => "dev",
         }
     }
@@ -136,12 +170,16 @@ impl Command {
     /// What the command asks of the policies.
     pub fn question(&self) -> Option<Question> {
         let (action, resource) = match self {
-            Self::Apply { .. } => (BaseAction::Administer, "countersign/estate"),
-            Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) => (BaseAction::Read, "countersign/estate"),
+            Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
+            Self::Revoke(_) => (BaseAction::Administer, "countersign/keys"),
+            Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
+            Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) | Self::Get { .. } => {
+                (BaseAction::Read, "countersign/estate")
+            }
             Self::Explain(_) | Self::Tail(_) | Self::Replay(_) => (BaseAction::Read, "countersign/ledger"),
             Self::MintSvid(_) => (BaseAction::Effect, "countersign/svids"),
             Self::Checkpoint => (BaseAction::Write, "countersign/ledger"),
-            Self::Describe => (BaseAction::Read, "countersign/planes"),
+            Self::Describe | Self::Status | Self::WhoAmI => (BaseAction::Read, "countersign/planes"),
         };
         Some(Question {
             action: action.into(),
@@ -158,6 +196,10 @@ impl Command {
             return vec![("id".to_owned(), id.clone())];
         }
         Vec::new()
+    }
+
+    fn is_about_keys(&self) -> bool {
+        matches!(self, Self::Get { kind } if kind == "revocations")
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use model::{Epoch, Generation, PrincipalId, Time};
-use store::{Append, KeptEpoch, Position, State};
+use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::archive::{Applied, Archive, EpochsFailed, Kept};
 use super::compile::{Beside, boot, compile};
+use super::revoking;
 use crate::causes::chain;
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
@@ -43,6 +44,17 @@ pub enum ApplyFailed {
     Kept(#[source] EpochsFailed),
     #[error("refused: {}", .0.code.title())]
     Refused(guard::Refusal),
+}
+
+/// Why an earlier epoch does not come back.
+#[derive(Debug, thiserror::Error)]
+pub enum RollBackFailed {
+    #[error("epoch {epoch} was never in force here")]
+    Unknown { epoch: u64 },
+    #[error("what was in force cannot be read")]
+    Unread(#[source] EpochsFailed),
+    #[error(transparent)]
+    Apply(#[from] ApplyFailed),
 }
 
 /// The epochs of an environment.
@@ -89,6 +101,7 @@ impl Epochs {
         let archive = Archive::new(Some(state.clone()), operators);
         let (issuer, in_force) = (ArcSwapOption::empty(), Mutex::new(InForce::default()));
         let epochs = Self { state, archive, vars, keys, live, issuers, connections, issuer, in_force };
+        epochs.take_revocations().await?;
         epochs.catch_up(&mut *epochs.in_force.lock().await, at).await?;
         Ok(epochs)
     }
@@ -156,6 +169,39 @@ impl Epochs {
         Ok(applied)
     }
 
+    /// Brings back what was in force in an earlier epoch, as a new one.
+    ///
+    /// # Errors
+    /// [`RollBackFailed`]; what was in force stays in force.
+    pub async fn roll_back(&self, epoch: u64, by: &Author) -> Result<Applied, RollBackFailed> {
+        let unread = RollBackFailed::Unread;
+        let last = self.state.last_epoch().await.map_err(EpochsFailed::from).map_err(unread)?;
+        let unknown = || RollBackFailed::Unknown { epoch };
+        let last = last.ok_or_else(unknown)?.position;
+        let history = self.state.epochs_through(last).await.map_err(EpochsFailed::from).map_err(unread)?;
+        // epochs start anew in no generation, so that the number alone names one
+        let earlier = history.iter().rev().find(|kept| kept.position.epoch.0 == epoch).ok_or_else(unknown)?;
+        let kept = self.archive.kept(earlier.estate).await.map_err(unread)?.ok_or_else(unknown)?;
+        Ok(self.apply(kept.bundle, by, None).await?)
+    }
+
+    /// Keeps a revocation, and puts it in force: when this returns, no decision of this node is made without it.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn revoke(&self, act: &RevocationAct) -> Result<u64, StateFault> {
+        let _one_at_a_time = self.in_force.lock().await;
+        let seq = self.state.append_revocation(act).await?;
+        self.take_revocations().await?;
+        Ok(seq)
+    }
+
+    async fn take_revocations(&self) -> Result<(), StateFault> {
+        let revocations = revoking::current(&self.state.revocations().await?);
+        self.live.rcu(|live| live.with_revocations(Arc::clone(&revocations)));
+        Ok(())
+    }
+
     /// Puts in force what other nodes apply, until asked to stop. What cannot be had leaves in force what is.
     pub async fn follow(&self, mut stop: Stop) {
         let mut wait = LOOK;
@@ -177,6 +223,8 @@ impl Epochs {
     async fn look(&self) -> Result<(), EpochsFailed> {
         let mut in_force = self.in_force.lock().await;
         if let Some(last) = self.state.changes_since(in_force.seen, CHANGES).await?.last() {
+            // first: what is revoked must not wait for an estate that has to be compiled
+            self.take_revocations().await?;
             self.catch_up(&mut in_force, now()).await?;
             in_force.seen = last.seq;
         }
@@ -210,7 +258,8 @@ impl Epochs {
     async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
         self.connections.trust(issuer.authorities());
         self.issuer.store(Some(issuer));
-        self.live.store(Arc::new(live));
+        // INVARIANT: whatever is put in force stands under the revocations of now
+        self.live.rcu(|now| live.with_revocations(now.snapshot.sources.shared_revocations()));
         self.keys.follow(&self.live).await;
     }
 

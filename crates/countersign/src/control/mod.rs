@@ -10,6 +10,8 @@ mod perform;
 mod reading;
 mod replay;
 mod reply;
+mod revoking;
+mod status;
 mod svids;
 mod tail;
 mod whatif;
@@ -37,12 +39,13 @@ use crate::net::tls::OwnSvid;
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 
 pub use archive::{Applied, Archive, EpochsFailed};
-pub use command::{Command, EstateRequest, Replay, ResolveRequest, Selector};
+pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector};
 pub use compile::{boot, compile_alone};
 pub use epochs::{ApplyFailed, Author, Epochs};
 pub use explain::{NotFound, Where, explain};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
+pub use revoking::{Act, Kind, NotRevoked, Revocation, RevocationRequest};
 pub use svids::{Bearer, Minted, SvidOrder, SvidRequest, Unminted};
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
 

@@ -10,11 +10,14 @@ use serde_json::json;
 
 use super::archive::Applied;
 use super::command::Command;
+use super::epochs::RollBackFailed;
 use super::epochs::{ApplyFailed, Author};
 use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
 use super::replay::replay;
 use super::reply::Reply;
+use super::revoking::{self, NotRevoked};
+use super::status;
 use super::svids::{self, Minted, Unminted};
 use super::{Control, tail, whatif};
 use crate::estate::Problem;
@@ -34,6 +37,23 @@ impl Control {
                 return tail::lines(self.ledger_directory.clone(), live, Settling(settlement));
             }
             Command::Apply { bundle, base } => applied(self.epochs.apply(bundle, &author, base).await),
+            Command::RollBack { epoch } => match self.epochs.roll_back(epoch, &author).await {
+                Ok(done) => applied(Ok(done)),
+                Err(RollBackFailed::Apply(failed)) => applied(Err(failed)),
+                Err(why @ RollBackFailed::Unknown { .. }) => Reply::invalid(&why.to_string()),
+                Err(why @ RollBackFailed::Unread(_)) => Reply::failed(&why),
+            },
+            Command::Revoke(request) => match revoking::act(&self.epochs, &request, &author).await {
+                Ok(done) => Reply::ok(&done),
+                Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
+                Err(why) => Reply::invalid(&why.to_string()),
+            },
+            Command::Get { kind } => match status::get(&self.live().load(), &kind) {
+                Some(document) => Reply::ok(&document),
+                None => Reply::invalid(&status::no_kind(&kind)),
+            },
+            Command::WhoAmI => Reply::ok(&json!({"principal": author.principal, "record": author.record})),
+            Command::Status => Reply::ok(&status::status(&self.live().load(), author.at)),
             Command::Plan(bundle) => match self.epochs.plan(&bundle, author.at) {
                 Ok(changes) => {
                     let base = self.live().load().snapshot.epoch.0;

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use audit::{Body, Judgement, Stamp};
+use credential::Revocations;
 use guard::{Answer, Snapshot};
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Found, Position};
+use store::{Found, Position, RevocationAct};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::archive::{Archive, EpochsFailed};
 use super::command::{Replay, Selector};
 use super::explain::{NotFound, one, position};
+use super::revoking::fold;
 use crate::causes::chain;
 
 /// What replay found.
@@ -40,22 +43,31 @@ pub struct Differs {
 pub async fn replay(ledger: &Path, archive: &Archive, which: Replay) -> Result<Replayed, NotFound> {
     let (ledger, archive, here) = (ledger.to_owned(), archive.clone(), Handle::current());
     // a ledger is too large to be held: estates are asked for from where it is read
+    let acts = archive.revocations().await?;
     let snapshot = move |digest: &str, position| here.block_on(archive.snapshot(digest, position));
-    spawn_blocking(move || decide_again(&ledger, snapshot, &which)).await?
+    spawn_blocking(move || decide_again(&ledger, snapshot, &acts, &which)).await?
 }
 
 fn decide_again(
     ledger: &Path,
     snapshot: impl Fn(&str, Position) -> Result<Snapshot, EpochsFailed>,
+    acts: &[(u64, RevocationAct)],
     which: &Replay,
 ) -> Result<Replayed, NotFound> {
     let mut snapshots = HashMap::new();
+    let mut revoked: HashMap<u64, Arc<Revocations>> = HashMap::new();
     let mut replayed = Replayed::default();
     let mut again = |at, judgement: &Judgement| {
         let digest = &judgement.inputs.snapshot;
         let snapshot = snapshots.entry(digest.clone()).or_insert_with(|| snapshot(digest, position(judgement)));
         let again = match snapshot {
-            Ok(snapshot) => guard::replay(snapshot, judgement, at).map_err(|error| error.to_string()),
+            Ok(snapshot) => {
+                let seq = judgement.revocation_seq;
+                let revocations = revoked.entry(seq).or_insert_with(|| Arc::new(fold(acts, seq)));
+                let sources = snapshot.sources.clone().with_revocations(Arc::clone(revocations));
+                let then = Snapshot { sources, ..snapshot.clone() };
+                guard::replay(&then, judgement, at).map_err(|error| error.to_string())
+            }
             Err(error) => Err(chain(error)),
         };
         replayed.compare(judgement, again);

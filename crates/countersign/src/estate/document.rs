@@ -16,6 +16,11 @@ const API_VERSION: &str = "countersign.dev/v1";
 const KINDS: &[&str] =
     &["Environment", "TrustSource", "Principal", "PrincipalClass", "Group", "Action", "ResourceTree", "Service"];
 
+/// Kinds of what an estate declares, policies among them.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().copied().chain(["Policy"])
+}
+
 /// A document: what it is, and its spec still to be read.
 #[derive(Debug)]
 pub(super) struct Document {

@@ -32,6 +32,7 @@ use self::problem::{At, Place};
 use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
+pub use document::kinds;
 pub use key_sets::{Jwks, RemoteKeys};
 pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};

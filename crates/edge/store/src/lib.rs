@@ -38,7 +38,9 @@ pub use pem::BadPem;
 pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner};
 pub use start::begin_new_chain;
-pub use state::{Append, BadPosition, BadUrl, Change, Changed, KeptEpoch, Position, Said, State, StateFault};
+pub use state::{
+    Append, BadPosition, BadUrl, Change, Changed, KeptEpoch, Position, RevocationAct, Said, State, StateFault,
+};
 pub use verify::{End, Note, Verification, verify};
 
 #[cfg(test)]

@@ -95,6 +95,10 @@ impl Sources {
         &self.revocations
     }
 
+    pub fn shared_revocations(&self) -> Arc<Revocations> {
+        Arc::clone(&self.revocations)
+    }
+
     pub fn authorities(&self) -> &Authorities {
         &self.authorities
     }

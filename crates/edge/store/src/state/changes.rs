@@ -18,6 +18,8 @@ pub struct Change {
 pub enum Changed {
     /// An epoch came into force.
     Epoch(Position),
+    /// Something was revoked or restored.
+    Revocation,
 }
 
 /// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
@@ -28,6 +30,7 @@ const SINCE: &str = "SELECT seq, kind, subject FROM changes WHERE seq > $1 ORDER
 const LAST: &str = "SELECT seq FROM change_counter WHERE id = 1";
 
 const EPOCH: &str = "epoch";
+const REVOCATION: &str = "revocation";
 
 impl State {
     /// What changed after change `seq`, at most `limit` changes.
@@ -59,6 +62,7 @@ impl State {
                 let position = subject.parse::<Position>().map_err(|error| fault(&Error::Decode(error.into())))?;
                 Ok(Change { seq, what: Changed::Epoch(position) })
             }
+            REVOCATION => Ok(Change { seq, what: Changed::Revocation }),
             _ => Err(StateFault::UnknownChange { place: self.database.place().to_owned(), seq, kind }),
         }
     }
@@ -72,6 +76,7 @@ pub(super) async fn next_seq(tx: &mut Transaction) -> Result<u64, Error> {
 pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), Error> {
     let (kind, subject) = match &change.what {
         Changed::Epoch(position) => (EPOCH, position.to_string()),
+        Changed::Revocation => (REVOCATION, String::new()),
     };
     tx.execute(INSERT, &[Value::number(change.seq)?, Value::Text(kind), Value::Text(&subject)]).await
 }

@@ -11,6 +11,7 @@ mod epochs;
 mod estates;
 mod fault;
 mod postgres;
+mod revocations;
 mod schema;
 mod sqlite;
 
@@ -22,6 +23,7 @@ pub use changes::{Change, Changed};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};
 pub use postgres::BadUrl;
+pub use revocations::RevocationAct;
 
 /// The state of an installation. Clones share their connections.
 #[derive(Clone)]
