@@ -4,7 +4,6 @@
 //! only texts differ from one question to the next, never which fields there are or of which type. A test holds every kind
 //! of question against the schema.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
@@ -14,9 +13,9 @@ use model::{Fact, PrincipalKind, Time};
 
 use crate::engine::Facts;
 use crate::entity::{BadEntity, Side, field, text};
-use crate::scope::Matter;
-use crate::shipped;
-use crate::world::{Act, Place, World};
+use crate::index::Candidates;
+use crate::scene::Scene;
+use crate::world::World;
 
 /// Why a question cannot be put to Cedar. It is answered with a denial then.
 #[derive(Debug, thiserror::Error)]
@@ -43,62 +42,38 @@ pub(crate) enum Unaskable {
 /// that the entities between need not be there.
 #[derive(Debug)]
 pub(crate) struct Case<'a> {
-    pub(crate) principal: Side,
-    pub(crate) act: &'a Act,
-    pub(crate) place: Cow<'a, Place>,
-    pub(crate) matter: Matter,
+    pub(crate) scene: Scene<'a>,
     pub(crate) entities: Entities,
-    params: EntityUid,
+    /// All fields of the context but the evidence.
+    context: Vec<(String, RestrictedExpression)>,
     facts: &'a Facts<'a>,
 }
 
 impl<'a> Case<'a> {
+    /// What `candidates` can look at.
     pub(crate) fn new(
+        scene: Scene<'a>,
         facts: &'a Facts<'a>,
-        act: &'a Act,
-        place: Cow<'a, Place>,
         world: &World,
+        candidates: &Candidates<'_>,
     ) -> Result<Self, Unaskable> {
-        let caller = facts.principal;
-        let principal = world.principal(caller.kind, &caller.id, &caller.groups);
         let params = world.types.params();
-        let own = [principal.entity(principal_attributes(facts))?, parameters(&params, &facts.question.params)?];
-        let entities = place.entities.clone().add_entities(own.into_iter().chain(act.entity.clone()), None);
-        let matter = match shipped::is_operated(place.resource.id.as_str()) {
-            false => Matter::Business,
-            true if world.is_operator(&caller.id) => Matter::Operators,
-            true => Matter::Operations,
-        };
-        Ok(Self {
-            principal,
-            act,
-            matter,
-            place,
-            entities: entities.map_err(Box::new).map_err(BadEntity::from)?,
-            params,
-            facts,
-        })
+        let caller = scene.principal.entity(principal_attributes(facts))?;
+        let own = [caller, parameters(&params, &facts.question.params)?].into_iter();
+        let entities = scene.place.entities.clone().add_entities(own.chain(scene.act.entity.clone()), None);
+        let entities = entities.map_err(Box::new).map_err(BadEntity::from)?;
+        let context = context(facts, params, candidates)?;
+        Ok(Self { scene, entities, context, facts })
     }
 
     /// The request, as if exactly `evidence` were proved.
     pub(crate) fn request(&self, evidence: &BTreeSet<Fact>) -> Result<Request, Unaskable> {
-        let question = self.facts.question;
-        let none = || RestrictedExpression::new_set([]);
-        let now = datetime(self.facts.at).ok_or(Unaskable::Time { time: self.facts.at })?;
-        let context = Context::from_pairs([
-            field("evidence", RestrictedExpression::new_set(evidence.iter().map(|fact| text(fact.as_str())))),
-            field("protocol", text(&question.protocol)),
-            field("service", text(&question.service)),
-            field("now", RestrictedExpression::new_datetime(now)),
-            field("params", RestrictedExpression::new_entity_uid(self.params.clone())),
-            // earlier actors come with delegation; a call without it has none
-            field("depth", RestrictedExpression::new_long(0)),
-            field("actor_kinds", none()),
-            field("actors", none()),
-        ])
-        .map_err(Box::new)?;
-        let (principal, action) = (self.principal.uid.clone(), self.act.side.uid.clone());
-        let request = Request::new(principal, action, self.place.side.uid.clone(), context, None);
+        let evidence = RestrictedExpression::new_set(evidence.iter().map(|fact| text(fact.as_str())));
+        let context = self.context.iter().cloned().chain([field("evidence", evidence)]);
+        let context = Context::from_pairs(context).map_err(Box::new)?;
+        let uid = |side: &Side| side.uid.clone();
+        let Scene { principal, act, place, .. } = &self.scene;
+        let request = Request::new(uid(principal), uid(&act.side), uid(&place.side), context, None);
         Ok(request.map_err(Box::new)?)
     }
 
@@ -106,6 +81,30 @@ impl<'a> Case<'a> {
     pub(crate) fn evidence(&self) -> &BTreeSet<Fact> {
         &self.facts.evidence
     }
+}
+
+fn context(
+    facts: &Facts<'_>,
+    params: EntityUid,
+    candidates: &Candidates<'_>,
+) -> Result<Vec<(String, RestrictedExpression)>, Unaskable> {
+    let none = || RestrictedExpression::new_set([]);
+    let mut fields = vec![
+        field("protocol", text(&facts.question.protocol)),
+        field("service", text(&facts.question.service)),
+        field("params", RestrictedExpression::new_entity_uid(params)),
+        // earlier actors come with delegation; a call without it has none
+        field("depth", RestrictedExpression::new_long(0)),
+        field("actor_kinds", none()),
+        field("actors", none()),
+    ];
+    // Cedar parses the name of its type each time, which is as dear as two policies; that a policy reads a field is seen
+    // when it is compiled, since none may read the context but field by field
+    if candidates.read_time {
+        let now = datetime(facts.at).ok_or(Unaskable::Time { time: facts.at })?;
+        fields.push(field("now", RestrictedExpression::new_datetime(now)));
+    }
+    Ok(fields)
 }
 
 fn principal_attributes(facts: &Facts<'_>) -> Vec<(String, RestrictedExpression)> {

@@ -12,6 +12,7 @@ use crate::decide::Question;
 use crate::explain;
 use crate::index::{Candidates, Index};
 use crate::names::Names;
+use crate::scene::Scene;
 use crate::schema;
 use crate::shipped;
 use crate::vocabulary::{PolicyFile, PolicyProblem, Vocabulary};
@@ -44,7 +45,7 @@ pub struct Finding {
 /// The policies of a snapshot.
 #[derive(Debug)]
 pub struct Engine {
-    world: World,
+    pub(crate) world: World,
     pub(crate) index: Index,
     most_candidates: usize,
 }
@@ -72,25 +73,26 @@ impl Engine {
 
     /// Decides. Total: an error in a policy denies.
     pub fn decide(&self, facts: &Facts<'_>) -> Finding {
-        self.decide_among(facts, |case| self.index.candidates(case))
+        self.decide_among(facts, |scene| self.index.candidates(scene))
     }
 
     /// Decides among the policies that `candidates` finds for a question.
     pub(crate) fn decide_among<'a>(
         &'a self,
         facts: &Facts<'_>,
-        candidates: impl FnOnce(&Case<'_>) -> Candidates<'a>,
+        candidates: impl FnOnce(&Scene<'_>) -> Candidates<'a>,
     ) -> Finding {
         let question = facts.question;
         let (Some(act), Some(place)) = (self.world.act(&question.action), self.world.place(&question.resource)) else {
             return unaskable(facts, Tier::Critical, &self.unknown(question));
         };
         let tier = self.world.tier(facts.principal.risk, act.base, &place.resource);
-        let case = match Case::new(facts, act, place, &self.world) {
+        let scene = Scene::new(facts, act, place, &self.world);
+        let candidates = candidates(&scene);
+        let case = match Case::new(scene, facts, &self.world, &candidates) {
             Ok(case) => case,
             Err(why) => return unaskable(facts, tier, &why),
         };
-        let candidates = candidates(&case);
         match ask(&candidates.sets, &case, &facts.evidence) {
             Err(why) => unaskable(facts, tier, &why),
             Ok(Answer::Erred(errors)) => erred(facts, tier, errors),

@@ -41,8 +41,8 @@ pub(crate) fn missing(candidates: &Candidates<'_>, case: &Case<'_>) -> Vec<Fact>
 pub(crate) fn no_permit(candidates: &Candidates<'_>, case: &Case<'_>) -> String {
     let permits: Vec<_> = candidates.sorted().into_iter().filter(|rule| rule.effect == Effect::Permit).collect();
     if permits.is_empty() {
-        let (kind, action) = (case.principal.uid.type_name(), case.act.side.uid.id().unescaped());
-        return format!("no policy lets this {kind} `{action}` `{}`", case.place.resource.id);
+        let (kind, action) = (case.scene.principal.uid.type_name(), case.scene.act.side.uid.id().unescaped());
+        return format!("no policy lets this {kind} `{action}` `{}`", case.scene.place.resource.id);
     }
     let named: Vec<_> =
         permits.iter().take(MAX_NAMED).map(|rule| format!("`{}` would, but {}", rule.id, blame(rule, case))).collect();

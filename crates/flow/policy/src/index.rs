@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use cedar_policy::{EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError};
 
-use crate::case::Case;
 use crate::crowd::fullest;
 use crate::entity::Side;
 use crate::rule::Rule;
+use crate::scene::Scene;
 use crate::scope::{Acts, Say, Scope, Term};
 use crate::world::{ActKey, Place, PlaceKey, World};
 
@@ -33,6 +33,7 @@ pub(crate) struct Index {
 pub(crate) struct Bucket {
     pub(crate) set: PolicySet,
     pub(crate) rules: Vec<Rule>,
+    reads_time: bool,
 }
 
 /// The shelves of a principal or a group: about whoever is in it, and about those of one kind.
@@ -74,6 +75,8 @@ pub(crate) enum Spot {
 pub(crate) struct Candidates<'a> {
     pub(crate) sets: Vec<&'a PolicySet>,
     pub(crate) rules: Vec<&'a Rule>,
+    /// Whether the time can matter to one of them.
+    pub(crate) read_time: bool,
 }
 
 impl Index {
@@ -100,13 +103,13 @@ impl Index {
     }
 
     /// The policies that can have a say on a question.
-    pub(crate) fn candidates<'a>(&'a self, case: &Case<'_>) -> Candidates<'a> {
+    pub(crate) fn candidates<'a>(&'a self, scene: &Scene<'_>) -> Candidates<'a> {
         let mut found = Candidates::default();
-        for shelf in self.shelves(&case.principal) {
-            for act in [None, Some(case.act.key)] {
-                for spot in spots(&case.place) {
+        for shelf in self.shelves(&scene.principal) {
+            for act in [None, Some(scene.act.key)] {
+                for spot in spots(&scene.place) {
                     let slots = shelf.run((act, spot)).iter();
-                    slots.filter(|slot| slot.say.is_heard(case.matter)).for_each(|slot| found.add(&slot.bucket));
+                    slots.filter(|slot| slot.say.is_heard(scene.matter)).for_each(|slot| found.add(&slot.bucket));
                 }
             }
         }
@@ -142,6 +145,7 @@ impl Shelves {
 impl Bucket {
     pub(crate) fn add(&mut self, policy: Policy, rule: Rule) -> Result<(), Box<PolicySetError>> {
         self.set.add(policy).map_err(Box::new)?;
+        self.reads_time |= rule.reads_time;
         self.rules.push(rule);
         Ok(())
     }
@@ -177,6 +181,7 @@ impl<'a> Candidates<'a> {
     fn add(&mut self, bucket: &'a Bucket) {
         self.sets.push(&bucket.set);
         self.rules.extend(&bucket.rules);
+        self.read_time |= bucket.reads_time;
     }
 }
 

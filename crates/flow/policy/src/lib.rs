@@ -18,6 +18,7 @@ mod lint;
 mod names;
 mod rule;
 mod scan;
+mod scene;
 mod schema;
 mod scope;
 mod shipped;

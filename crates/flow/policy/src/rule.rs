@@ -16,6 +16,8 @@ pub(crate) struct Rule {
     pub(crate) effect: Effect,
     /// Facts that its conditions ask for.
     pub(crate) facts: BTreeSet<Fact>,
+    /// Whether its conditions can depend on the time.
+    pub(crate) reads_time: bool,
     pub(crate) parts: Vec<Arc<Part>>,
 }
 
@@ -48,13 +50,20 @@ impl Rule {
         clauses: &[Clause],
         known: &mut Parts,
     ) -> Result<Self, Box<pst::PstConstructionError>> {
-        let facts = lint::sights(clauses).into_iter().filter_map(|sight| match sight {
+        let sights = lint::sights(clauses);
+        let time = |sight: &Sight| match sight {
+            Sight::Field(field) => field == "now",
+            Sight::WholeContext => true,
+            Sight::Fact(_) | Sight::BaseAction(_) => false,
+        };
+        let reads_time = sights.iter().any(time);
+        let facts = sights.into_iter().filter_map(|sight| match sight {
             Sight::Fact(fact) => fact.parse().ok(),
             Sight::Field(_) | Sight::WholeContext | Sight::BaseAction(_) => None,
         });
         let parts = clauses.iter().flat_map(|clause| exprs(effect, clause));
         let parts = parts.map(|(blamed, expr)| known.part(blamed, expr)).collect::<Result<_, _>>()?;
-        Ok(Self { id, effect, facts: facts.collect(), parts })
+        Ok(Self { id, effect, facts: facts.collect(), reads_time, parts })
     }
 }
 

@@ -2,7 +2,7 @@
 //! demands. Made once a snapshot, so that a question finds what it names ready.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use model::{ActionName, BaseAction, GroupName, PrincipalId, PrincipalKind, ResourceId, Risk, Tier};
@@ -19,9 +19,9 @@ pub(crate) struct World {
     acts: BTreeMap<ActionName, Act>,
     places: Vec<Place>,
     /// Where each resource is found in `places`.
-    keys: BTreeMap<ResourceId, PlaceKey>,
+    keys: HashMap<ResourceId, PlaceKey>,
     /// Each group with every group that it is in, itself first.
-    groups: BTreeMap<GroupName, Vec<EntityUid>>,
+    groups: HashMap<GroupName, Vec<EntityUid>>,
     operators: BTreeSet<PrincipalId>,
     risk_floor: BTreeMap<Risk, Tier>,
 }
@@ -63,7 +63,7 @@ impl World {
     pub(crate) fn new(vocabulary: &Vocabulary, schema: &Schema) -> Result<Self, BadEntity> {
         let types = Types::new();
         let resources = resources(vocabulary);
-        let keys: BTreeMap<ResourceId, PlaceKey> = resources.keys().cloned().zip((0..).map(PlaceKey)).collect();
+        let keys: HashMap<ResourceId, PlaceKey> = resources.keys().cloned().zip((0..).map(PlaceKey)).collect();
         let mut places = Vec::new();
         for resource in resources.into_values() {
             let place = Place::new(resource, &types, |id| keys.get(id).copied())?;
@@ -166,7 +166,9 @@ impl World {
         all
     }
 
+    /// In no order.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        // tidy: order cannot matter, the nearest name is looked for
         self.groups.keys().map(GroupName::as_str).chain([shipped::OPERATORS])
     }
 }
@@ -212,7 +214,7 @@ fn is_operators(name: &GroupName) -> bool {
     name.as_str() == shipped::OPERATORS
 }
 
-fn closures(vocabulary: &Vocabulary, types: &Types) -> BTreeMap<GroupName, Vec<EntityUid>> {
+fn closures(vocabulary: &Vocabulary, types: &Types) -> HashMap<GroupName, Vec<EntityUid>> {
     let mut parents: BTreeMap<&GroupName, Vec<&GroupName>> = BTreeMap::new();
     for group in vocabulary.groups.iter().filter(|group| !is_operators(&group.name)) {
         parents.entry(&group.name).or_default().extend(group.parents.iter().filter(|name| !is_operators(name)));

@@ -107,6 +107,7 @@ fn condition() -> impl Strategy<Value = String> {
         2 => Just("resource in Resource::\"billing/invoices\"".to_owned()),
         1 => Just("context.service == \"billing-api\"".to_owned()),
         1 => Just("context.now < datetime(\"2030-01-01\")".to_owned()),
+        1 => Just("(context has now && context.now < datetime(\"2020-01-01\"))".to_owned()),
         1 => Just("(context.params.hasTag(\"invoice\") && context.params.getTag(\"invoice\") == \"1\")".to_owned()),
         2 => Just("9223372036854775807 + (context.depth + 1) > 0".to_owned()),
     ];
@@ -167,8 +168,8 @@ fn the_index_answers_as_a_scan_of_every_policy_does() {
         for ((principal, is_known), (question, evidence)) in &questions {
             let facts = Facts { principal, evidence: evidence.clone(), question, at: at() };
             let met = Cell::new(0);
-            let indexed = engine.decide_among(&facts, |case| {
-                let candidates = engine.index.candidates(case);
+            let indexed = engine.decide_among(&facts, |scene| {
+                let candidates = engine.index.candidates(scene);
                 met.set(candidates.rules.len());
                 candidates
             });

@@ -7,10 +7,10 @@ use cedar_policy::{
 };
 use model::PolicyId;
 
-use crate::case::Case;
 use crate::entity::Side;
 use crate::index::Candidates;
 use crate::rule::{Parts, Rule};
+use crate::scene::Scene;
 use crate::{Engine, Facts, Finding, shipped};
 
 /// Policies read anew from their texts, so that whatever gets lost on the way into an index is still here.
@@ -48,16 +48,16 @@ impl Scan {
     }
 
     pub(crate) fn decide(&self, engine: &Engine, facts: &Facts<'_>) -> Finding {
-        engine.decide_among(facts, |case| {
-            let operator = case.principal.above.iter().any(|uid| is(uid.id().unescaped(), shipped::OPERATORS));
-            let set = match (shipped::is_operated(case.place.resource.id.as_str()), operator) {
+        engine.decide_among(facts, |scene| {
+            let operator = scene.principal.above.iter().any(|uid| is(uid.id().unescaped(), shipped::OPERATORS));
+            let set = match (shipped::is_operated(scene.place.resource.id.as_str()), operator) {
                 (false, _) => &self.all,
                 (true, true) => &self.operating,
                 (true, false) => &self.guarding,
             };
-            let about = set.policies().filter(|policy| is_about(policy, case));
+            let about = set.policies().filter(|policy| is_about(policy, scene));
             let rules = about.filter_map(|policy| self.rules.get(&policy.id().to_string().parse().ok()?)).collect();
-            Candidates { sets: vec![set], rules }
+            Candidates { sets: vec![set], rules, read_time: true }
         })
     }
 }
@@ -93,8 +93,8 @@ fn names_operations(policy: &Policy) -> bool {
 }
 
 /// Whether a policy speaks of this principal, action and resource at all, whatever its conditions say.
-fn is_about(policy: &Policy, case: &Case<'_>) -> bool {
-    let (principal, action, resource) = (&case.principal, &case.act.side, &case.place.side);
+fn is_about(policy: &Policy, scene: &Scene<'_>) -> bool {
+    let (principal, action, resource) = (&scene.principal, &scene.act.side, &scene.place.side);
     let is_a = |side: &Side, kind: &EntityTypeName| side.uid.type_name() == kind;
     let principal = match &policy.principal_constraint() {
         PrincipalConstraint::Any => true,
