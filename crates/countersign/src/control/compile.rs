@@ -106,10 +106,11 @@ pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation,
 pub fn boot(operators: &[PrincipalId]) -> Live {
     let vocabulary = Vocabulary { operators: operators.to_vec(), ..Vocabulary::default() };
     #[expect(clippy::expect_used, reason = "the shipped class and packs alone: every test run loads them")]
-    let (directory, engine) = (
-        Directory::new([], vec![local_operators()]).expect("one class overlaps nothing"),
-        Engine::compile(&[], &vocabulary, &|_, _| false).expect("the shipped packs load"),
-    );
+    let (directory, engine) = {
+        let directory = Directory::new([], vec![local_operators()]).expect("one class overlaps nothing");
+        let engine = Engine::compile(&[], &vocabulary, &directory).expect("the shipped packs load");
+        (directory, engine)
+    };
     let snapshot = guard::Snapshot {
         generation: Generation(0),
         epoch: Epoch(0),

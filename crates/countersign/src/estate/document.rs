@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use guard::Staleness;
 use model::{Digest, Risk, Tier, TrustDomain};
+use policy::MaxCandidates;
 
 use super::bundle::{Bundle, beside};
 use super::openapi;
@@ -20,6 +21,9 @@ const KINDS: &[&str] =
 pub fn kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().copied().chain(["Policy"])
 }
+
+/// Most policies for one question that can be allowed: more than an estate can have, so that nothing is refused for it.
+const MOST_CANDIDATES: usize = 1_000_000;
 
 /// A document: what it is, and its spec still to be read.
 #[derive(Debug)]
@@ -46,6 +50,7 @@ pub struct Environment {
     pub risk_floor: BTreeMap<Risk, Tier>,
     /// How old a snapshot may be, by tier.
     pub staleness: Staleness,
+    pub max_candidates: MaxCandidates,
 }
 
 impl Document {
@@ -191,6 +196,7 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
     let development = fields.optional("development");
     let staleness = fields.optional("staleness");
     let risk_floor = fields.optional("riskFloor");
+    let policy = fields.optional("policy");
     fields.close(reader);
     let mut ages = Staleness::default();
     if let Some(node) = staleness
@@ -222,7 +228,20 @@ fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Envi
         development: development.and_then(|node| reader.flag(node)).unwrap_or(false),
         risk_floor: floor,
         staleness: ages,
+        max_candidates: policy.and_then(|node| max_candidates(reader, node)).unwrap_or_default(),
     })
+}
+
+fn max_candidates(reader: &mut Reader<'_>, policy: &Node) -> Option<MaxCandidates> {
+    let mut fields = reader.fields(policy, "policy")?;
+    let node = fields.optional("maxCandidates");
+    fields.close(reader);
+    let node = node?;
+    let read = reader.text(node)?.parse().ok().filter(|most| (1..=MOST_CANDIDATES).contains(most));
+    if read.is_none() {
+        reader.problem(node.at, format!("`maxCandidates` is a number from 1 to {MOST_CANDIDATES}"));
+    }
+    read.map(MaxCandidates)
 }
 
 /// The content of every document, by kind and name; the files that one names count to it.

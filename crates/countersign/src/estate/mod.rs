@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
-use model::{Digest, PrincipalId, PrincipalKind, ResourceId, Time};
+use model::{Digest, PrincipalId, ResourceId, Time};
 use policy::{Engine, PolicyFile, Vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -168,12 +168,10 @@ impl Loading<'_> {
             risk_floor: environment.risk_floor.clone(),
             operators: self.operators.to_vec(),
             services: services.iter().map(|service| service.name.clone()).collect(),
+            max_candidates: environment.max_candidates,
         };
         let directory = directory(&documents, people.principals, people.classes, self.problems)?;
-        let is_declared = |kind: PrincipalKind, id: &PrincipalId| {
-            directory.principal(id).is_some_and(|principal| principal.kind == kind)
-        };
-        let engine = match Engine::compile(&policies, &vocabulary, &is_declared) {
+        let engine = match Engine::compile(&policies, &vocabulary, &directory) {
             Ok(engine) => engine,
             Err(found) => {
                 self.problems.extend(found.into_iter().map(Problem::from));

@@ -89,6 +89,23 @@ estate.yaml:5:3: Environment: unknown field `trustDomian`
 }
 
 #[test]
+fn an_environment_says_to_how_many_policies_a_question_may_be_put() {
+    let with = |policy: &str| {
+        quickstart("  trustDomain: prod.acme.test\n", &format!("  trustDomain: prod.acme.test\n  policy: {policy}\n"))
+    };
+    let most = |yaml: &str| loaded(yaml).map_err(|problems| problems[0].to_string()).unwrap().engine.most_candidates();
+    // what is counted is a bound; it is as tight as the limit needs it to be
+    assert_eq!((most(QUICKSTART), most(&with("{maxCandidates: 2}"))), (3, 2));
+    check(&with("{maxCandidates: 0}"), "estate.yaml:6:27: `maxCandidates` is a number from 1 to 1000000");
+    check(&with("{maxCandidates: many}"), "estate.yaml:6:27: `maxCandidates` is a number from 1 to 1000000");
+    check(
+        &with("{maxCandidates: 1}"),
+        "billing.cedar:1:1: one question would be put to 2 policies, at most 1 may be: a `Job` in `ci-billing` asking for `read` on `billing/invoices`; they are `ci-reads`, `jobs-need-protected-ref`
+  help: narrow their scopes by principal, action or resource, or raise `policy.maxCandidates` of the Environment",
+    );
+}
+
+#[test]
 fn two_principals_on_one_key_do_not_load() {
     let twin = "apiVersion: countersign.dev/v1
 kind: Principal

@@ -41,7 +41,7 @@ fn snapshot(policies: &str) -> Snapshot {
     let directory = Directory::new([], vec![class]).unwrap();
     let vocabulary = Vocabulary { operators, services: vec!["billing".parse().unwrap()], ..Vocabulary::default() };
     let files = [PolicyFile { name: "test.cedar".to_owned(), text: policies.to_owned() }];
-    let engine = Engine::compile(&files, &vocabulary, &|_, id| directory.principal(id).is_some()).unwrap();
+    let engine = Engine::compile(&files, &vocabulary, &directory).unwrap();
     Snapshot {
         generation: Generation(1),
         epoch: Epoch(7),

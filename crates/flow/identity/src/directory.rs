@@ -1,9 +1,9 @@
 //! Every principal of an environment, found by (source, key) or by id. Overlap is found here, when an estate loads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use model::{PrincipalId, SourceName};
+use model::{GroupName, PrincipalId, PrincipalKind, SourceName};
 
 use crate::principal::{Class, Principal};
 
@@ -69,6 +69,15 @@ impl Directory {
         // at most one class can make an id
         // tidy: order cannot matter
         self.classes.values().find_map(|class| class.principal_with_id(id)).map(Arc::new)
+    }
+
+    /// The kinds of principal that are in the same groups, each once: what can be said of a caller without its id.
+    pub fn memberships(&self) -> BTreeSet<(PrincipalKind, Arc<[GroupName]>)> {
+        // tidy: order cannot matter, they are put in order here
+        let declared = self.by_id.values().map(|principal| (principal.kind, Arc::clone(&principal.groups)));
+        // tidy: order cannot matter, likewise
+        let made = self.classes.values().map(|class| (class.kind, Arc::clone(&class.groups)));
+        declared.chain(made).collect()
     }
 
     /// The one principal that `source` knows by `key`. An SVID of the environment's own trust domain is its principal's

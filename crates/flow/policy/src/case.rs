@@ -1,17 +1,20 @@
-//! One question in Cedar's terms, built from typed values and checked against the schema.
+//! One question in Cedar's terms, built from typed values.
+//!
+//! Nothing is checked against the schema here: what the snapshot knows of was checked when it was made, and of the rest
+//! only texts differ from one question to the next, never which fields there are or of which type. A test holds every kind
+//! of question against the schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     Context, ContextCreationError, Entities, Entity, EntityUid, Request, RequestValidationError, RestrictedExpression,
-    Schema,
 };
 use model::{Fact, PrincipalKind, Time};
 
 use crate::engine::Facts;
-use crate::schema::Types;
-use crate::shipped;
-use crate::vocabulary::Resource;
+use crate::entity::{BadEntity, Side, field, text};
+use crate::index::Candidates;
+use crate::scene::Scene;
 use crate::world::World;
 
 /// Why a question cannot be put to Cedar. It is answered with a denial then.
@@ -25,111 +28,52 @@ pub(crate) enum Unaskable {
     TwiceGiven { name: String },
     #[error("the time `{time}` cannot be written")]
     Time { time: Time },
-    #[error("an entity cannot be built: {0}")]
-    Attribute(#[from] Box<cedar_policy::EntityAttrEvaluationError>),
-    #[error("the entities do not fit the schema: {0}")]
-    Entities(#[from] Box<cedar_policy::entities_errors::EntitiesError>),
+    #[error(transparent)]
+    Entity(#[from] BadEntity),
     #[error("the context cannot be built: {0}")]
     Context(#[from] Box<ContextCreationError>),
     #[error("the request does not fit the schema: {0}")]
     Request(#[from] Box<RequestValidationError>),
 }
 
-/// An entity and all that it is in.
-#[derive(Debug)]
-pub(crate) struct Side {
-    pub(crate) uid: EntityUid,
-    pub(crate) above: Vec<EntityUid>,
-}
-
-impl Side {
-    pub(crate) fn is_in(&self, other: &EntityUid) -> bool {
-        self.uid == *other || self.above.contains(other)
-    }
-}
-
 /// A question, with the few entities that policies can look at when they answer it.
 ///
-/// Level validation holds policies to principal, resource and parameters. Each carries *all* its ancestors, so that the
-/// entities between need not be there.
+/// Level validation holds policies to principal, action, resource and parameters. Each carries *all* its ancestors, so
+/// that the entities between need not be there.
 #[derive(Debug)]
 pub(crate) struct Case<'a> {
-    pub(crate) principal: Side,
-    pub(crate) action: Side,
-    pub(crate) resource: Side,
+    pub(crate) scene: Scene<'a>,
     pub(crate) entities: Entities,
-    params: EntityUid,
+    /// All fields of the context but the evidence.
+    context: Vec<(String, RestrictedExpression)>,
     facts: &'a Facts<'a>,
-    schema: &'a Schema,
 }
 
 impl<'a> Case<'a> {
-    /// Whether the question is about one of the product's own operations.
-    pub(crate) fn is_about_operations(&self) -> bool {
-        shipped::is_operated(self.resource.uid.id().unescaped())
-    }
-
-    /// Whether the caller is one of this installation's operators.
-    pub(crate) fn is_asked_by_operator(&self) -> bool {
-        self.principal.above.iter().any(|group| {
-            let id: &str = group.id().unescaped();
-            id == shipped::OPERATORS
-        })
-    }
-
+    /// What `candidates` can look at.
     pub(crate) fn new(
+        scene: Scene<'a>,
         facts: &'a Facts<'a>,
-        resource: &Resource,
         world: &World,
-        types: &Types,
-        schema: &'a Schema,
+        candidates: &Candidates<'_>,
     ) -> Result<Self, Unaskable> {
-        let question = facts.question;
-        let base = world.base(&question.action).filter(|base| question.action.as_str() != base.as_str());
-        let groups = world.groups_of(facts.principal);
-        let principal = Side {
-            uid: types.principal(facts.principal.kind, facts.principal.id.as_str()),
-            above: groups.iter().map(|name| types.group(name)).collect(),
-        };
-        let action = Side {
-            uid: types.action(question.action.as_str()),
-            above: base.iter().map(|base| types.action(base.as_str())).collect(),
-        };
-        let above = resource.id.and_ancestors().skip(1);
-        let resource_side = Side {
-            uid: types.resource(resource.id.as_str()),
-            above: above.map(|id| types.resource(id.as_str())).collect(),
-        };
-        let params = types.params();
-        let entities = [
-            entity(&principal, principal_attributes(facts))?,
-            entity(&resource_side, resource_attributes(resource))?,
-            Entity::new_with_tags(params.clone(), [], [], tags(&question.params)?).map_err(Box::new)?,
-        ];
-        // with the schema come the actions and what they are in
-        let entities = Entities::from_entities(entities, Some(schema)).map_err(Box::new)?;
-        Ok(Self { principal, action, resource: resource_side, entities, params, facts, schema })
+        let params = world.types.params();
+        let caller = scene.principal.entity(principal_attributes(facts))?;
+        let own = [caller, parameters(&params, &facts.question.params)?].into_iter();
+        let entities = scene.place.entities.clone().add_entities(own.chain(scene.act.entity.clone()), None);
+        let entities = entities.map_err(Box::new).map_err(BadEntity::from)?;
+        let context = context(facts, params, candidates)?;
+        Ok(Self { scene, entities, context, facts })
     }
 
     /// The request, as if exactly `evidence` were proved.
     pub(crate) fn request(&self, evidence: &BTreeSet<Fact>) -> Result<Request, Unaskable> {
-        let question = self.facts.question;
-        let none = || RestrictedExpression::new_set([]);
-        let now = datetime(self.facts.at).ok_or(Unaskable::Time { time: self.facts.at })?;
-        let context = Context::from_pairs([
-            field("evidence", RestrictedExpression::new_set(evidence.iter().map(|fact| text(fact.as_str())))),
-            field("protocol", text(&question.protocol)),
-            field("service", text(&question.service)),
-            field("now", RestrictedExpression::new_datetime(now)),
-            field("params", RestrictedExpression::new_entity_uid(self.params.clone())),
-            // earlier actors come with delegation; a call without it has none
-            field("depth", RestrictedExpression::new_long(0)),
-            field("actor_kinds", none()),
-            field("actors", none()),
-        ])
-        .map_err(Box::new)?;
-        let (principal, action) = (self.principal.uid.clone(), self.action.uid.clone());
-        let request = Request::new(principal, action, self.resource.uid.clone(), context, Some(self.schema));
+        let evidence = RestrictedExpression::new_set(evidence.iter().map(|fact| text(fact.as_str())));
+        let context = self.context.iter().cloned().chain([field("evidence", evidence)]);
+        let context = Context::from_pairs(context).map_err(Box::new)?;
+        let uid = |side: &Side| side.uid.clone();
+        let Scene { principal, act, place, .. } = &self.scene;
+        let request = Request::new(uid(principal), uid(&act.side), uid(&place.side), context, None);
         Ok(request.map_err(Box::new)?)
     }
 
@@ -137,6 +81,30 @@ impl<'a> Case<'a> {
     pub(crate) fn evidence(&self) -> &BTreeSet<Fact> {
         &self.facts.evidence
     }
+}
+
+fn context(
+    facts: &Facts<'_>,
+    params: EntityUid,
+    candidates: &Candidates<'_>,
+) -> Result<Vec<(String, RestrictedExpression)>, Unaskable> {
+    let none = || RestrictedExpression::new_set([]);
+    let mut fields = vec![
+        field("protocol", text(&facts.question.protocol)),
+        field("service", text(&facts.question.service)),
+        field("params", RestrictedExpression::new_entity_uid(params)),
+        // earlier actors come with delegation; a call without it has none
+        field("depth", RestrictedExpression::new_long(0)),
+        field("actor_kinds", none()),
+        field("actors", none()),
+    ];
+    // Cedar parses the name of its type each time, which is as dear as two policies; that a policy reads a field is seen
+    // when it is compiled, since none may read the context but field by field
+    if candidates.read_time {
+        let now = datetime(facts.at).ok_or(Unaskable::Time { time: facts.at })?;
+        fields.push(field("now", RestrictedExpression::new_datetime(now)));
+    }
+    Ok(fields)
 }
 
 fn principal_attributes(facts: &Facts<'_>) -> Vec<(String, RestrictedExpression)> {
@@ -153,33 +121,16 @@ fn principal_attributes(facts: &Facts<'_>) -> Vec<(String, RestrictedExpression)
     attributes
 }
 
-fn resource_attributes(resource: &Resource) -> Vec<(String, RestrictedExpression)> {
-    let mut attributes =
-        vec![field("owner", text(resource.owner.as_str())), field("sensitivity", text(&resource.sensitivity))];
-    attributes.extend(resource.tenant.iter().map(|tenant| field("tenant", text(tenant))));
-    attributes
-}
-
-fn entity(side: &Side, attributes: Vec<(String, RestrictedExpression)>) -> Result<Entity, Unaskable> {
-    Ok(Entity::new_with_tags(side.uid.clone(), attributes, side.above.iter().cloned(), []).map_err(Box::new)?)
-}
-
-fn tags(params: &[(String, String)]) -> Result<Vec<(String, RestrictedExpression)>, Unaskable> {
+/// The one entity that holds a request's path parameters.
+fn parameters(uid: &EntityUid, params: &[(String, String)]) -> Result<Entity, Unaskable> {
     let mut tags = BTreeMap::new();
     for (name, value) in params {
         if tags.insert(name.clone(), text(value)).is_some() {
             return Err(Unaskable::TwiceGiven { name: name.clone() });
         }
     }
-    Ok(tags.into_iter().collect())
-}
-
-fn field(name: &str, value: RestrictedExpression) -> (String, RestrictedExpression) {
-    (name.to_owned(), value)
-}
-
-fn text(value: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(value.to_owned())
+    let entity = Entity::new_with_tags(uid.clone(), [], [], tags);
+    Ok(entity.map_err(Box::new).map_err(BadEntity::from)?)
 }
 
 /// Cedar's form of an instant: milliseconds, the rest cut off.

@@ -1,13 +1,17 @@
 //! Why a policy does not load, in words that tell its author how to mend it.
 
 use cedar_policy::ffi::DetailedError;
-use model::BadName;
+use model::{BadName, PolicyId};
 
+use crate::explain::listed;
 use crate::scan;
 use crate::vocabulary::{PolicyFile, PolicyProblem};
 
 /// Largest policy file, in bytes.
 pub(crate) const MAX_FILE: usize = 1 << 20;
+
+/// Ids that one problem names.
+const MAX_IDS: usize = 10;
 
 /// One cause of refusal; the place is told apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,8 @@ pub(crate) enum Cause {
     BaseActionEquals { action: String },
     #[error("`context` can only be read field by field")]
     WholeContext,
+    #[error("one question would be put to {found} policies, at most {limit} may be: {question}; they are {}", told(.ids))]
+    Crowded { found: usize, limit: usize, question: String, ids: Vec<PolicyId> },
 }
 
 impl Cause {
@@ -78,6 +84,10 @@ impl Cause {
             Self::NamedParams { .. } => Some("read `context.params.getTag(\"…\")`".to_owned()),
             Self::ProtocolInPermit => Some("put the condition into a `forbid`".to_owned()),
             Self::BaseActionEquals { action } => Some(format!("write `action in Action::\"{action}\"`")),
+            Self::Crowded { .. } => Some(
+                "narrow their scopes by principal, action or resource, or raise `policy.maxCandidates` of the Environment"
+                    .to_owned(),
+            ),
             Self::WholeContext => Some("write `context.evidence`, `context.params`, …".to_owned()),
             Self::FileTooLarge { .. }
             | Self::AnnotationEmpty { .. }
@@ -100,6 +110,12 @@ impl Cause {
         }
         PolicyProblem { file: file.name.clone(), line, column, message, suggestion: self.suggestion() }
     }
+}
+
+fn told(ids: &[PolicyId]) -> String {
+    let (named, more) = ids.split_at(ids.len().min(MAX_IDS));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    format!("{}{more}", listed(named))
 }
 
 /// The candidate nearest to `text`, if it is near at all.

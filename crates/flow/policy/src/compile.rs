@@ -1,16 +1,22 @@
 //! Policy files become checked rules, or a list of what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cedar_policy::ffi::DetailedError;
+use cedar_policy::pst::Clause;
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicySet, Schema, ValidationMode, Validator};
 use model::{BadName, BaseAction, Owner, PolicyId};
 
+use crate::answer::policy_id;
 use crate::cause::{Cause, MAX_FILE, nearest};
+use crate::crowd::{self, Crowd};
+use crate::index::{Bucket, Index};
 use crate::lint;
 use crate::names::{self, Names};
-use crate::rule::Rule;
+use crate::rule::{Parts, Rule};
 use crate::scan::{self, Excess, Statement};
+use crate::scope::{Say, Scope};
 use crate::shipped;
 use crate::vocabulary::{PolicyFile, PolicyProblem};
 
@@ -23,6 +29,14 @@ const LEVEL: u32 = 1;
 const REQUIRED: &[&str] = &["id", "owner", "purpose"];
 const OPTIONAL: &[&str] = &["environment"];
 
+/// What sound policies become.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) index: Index,
+    pub(crate) most_candidates: usize,
+    pub(crate) places: BTreeMap<PolicyId, (Arc<str>, usize)>,
+}
+
 /// Compiles the shipped packs and an estate's files.
 ///
 /// # Errors
@@ -32,8 +46,8 @@ pub(crate) fn compile(
     files: &[PolicyFile],
     schema: &Schema,
     names: &Names<'_>,
-) -> Result<(PolicySet, BTreeMap<PolicyId, Rule>), Vec<PolicyProblem>> {
-    let mut reading = Reading { names, drafts: BTreeMap::new(), problems: Vec::new() };
+) -> Result<Compiled, Vec<PolicyProblem>> {
+    let mut reading = Reading { names, drafts: BTreeMap::new(), parts: Parts::default(), problems: Vec::new() };
     for pack in packs {
         reading.file(pack, Origin::Shipped);
     }
@@ -53,13 +67,18 @@ enum Origin {
 /// A policy that Cedar could read and that has a sound id.
 struct Draft<'a> {
     file: &'a PolicyFile,
-    statement: Statement<'a>,
+    at: usize,
     policy: Policy,
+    rule: Rule,
 }
+
+/// Where each policy stands.
+type Places<'a> = BTreeMap<PolicyId, (&'a PolicyFile, usize)>;
 
 struct Reading<'a> {
     names: &'a Names<'a>,
     drafts: BTreeMap<PolicyId, Draft<'a>>,
+    parts: Parts,
     problems: Vec<PolicyProblem>,
 }
 
@@ -78,21 +97,15 @@ impl<'a> Reading<'a> {
                 return;
             }
             let before = self.problems.len();
-            if let Some((id, policy)) = self.statement(file, &statement, origin) {
-                // only what is otherwise sound takes an id, so that one mistake is told once
-                if self.problems.len() == before {
-                    self.draft(id, Draft { file, statement, policy });
-                }
+            let draft = self.statement(file, &statement, origin);
+            // only what is otherwise sound takes an id, so that one mistake is told once
+            if let Some(draft) = draft.filter(|_| self.problems.len() == before) {
+                self.draft(draft, &statement);
             }
         }
     }
 
-    fn statement(
-        &mut self,
-        file: &PolicyFile,
-        statement: &Statement<'_>,
-        origin: Origin,
-    ) -> Option<(PolicyId, Policy)> {
+    fn statement(&mut self, file: &'a PolicyFile, statement: &Statement<'_>, origin: Origin) -> Option<Draft<'a>> {
         if let Some((cause, at)) = unreadable(statement) {
             self.problems.push(cause.at(file, at));
             return None;
@@ -106,23 +119,37 @@ impl<'a> Reading<'a> {
             }
         };
         let id = self.annotations(file, statement, &policy, origin);
+        let tree = match policy.to_pst() {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.problems.push(syntax(&error).at(file, statement.at));
+                return None;
+            }
+        };
+        let clauses = tree.body().clauses();
         if origin == Origin::Estate {
-            self.lint(file, statement, &policy);
+            self.lint(file, statement, &policy, clauses);
         }
         let id = id?;
         let policy = policy.new_id(cedar_policy::PolicyId::new(id.as_str()));
-        Some((id, policy))
+        match Rule::new(id, policy.effect(), clauses, &mut self.parts) {
+            Ok(rule) => Some(Draft { file, at: statement.at, policy, rule }),
+            Err(error) => {
+                self.problems.push(syntax(&error).at(file, statement.at));
+                None
+            }
+        }
     }
 
-    fn draft(&mut self, id: PolicyId, draft: Draft<'a>) {
+    fn draft(&mut self, draft: Draft<'a>, statement: &Statement<'_>) {
+        let id = draft.rule.id.clone();
         let Some(first) = self.drafts.get(&id) else {
             self.drafts.insert(id, draft);
             return;
         };
-        let (line, _) = scan::place(&first.file.text, first.statement.at);
+        let (line, _) = scan::place(&first.file.text, first.at);
         let taken = Cause::IdTaken { id: id.to_string(), file: first.file.name.clone(), line };
-        let at = draft.statement.annotation("id").unwrap_or(draft.statement.at);
-        self.problems.push(taken.at(draft.file, at));
+        self.problems.push(taken.at(draft.file, statement.annotation("id").unwrap_or(statement.at)));
     }
 
     /// The id of a policy whose annotations are all there and sound.
@@ -155,21 +182,15 @@ impl<'a> Reading<'a> {
     }
 
     /// What an estate's policy may not do, though Cedar would let it.
-    fn lint(&mut self, file: &PolicyFile, statement: &Statement<'_>, policy: &Policy) {
+    fn lint(&mut self, file: &PolicyFile, statement: &Statement<'_>, policy: &Policy, clauses: &[Clause]) {
         let mut found = Vec::new();
         if let ActionConstraint::Eq(uid) = policy.action_constraint()
             && let Ok(base) = uid.id().unescaped().parse::<BaseAction>()
         {
             found.push(names::base_action(statement, base));
         }
-        match policy.to_pst() {
-            Ok(tree) => {
-                let sights = lint::sights(tree.body().clauses());
-                found
-                    .extend(sights.into_iter().filter_map(|sight| self.names.sight(sight, policy.effect(), statement)));
-            }
-            Err(error) => found.push((statement.at, Cause::Cedar { detail: error.to_string(), help: None })),
-        }
+        let sights = lint::sights(clauses).into_iter();
+        found.extend(sights.filter_map(|sight| self.names.sight(sight, policy.effect(), statement)));
         let mut literals = policy.entity_literals();
         literals.sort_by_cached_key(ToString::to_string);
         literals.dedup();
@@ -181,53 +202,70 @@ impl<'a> Reading<'a> {
         self.problems.extend(found.into_iter().map(|(at, cause)| cause.at(file, at)));
     }
 
-    /// Validates what was read, and makes rules of it.
-    fn finish(mut self, schema: &Schema) -> Result<(PolicySet, BTreeMap<PolicyId, Rule>), Vec<PolicyProblem>> {
-        let mut set = PolicySet::new();
-        let mut rules = BTreeMap::new();
-        for (id, draft) in &self.drafts {
-            let (file, at) = (draft.file, draft.statement.at);
-            if let Err(error) = set.add(draft.policy.clone()) {
-                self.problems.push(cedar(file, at, DetailedError::from(&error)));
+    /// Validates what was read, and puts it where questions find it.
+    fn finish(mut self, schema: &Schema) -> Result<Compiled, Vec<PolicyProblem>> {
+        let mut buckets: BTreeMap<(Scope, Say), Bucket> = BTreeMap::new();
+        let mut places = Places::new();
+        for (id, draft) in std::mem::take(&mut self.drafts) {
+            let scope = Scope::of(&draft.policy);
+            let say = Say::of(id.as_str(), draft.policy.effect(), &scope);
+            let bucket = buckets.entry((scope, say)).or_default();
+            if let Err(error) = bucket.add(draft.policy, draft.rule) {
+                self.problems.push(cedar(draft.file, draft.at, DetailedError::from(&*error)));
             }
-            let place = (file.name.clone(), at);
-            match Rule::new(id.clone(), draft.policy.clone(), draft.statement.text, place) {
-                Ok(rule) => _ = rules.insert(id.clone(), rule),
-                Err(error) => {
-                    self.problems.push(Cause::Cedar { detail: error.to_string(), help: None }.at(file, at));
-                }
-            }
+            places.insert(id, (draft.file, draft.at));
         }
-        let invalid = self.validate(&set, schema);
-        self.problems.extend(invalid);
-        if self.problems.is_empty() {
-            return Ok((set, rules));
+        let validator = Validator::new(schema.clone());
+        for (id, error) in buckets.values().flat_map(|bucket| invalid(&validator, &bucket.set)) {
+            #[expect(clippy::expect_used, reason = "each policy was given its place when it was put into its bucket")]
+            let (file, at) = places.get(&id).expect("a policy with a place");
+            self.problems.push(cedar(file, *at, error));
         }
-        self.problems
-            .sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
-        self.problems.dedup();
-        self.problems.truncate(MAX_PROBLEMS);
-        Err(self.problems)
+        if !self.problems.is_empty() {
+            self.problems
+                .sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
+            self.problems.dedup();
+            self.problems.truncate(MAX_PROBLEMS);
+            return Err(self.problems);
+        }
+        let index = Index::new(buckets, self.names.world);
+        let limit = self.names.vocabulary.max_candidates.0;
+        match crowd::most(&index, self.names.world, self.names.directory, limit) {
+            Ok(most_candidates) => Ok(Compiled { index, most_candidates, places: kept(places) }),
+            Err(crowd) => Err(crowded(crowd, limit, &places)),
+        }
     }
+}
 
-    /// What Cedar's validator says of each policy: its errors, or else its warnings, which are errors here.
-    fn validate(&self, set: &PolicySet, schema: &Schema) -> Vec<PolicyProblem> {
-        let result = Validator::new(schema.clone()).validate_with_level(set, ValidationMode::Strict, LEVEL);
-        let mut by_policy: BTreeMap<&str, Vec<DetailedError>> = BTreeMap::new();
-        for error in result.validation_errors() {
-            by_policy.entry(error.policy_id().as_ref()).or_default().push(DetailedError::from(error));
-        }
-        let erred: Vec<&str> = by_policy.keys().copied().collect();
-        for warning in result.validation_warnings().filter(|warning| !erred.contains(&warning.policy_id().as_ref())) {
-            by_policy.entry(warning.policy_id().as_ref()).or_default().push(DetailedError::from(warning));
-        }
-        let mut problems = Vec::new();
-        for (id, draft) in &self.drafts {
-            let found = by_policy.remove(id.as_str()).unwrap_or_default();
-            problems.extend(found.into_iter().map(|error| cedar(draft.file, draft.statement.at, error)));
-        }
-        problems
+/// Places without the files' texts; names of files are shared.
+fn kept(places: Places<'_>) -> BTreeMap<PolicyId, (Arc<str>, usize)> {
+    let mut names: BTreeMap<&str, Arc<str>> = BTreeMap::new();
+    let mut kept = BTreeMap::new();
+    for (id, (file, at)) in places {
+        let name = names.entry(file.name.as_str()).or_insert_with(|| file.name.as_str().into());
+        kept.insert(id, (Arc::clone(name), at));
     }
+    kept
+}
+
+/// What Cedar's validator says of some policies: its errors, or else its warnings, which are errors here.
+fn invalid(validator: &Validator, set: &PolicySet) -> Vec<(PolicyId, DetailedError)> {
+    let result = validator.validate_with_level(set, ValidationMode::Strict, LEVEL);
+    let errors = result.validation_errors();
+    let mut found: Vec<_> = errors.map(|error| (policy_id(error.policy_id()), DetailedError::from(error))).collect();
+    let erred: BTreeSet<PolicyId> = found.iter().map(|(id, _)| id.clone()).collect();
+    let warnings = result.validation_warnings();
+    let warnings = warnings.map(|warning| (policy_id(warning.policy_id()), DetailedError::from(warning)));
+    found.extend(warnings.filter(|(id, _)| !erred.contains(id)));
+    found
+}
+
+/// Where the first of too many policies stands that an estate can mend.
+fn crowded(crowd: Crowd, limit: usize, places: &Places<'_>) -> Vec<PolicyProblem> {
+    let own = places.iter().find(|(id, _)| !id.as_str().starts_with(shipped::PREFIX) && crowd.ids.contains(id));
+    let place = own.or_else(|| places.iter().next()).map(|(_, place)| *place);
+    let cause = Cause::Crowded { found: crowd.ids.len(), limit, question: crowd.question, ids: crowd.ids };
+    place.map(|(file, at)| cause.at(file, at)).into_iter().collect()
 }
 
 /// Why a statement is not shown to Cedar at all.
@@ -257,6 +295,11 @@ fn unfit(name: &str, value: &str, origin: Origin) -> Option<Cause> {
         "owner" => value.parse::<Owner>().err().map(|source| unfit("owner", source)),
         _ => None,
     }
+}
+
+/// What Cedar's tree does not take, though its parser does.
+fn syntax(error: &impl std::fmt::Display) -> Cause {
+    Cause::Cedar { detail: error.to_string(), help: None }
 }
 
 /// Cedar's words, at their place in a file: Cedar counts from `start`.

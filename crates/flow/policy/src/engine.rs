@@ -3,18 +3,20 @@
 mod review;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Authorizer, Decision, PolicySet, Schema};
-use identity::Principal;
-use model::{ActionName, Code, Fact, PolicyId, PrincipalId, PrincipalKind, ResourceId, Risk, Tier, Time};
+use identity::{Directory, Principal};
+use model::{ActionName, Code, Fact, PolicyId, ResourceId, Risk, Tier, Time};
 
+use crate::answer::{Answer, ask};
 use crate::case::{Case, Unaskable};
-use crate::compile;
+use crate::compile::{self, Compiled};
 use crate::decide::Question;
 use crate::explain;
+use crate::index::{Candidates, Index};
 use crate::names::Names;
-use crate::rule::Rule;
-use crate::schema::{self, Types};
+use crate::scene::Scene;
+use crate::schema;
 use crate::shipped;
 use crate::vocabulary::{PolicyFile, PolicyProblem, Vocabulary};
 use crate::world::World;
@@ -48,33 +50,11 @@ pub struct Finding {
 /// The policies of a snapshot.
 #[derive(Debug)]
 pub struct Engine {
-    schema: Schema,
-    types: Types,
-    world: World,
-    set: PolicySet,
-    /// Those that have a say when an operator asks about the product's own operations.
-    operating: PolicySet,
-    /// Those that have a say when anybody else does.
-    guarding: PolicySet,
-    rules: BTreeMap<PolicyId, Rule>,
-}
-
-/// What the policies say, before tiers are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Erred(Vec<(PolicyId, String)>),
-    Forbidden(Vec<PolicyId>),
-    Unpermitted,
-    Permitted(Vec<PolicyId>),
-}
-
-/// Whether a condition holds for a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holds {
-    Yes,
-    No,
-    /// Its evaluation ended in an error.
-    Unknown,
+    pub(crate) world: World,
+    pub(crate) index: Index,
+    most_candidates: usize,
+    /// Where each policy is written: name of its file, and the byte at which it begins there.
+    places: BTreeMap<PolicyId, (Arc<str>, usize)>,
 }
 
 impl Engine {
@@ -85,56 +65,61 @@ impl Engine {
     pub fn compile(
         files: &[PolicyFile],
         vocabulary: &Vocabulary,
-        declared: &dyn Fn(PrincipalKind, &PrincipalId) -> bool,
+        directory: &Directory,
     ) -> Result<Self, Vec<PolicyProblem>> {
-        let world = World::new(vocabulary);
-        let schema = schema::schema(&vocabulary.actions).map_err(|message| {
+        let unfit = |message: String| {
             let file = "countersign/schema.cedarschema".to_owned();
             vec![PolicyProblem { file, line: 1, column: 1, message, suggestion: None }]
-        })?;
-        let packs = shipped::packs();
-        let (set, rules) = compile::compile(&packs, files, &schema, &Names { vocabulary, world: &world, declared })?;
-        let only = |has_say: fn(&Rule) -> bool| {
-            let mut some = PolicySet::new();
-            for rule in rules.values().filter(|rule| has_say(rule)) {
-                let added = some.add(rule.policy.clone());
-                debug_assert!(added.is_ok(), "ids were found to be unique");
-            }
-            some
         };
-        let (operating, guarding) = (only(Rule::has_say_on_operators), only(Rule::has_say_on_operations));
-        Ok(Self { schema, types: Types::new(), world, set, operating, guarding, rules })
+        let schema = schema::schema(&vocabulary.actions).map_err(unfit)?;
+        let world = World::new(vocabulary, &schema).map_err(|error| unfit(error.to_string()))?;
+        let names = Names { vocabulary, world: &world, directory };
+        let Compiled { index, most_candidates, places } = compile::compile(&shipped::packs(), files, &schema, &names)?;
+        Ok(Self { world, index, most_candidates, places })
     }
 
     /// Decides. Total: an error in a policy denies.
     pub fn decide(&self, facts: &Facts<'_>) -> Finding {
+        self.decide_among(facts, |scene| self.index.candidates(scene))
+    }
+
+    /// Decides among the policies that `candidates` finds for a question.
+    pub(crate) fn decide_among<'a>(
+        &'a self,
+        facts: &Facts<'_>,
+        candidates: impl FnOnce(&Scene<'_>) -> Candidates<'a>,
+    ) -> Finding {
         let question = facts.question;
-        let (Some(base), Some(resource)) = (self.world.base(&question.action), self.world.resource(&question.resource))
-        else {
+        let (Some(act), Some(place)) = (self.world.act(&question.action), self.world.place(&question.resource)) else {
             return unaskable(facts, Tier::Critical, &self.unknown(question));
         };
-        let tier = self.world.tier(facts.principal.risk, base, &resource);
-        let case = match Case::new(facts, &resource, &self.world, &self.types, &self.schema) {
+        let tier = self.world.tier(facts.principal.risk, act.base, &place.resource);
+        let scene = Scene::new(facts, act, place, &self.world);
+        let candidates = candidates(&scene);
+        let case = match Case::new(scene, facts, &self.world, &candidates) {
             Ok(case) => case,
             Err(why) => return unaskable(facts, tier, &why),
         };
-        match ask(self.candidates(&case), &case, &facts.evidence) {
+        match ask(&candidates.sets, &case, &facts.evidence) {
             Err(why) => unaskable(facts, tier, &why),
             Ok(Answer::Erred(errors)) => erred(facts, tier, errors),
             Ok(Answer::Forbidden(forbids)) => {
-                let rules = self.rules_about(&case);
-                let reason = explain::forbidden(&rules, &forbids, &case);
-                let missing = explain::missing(&rules, &case);
+                let reason = explain::forbidden(&candidates, &forbids, &case);
+                let missing = explain::missing(&candidates, &case);
                 finding(facts, tier, Some(Code::Forbidden), forbids, missing, reason)
             }
             Ok(Answer::Unpermitted) => {
-                let rules = self.rules_about(&case);
-                let reason = explain::no_permit(&rules, &case);
-                let missing = explain::missing(&rules, &case);
+                let reason = explain::no_permit(&candidates, &case);
+                let missing = explain::missing(&candidates, &case);
                 finding(facts, tier, Some(Code::NoPermit), Vec::new(), missing, reason)
             }
             Ok(Answer::Permitted(permits)) => proved(facts, tier, permits),
         }
+    }
+
+    /// No question is put to more policies than this: a bound, counted when the snapshot was made.
+    pub fn most_candidates(&self) -> usize {
+        self.most_candidates
     }
 
     /// The facts that findings establish, built-in ones too.
@@ -148,43 +133,23 @@ impl Engine {
     }
 
     pub fn has_action(&self, action: &ActionName) -> bool {
-        self.world.base(action).is_some()
+        self.world.act(action).is_some()
     }
 
     pub fn has_resource(&self, resource: &ResourceId) -> bool {
-        self.world.resource(resource).is_some()
+        self.world.place(resource).is_some()
     }
 
     /// The tier that an action on a resource demands of a principal of this risk; none where there is no such action or
     /// resource.
     pub fn tier(&self, risk: Risk, action: &ActionName, resource: &ResourceId) -> Option<Tier> {
-        Some(self.world.tier(risk, self.world.base(action)?, &*self.world.resource(resource)?))
+        Some(self.world.tier(risk, self.world.act(action)?.base, &self.world.place(resource)?.resource))
     }
 
     /// The estate's policies as they were written, by id; the shipped ones are left out.
-    pub fn policy_texts(&self) -> impl Iterator<Item = (&PolicyId, &str)> {
-        let own = self.rules.values().filter(|rule| !rule.is_shipped());
-        own.map(|rule| (&rule.id, rule.text.as_str()))
-    }
-
-    /// The policies that may have a say: all of them, and Cedar scans them. About the product's own operations, permits
-    /// only if they name them, so that a broad one lets nobody in; forbids on operators likewise, so that a broad one, or
-    /// one that errs, does not lock out who would mend it.
-    fn candidates(&self, case: &Case<'_>) -> &PolicySet {
-        match (case.is_about_operations(), case.is_asked_by_operator()) {
-            (false, _) => &self.set,
-            (true, true) => &self.operating,
-            (true, false) => &self.guarding,
-        }
-    }
-
-    fn rules_about(&self, case: &Case<'_>) -> Vec<&Rule> {
-        let has_say = |rule: &&Rule| match (case.is_about_operations(), case.is_asked_by_operator()) {
-            (false, _) => true,
-            (true, true) => rule.has_say_on_operators(),
-            (true, false) => rule.has_say_on_operations(),
-        };
-        self.rules.values().filter(has_say).filter(|rule| rule.is_about(case)).collect()
+    pub fn policy_texts(&self) -> impl Iterator<Item = (&str, String)> {
+        let texts = self.index.policies().map(|policy| (policy.id().as_ref(), policy.to_string()));
+        texts.filter(|(id, _): &(&str, _)| !id.starts_with(shipped::PREFIX))
     }
 
     fn unknown(&self, question: &Question) -> Unaskable {
@@ -194,46 +159,6 @@ impl Engine {
             Unaskable::NoAction { action: question.action.to_string() }
         }
     }
-}
-
-/// Puts a question to some policies, as if exactly `evidence` were proved.
-///
-/// INVARIANT: any error in any of them is the answer; Cedar alone would skip the policy, forbids too.
-pub(crate) fn ask(set: &PolicySet, case: &Case<'_>, evidence: &BTreeSet<Fact>) -> Result<Answer, Unaskable> {
-    let response = Authorizer::new().is_authorized(&case.request(evidence)?, set, &case.entities);
-    let diagnostics = response.diagnostics();
-    let mut errors: Vec<_> = diagnostics.errors().map(error).collect();
-    if !errors.is_empty() {
-        errors.sort();
-        return Ok(Answer::Erred(errors));
-    }
-    let mut reasons: Vec<_> = diagnostics.reason().filter_map(policy_id).collect();
-    reasons.sort();
-    Ok(match response.decision() {
-        Decision::Allow => Answer::Permitted(reasons),
-        Decision::Deny if reasons.is_empty() => Answer::Unpermitted,
-        Decision::Deny => Answer::Forbidden(reasons),
-    })
-}
-
-/// Whether a condition, as the one policy of `probe`, holds for what is proved.
-pub(crate) fn holds(probe: &PolicySet, case: &Case<'_>) -> Holds {
-    match ask(probe, case, case.evidence()) {
-        Ok(Answer::Permitted(_)) => Holds::Yes,
-        Ok(Answer::Unpermitted | Answer::Forbidden(_)) => Holds::No,
-        Ok(Answer::Erred(_)) | Err(_) => Holds::Unknown,
-    }
-}
-
-fn error(error: &AuthorizationError) -> (PolicyId, String) {
-    let AuthorizationError::PolicyEvaluationError(error) = error;
-    #[expect(clippy::expect_used, reason = "compile reads every id with this parser before a policy enters a set")]
-    let id = policy_id(error.policy_id()).expect("an id of a compiled policy");
-    (id, error.inner().to_string())
-}
-
-fn policy_id(id: &cedar_policy::PolicyId) -> Option<PolicyId> {
-    AsRef::<str>::as_ref(id).parse().ok()
 }
 
 /// The policies permit; is there the proof that the tier demands?

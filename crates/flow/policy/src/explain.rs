@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Effect, PolicySet};
+use cedar_policy::Effect;
 use model::{Fact, PolicyId};
 
+use crate::answer::{Answer, Holds, ask, holds};
 use crate::case::Case;
-use crate::engine::{Answer, Holds, ask, holds};
+use crate::index::Candidates;
 use crate::rule::{Blamed, Part, Rule};
 
 /// More facts than this are not tried; with [`MAX_SET`] at most 92 sets are.
@@ -20,29 +21,28 @@ const MAX_SHOWN: usize = 200;
 
 /// The smallest set of facts, not yet proved, with which the policies would permit; empty where none is found.
 ///
-/// Only policies that speak of this principal, action and resource take part: no other can change the answer.
-pub(crate) fn missing(rules: &[&Rule], case: &Case<'_>) -> Vec<Fact> {
-    let asked_for: BTreeSet<&Fact> = rules.iter().flat_map(|rule| &rule.facts).collect();
-    let candidates: Vec<&Fact> = asked_for.into_iter().filter(|fact| !case.evidence().contains(*fact)).collect();
-    if candidates.len() > MAX_FACTS {
+/// Only the candidates take part: no other policy can change the answer.
+pub(crate) fn missing(candidates: &Candidates<'_>, case: &Case<'_>) -> Vec<Fact> {
+    let asked_for: BTreeSet<&Fact> = candidates.rules.iter().flat_map(|rule| &rule.facts).collect();
+    let unproved: Vec<&Fact> = asked_for.into_iter().filter(|fact| !case.evidence().contains(*fact)).collect();
+    if unproved.len() > MAX_FACTS {
         return Vec::new();
     }
-    let Ok(set) = PolicySet::from_policies(rules.iter().map(|rule| rule.policy.clone())) else { return Vec::new() };
     let suffices = |facts: &[&Fact]| {
         let mut evidence = case.evidence().clone();
         evidence.extend(facts.iter().copied().cloned());
-        matches!(ask(&set, case, &evidence), Ok(Answer::Permitted(_)))
+        matches!(ask(&candidates.sets, case, &evidence), Ok(Answer::Permitted(_)))
     };
-    let found = (1..=MAX_SET).flat_map(|size| subsets(&candidates, size)).find(|facts| suffices(facts));
+    let found = (1..=MAX_SET).flat_map(|size| subsets(&unproved, size)).find(|facts| suffices(facts));
     found.into_iter().flatten().cloned().collect()
 }
 
 /// Why no permit applies: the nearest ones, and what each failed on.
-pub(crate) fn no_permit(rules: &[&Rule], case: &Case<'_>) -> String {
-    let permits: Vec<_> = rules.iter().filter(|rule| rule.effect == Effect::Permit).collect();
+pub(crate) fn no_permit(candidates: &Candidates<'_>, case: &Case<'_>) -> String {
+    let permits: Vec<_> = candidates.sorted().into_iter().filter(|rule| rule.effect == Effect::Permit).collect();
     if permits.is_empty() {
-        let (kind, action) = (case.principal.uid.type_name(), case.action.uid.id().unescaped());
-        return format!("no policy lets this {kind} `{action}` `{}`", case.resource.uid.id().unescaped());
+        let (kind, action) = (case.scene.principal.uid.type_name(), case.scene.act.side.uid.id().unescaped());
+        return format!("no policy lets this {kind} `{action}` `{}`", case.scene.place.resource.id);
     }
     let named: Vec<_> =
         permits.iter().take(MAX_NAMED).map(|rule| format!("`{}` would, but {}", rule.id, blame(rule, case))).collect();
@@ -52,8 +52,8 @@ pub(crate) fn no_permit(rules: &[&Rule], case: &Case<'_>) -> String {
 }
 
 /// What made the forbids fire.
-pub(crate) fn forbidden(rules: &[&Rule], forbids: &[PolicyId], case: &Case<'_>) -> String {
-    let fired = rules.iter().filter(|rule| forbids.contains(&rule.id)).take(MAX_NAMED);
+pub(crate) fn forbidden(candidates: &Candidates<'_>, forbids: &[PolicyId], case: &Case<'_>) -> String {
+    let fired = candidates.sorted().into_iter().filter(|rule| forbids.contains(&rule.id)).take(MAX_NAMED);
     let named: Vec<_> = fired
         .map(|rule| match rule.parts.is_empty() {
             true => format!("`{}`, which has no condition", rule.id),

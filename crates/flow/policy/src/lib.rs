@@ -4,17 +4,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod answer;
 mod case;
 mod cause;
 mod compile;
+mod crowd;
 mod decide;
 mod engine;
+mod entity;
 mod explain;
+mod index;
 mod lint;
 mod names;
 mod rule;
 mod scan;
+mod scene;
 mod schema;
+mod scope;
 mod shipped;
 mod vocabulary;
 mod world;
@@ -22,7 +28,7 @@ mod world;
 pub use decide::{Denial, Grant, Question, decide};
 pub use engine::{Engine, Facts, Finding, Written};
 pub use shipped::{OPERATORS, ROOTS};
-pub use vocabulary::{Group, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
+pub use vocabulary::{Group, MaxCandidates, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
 //! What an estate's policies may name, and what they may do with it.
 
 use cedar_policy::{Effect, EntityUid};
+use identity::Directory;
 use model::{BaseAction, Fact, PrincipalId, PrincipalKind};
 
 use crate::cause::{Cause, nearest};
 use crate::lint::Sight;
 use crate::scan::Statement;
-use crate::shipped;
-use crate::vocabulary::{Declared, Vocabulary};
+use crate::vocabulary::Vocabulary;
 use crate::world::World;
 
 /// Everything that is declared.
@@ -15,7 +15,7 @@ use crate::world::World;
 pub(crate) struct Names<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) world: &'a World,
-    pub(crate) declared: Declared<'a>,
+    pub(crate) directory: &'a Directory,
 }
 
 impl Names<'_> {
@@ -47,12 +47,13 @@ impl Names<'_> {
         let written = |id: &str| format!("{kind}::\"{id}\"");
         let undeclared = |nearest: Option<String>| Some(Cause::Undeclared { uid: uid.to_string(), nearest });
         match kind.as_str() {
-            "Action" if id.parse().is_ok_and(|id| self.world.base(&id).is_some()) => None,
-            "Action" => undeclared(nearest(id, self.world.actions().map(|action| action.as_str())).map(written)),
-            "Group" if self.groups().any(|name| name == id) => None,
-            "Group" => undeclared(nearest(id, self.groups()).map(written)),
-            "Resource" if self.has_resource(id) => None,
-            "Resource" => undeclared(nearest(id, self.world.resources().map(|id| id.as_str())).map(written)),
+            "Action" if id.parse().is_ok_and(|id| self.world.act(&id).is_some()) => None,
+            "Action" => undeclared(nearest(id, self.world.acts().map(|(action, _)| action.as_str())).map(written)),
+            "Group" if self.world.has_group(id) => None,
+            "Group" => undeclared(nearest(id, self.world.groups()).map(written)),
+            // any `public/…` can be asked about, but a policy that names one means a service that there is
+            "Resource" if self.world.place_key(uid).is_some() => None,
+            "Resource" => undeclared(nearest(id, self.resources()).map(written)),
             "Params" => Some(Cause::NamedParams { uid: uid.to_string() }),
             // an unknown type is for the validator to refuse
             _ => self.principal(kind.parse().ok()?, id).and_then(undeclared),
@@ -65,7 +66,7 @@ impl Names<'_> {
         let known = |kind: PrincipalKind| match (kind, &parsed) {
             (PrincipalKind::Anonymous, PrincipalId::Anonymous) => true,
             (PrincipalKind::Anonymous, _) | (_, PrincipalId::Anonymous) => false,
-            (kind, id) => (self.declared)(kind, id),
+            (kind, id) => self.directory.principal(id).is_some_and(|principal| principal.kind == kind),
         };
         if known(kind) {
             return None;
@@ -74,15 +75,8 @@ impl Names<'_> {
         Some(other.map(|kind| format!("{kind}::\"{id}\"")))
     }
 
-    fn has_resource(&self, id: &str) -> bool {
-        let Ok(id) = id.parse() else { return false };
-        // any `public/…` can be asked about, but a policy that names one means a service that there is
-        let service = |id: &str| self.vocabulary.services.iter().any(|service| id == format!("public/{service}"));
-        self.world.resources().any(|known| *known == id) || service(id.as_str())
-    }
-
-    fn groups(&self) -> impl Iterator<Item = &str> {
-        self.vocabulary.groups.iter().map(|group| group.name.as_str()).chain([shipped::OPERATORS])
+    fn resources(&self) -> impl Iterator<Item = &str> {
+        self.world.places().map(|place| place.resource.id.as_str())
     }
 
     fn facts(&self) -> impl Iterator<Item = &str> {

@@ -1,30 +1,24 @@
-//! One policy as the engine keeps it: its text, whom and what its scope speaks of, and its conditions taken apart.
+//! One policy as explanations need it: its id, the facts that it asks for, and its conditions taken apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy::pst::{self, BinaryOp, Clause, Expr};
-use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet, PrincipalConstraint, ResourceConstraint};
+use cedar_policy::{Effect, Policy, PolicySet};
 use model::{Fact, PolicyId};
 
-use crate::case::{Case, Side};
 use crate::lint::{self, Sight};
-use crate::shipped;
 
 /// A policy that was checked.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: PolicyId,
     pub(crate) effect: Effect,
-    /// As its author wrote it.
-    pub(crate) text: String,
-    /// Name of its file, and the byte at which it begins there.
-    pub(crate) place: (String, usize),
-    pub(crate) policy: Policy,
     /// Facts that its conditions ask for.
     pub(crate) facts: BTreeSet<Fact>,
-    pub(crate) parts: Vec<Part>,
-    scope: Scope,
+    /// Whether its conditions can depend on the time.
+    pub(crate) reads_time: bool,
+    pub(crate) parts: Vec<Arc<Part>>,
 }
 
 /// A part of a policy's conditions that can be to blame for a denial.
@@ -37,7 +31,7 @@ pub(crate) struct Part {
 }
 
 /// When a part is to blame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Blamed {
     /// In a permit's `unless`, in a forbid's `when`.
     WhenItHolds,
@@ -45,120 +39,55 @@ pub(crate) enum Blamed {
     WhenItFails,
 }
 
-#[derive(Debug)]
-struct Scope {
-    principal: PrincipalConstraint,
-    action: ActionConstraint,
-    resource: ResourceConstraint,
-}
+/// Every part that there is, once: many policies have the same.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(BTreeMap<(Blamed, String), Arc<Part>>);
 
 impl Rule {
     pub(crate) fn new(
         id: PolicyId,
-        policy: Policy,
-        text: &str,
-        place: (String, usize),
+        effect: Effect,
+        clauses: &[Clause],
+        known: &mut Parts,
     ) -> Result<Self, Box<pst::PstConstructionError>> {
-        let tree = policy.to_pst().map_err(Box::new)?;
-        let clauses = tree.body().clauses();
-        let facts = lint::sights(clauses).into_iter().filter_map(|sight| match sight {
+        let sights = lint::sights(clauses);
+        let time = |sight: &Sight| match sight {
+            Sight::Field(field) => field == "now",
+            Sight::WholeContext => true,
+            Sight::Fact(_) | Sight::BaseAction(_) => false,
+        };
+        let reads_time = sights.iter().any(time);
+        let facts = sights.into_iter().filter_map(|sight| match sight {
             Sight::Fact(fact) => fact.parse().ok(),
             Sight::Field(_) | Sight::WholeContext | Sight::BaseAction(_) => None,
         });
-        let effect = policy.effect();
-        let parts = clauses.iter().map(|clause| parts(effect, clause)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            id,
-            effect,
-            text: text.to_owned(),
-            place,
-            facts: facts.collect(),
-            parts: parts.into_iter().flatten().collect(),
-            scope: Scope {
-                principal: policy.principal_constraint(),
-                action: policy.action_constraint(),
-                resource: policy.resource_constraint(),
-            },
-            policy,
-        })
-    }
-
-    /// Whether the policy belongs to a shipped pack.
-    pub(crate) fn is_shipped(&self) -> bool {
-        self.id.as_str().starts_with(shipped::PREFIX)
-    }
-
-    /// Whether the policy has a say when an operator asks about the product's own operations.
-    pub(crate) fn has_say_on_operators(&self) -> bool {
-        self.is_shipped() || self.names_operations()
-    }
-
-    /// Whether the policy has a say when anybody else asks about them: every forbid does.
-    pub(crate) fn has_say_on_operations(&self) -> bool {
-        self.effect == Effect::Forbid || self.has_say_on_operators()
-    }
-
-    /// Whether the scope names the product's own tree, its operators' group or one of its local operators.
-    pub(crate) fn names_operations(&self) -> bool {
-        let resource = match &self.scope.resource {
-            ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => {
-                shipped::is_operated(uid.id().unescaped())
-            }
-            ResourceConstraint::Any | ResourceConstraint::Is(_) => false,
-        };
-        let principal = match &self.scope.principal {
-            PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
-                let id: &str = uid.id().unescaped();
-                id == shipped::OPERATORS || id.starts_with(shipped::LOCAL)
-            }
-            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
-        };
-        resource || principal
-    }
-
-    /// Whether the policy speaks of this principal, action and resource at all, whatever its conditions say.
-    pub(crate) fn is_about(&self, case: &Case<'_>) -> bool {
-        let principal = match &self.scope.principal {
-            PrincipalConstraint::Any => true,
-            PrincipalConstraint::In(group) => case.principal.is_in(group),
-            PrincipalConstraint::Eq(uid) => case.principal.uid == *uid,
-            PrincipalConstraint::Is(kind) => case.principal.uid.type_name() == kind,
-            PrincipalConstraint::IsIn(kind, group) => {
-                case.principal.uid.type_name() == kind && case.principal.is_in(group)
-            }
-        };
-        principal && self.is_about_doing(&case.action, &case.resource)
-    }
-
-    /// Whether the policy speaks of this action and resource, for some principal.
-    pub(crate) fn is_about_doing(&self, action: &Side, resource: &Side) -> bool {
-        let action = match &self.scope.action {
-            ActionConstraint::Any => true,
-            ActionConstraint::In(actions) => actions.iter().any(|uid| action.is_in(uid)),
-            ActionConstraint::Eq(uid) => action.uid == *uid,
-        };
-        let resource = match &self.scope.resource {
-            ResourceConstraint::Any => true,
-            ResourceConstraint::In(tree) => resource.is_in(tree),
-            ResourceConstraint::Eq(uid) => resource.uid == *uid,
-            ResourceConstraint::Is(kind) => resource.uid.type_name() == kind,
-            ResourceConstraint::IsIn(kind, tree) => resource.uid.type_name() == kind && resource.is_in(tree),
-        };
-        action && resource
+        let parts = clauses.iter().flat_map(|clause| exprs(effect, clause));
+        let parts = parts.map(|(blamed, expr)| known.part(blamed, expr)).collect::<Result<_, _>>()?;
+        Ok(Self { id, effect, facts: facts.collect(), reads_time, parts })
     }
 }
 
-fn parts(effect: Effect, clause: &Clause) -> Result<Vec<Part>, Box<pst::PstConstructionError>> {
-    let blamed = match (effect, clause) {
-        (Effect::Permit, Clause::Unless(_)) | (Effect::Forbid, Clause::When(_)) => Blamed::WhenItHolds,
-        (Effect::Permit, Clause::When(_)) | (Effect::Forbid, Clause::Unless(_)) => Blamed::WhenItFails,
-    };
+impl Parts {
+    fn part(&mut self, blamed: Blamed, expr: &Expr) -> Result<Arc<Part>, Box<pst::PstConstructionError>> {
+        let key = (blamed, expr.to_string());
+        if let Some(part) = self.0.get(&key) {
+            return Ok(Arc::clone(part));
+        }
+        let part = Arc::new(Part { text: key.1.clone(), blamed, probe: probe(expr)? });
+        self.0.insert(key, Arc::clone(&part));
+        Ok(part)
+    }
+}
+
+/// What a clause consists of, as far as it can be blamed.
+fn exprs(effect: Effect, clause: &Clause) -> Vec<(Blamed, &Expr)> {
     let whole = lint::body(clause);
-    let exprs = match blamed {
-        Blamed::WhenItHolds => vec![whole],
-        Blamed::WhenItFails => conjuncts(whole),
-    };
-    exprs.into_iter().map(|expr| part(blamed, expr)).collect()
+    match (effect, clause) {
+        (Effect::Permit, Clause::Unless(_)) | (Effect::Forbid, Clause::When(_)) => vec![(Blamed::WhenItHolds, whole)],
+        (Effect::Permit, Clause::When(_)) | (Effect::Forbid, Clause::Unless(_)) => {
+            conjuncts(whole).into_iter().map(|expr| (Blamed::WhenItFails, expr)).collect()
+        }
+    }
 }
 
 fn conjuncts(expr: &Expr) -> Vec<&Expr> {
@@ -168,7 +97,7 @@ fn conjuncts(expr: &Expr) -> Vec<&Expr> {
     all
 }
 
-fn part(blamed: Blamed, expr: &Expr) -> Result<Part, Box<pst::PstConstructionError>> {
+fn probe(expr: &Expr) -> Result<PolicySet, Box<pst::PstConstructionError>> {
     let template = pst::Template::new(
         pst::PolicyID("part".into()),
         pst::Effect::Permit,
@@ -181,5 +110,5 @@ fn part(blamed: Blamed, expr: &Expr) -> Result<Part, Box<pst::PstConstructionErr
     let mut probe = PolicySet::new();
     let added = probe.add(Policy::from_pst(pst::Policy::Static(policy)).map_err(Box::new)?);
     debug_assert!(added.is_ok(), "the first policy of a set collides with none");
-    Ok(Part { text: expr.to_string(), blamed, probe })
+    Ok(probe)
 }

@@ -1,6 +1,6 @@
 //! What every installation has, whatever its estate says: two policy packs and two resource trees.
 
-use model::{Owner, ResourceId, Tier};
+use model::{Owner, ResourceId, ServiceName, Tier};
 
 use crate::vocabulary::{PolicyFile, Resource, Tiers};
 
@@ -45,7 +45,7 @@ pub(crate) fn packs() -> [PolicyFile; 2] {
     ]
 }
 
-/// The built-in resources, without the child that each service has under `public`.
+/// The built-in resources, without the child that each service has under `public`: see [`public_of`].
 pub(crate) fn resources() -> Vec<Resource> {
     let ids = OPERATED.iter().chain(&[PUBLIC]);
     ids.filter_map(|id| id.parse().ok()).map(built_in).collect()
@@ -54,8 +54,13 @@ pub(crate) fn resources() -> Vec<Resource> {
 /// The resource of a service's public operations, whatever the service is called.
 pub(crate) fn public(id: &ResourceId) -> Option<Resource> {
     let service = id.as_str().strip_prefix(PUBLIC)?.strip_prefix('/')?;
-    service.parse::<model::ServiceName>().ok()?;
+    service.parse::<ServiceName>().ok()?;
     Some(built_in(id.clone()))
+}
+
+/// The resource of the public operations of one service.
+pub(crate) fn public_of(service: &ServiceName) -> Option<Resource> {
+    Some(built_in(format!("{PUBLIC}/{service}").parse().ok()?))
 }
 
 /// Whether `id` lies in the public tree, where no tier above routine is asked.

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{
-    ActionName, BaseAction, Fact, GroupName, Owner, PrincipalId, PrincipalKind, ResourceId, Risk, ServiceName, Tier,
-};
+use model::{ActionName, BaseAction, Fact, GroupName, Owner, PrincipalId, ResourceId, Risk, ServiceName, Tier};
 
 /// A named set of principals and other groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +53,12 @@ pub struct Vocabulary {
     pub operators: Vec<PrincipalId>,
     /// Services, whose public operations ask for `public/<service>`.
     pub services: Vec<ServiceName>,
+    pub max_candidates: MaxCandidates,
 }
+
+/// How many policies one question may be put to: an estate in which it could be more does not load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxCandidates(pub usize);
 
 /// Why a policy does not load, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +72,13 @@ pub struct PolicyProblem {
     pub suggestion: Option<String>,
 }
 
+impl Default for MaxCandidates {
+    /// At about 2 µs each a decision stays far below a millisecond.
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
 impl Tiers {
     pub const fn of(&self, action: BaseAction) -> Tier {
         match action {
@@ -79,6 +89,3 @@ impl Tiers {
         }
     }
 }
-
-/// Whether the estate declares the principal that a policy names.
-pub(crate) type Declared<'a> = &'a dyn Fn(PrincipalKind, &PrincipalId) -> bool;

@@ -64,6 +64,7 @@ fn said() -> Said {
     said.of(&and(&format!("apiVersion: countersign.dev/v1\nkind: Group\nmetadata: {{{UNKNOWN}: 1}}\nspec: {{}}\n")));
     let environment = |spec: &str| QUICKSTART.replacen("  trustDomain: prod.acme.test\n", spec, 1);
     said.of(&environment(&format!("  {UNKNOWN}: 1\n")));
+    said.of(&environment(&format!("  trustDomain: prod.acme.test\n  policy: {{{UNKNOWN}: 1}}\n")));
     for inner in ["staleness: {", "riskFloor: {"] {
         let unknown = format!("{inner}{UNKNOWN}: 1, ");
         said.of(&QUICKSTART.replacen(inner, &unknown, 1));

@@ -147,7 +147,7 @@ fn live(remote: Option<&RemoteKeys>, keys: Option<Arc<KeySet>>) -> Live {
         keys: sources.keys_digest(),
         sources,
         directory: Arc::new(Directory::default()),
-        engine: Arc::new(Engine::compile(&[], &Vocabulary::default(), &|_, _| false).unwrap()),
+        engine: Arc::new(Engine::compile(&[], &Vocabulary::default(), &Directory::default()).unwrap()),
         staleness: Staleness::default(),
     };
     Live {

@@ -4,7 +4,7 @@ use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicySet
 use identity::Principal;
 
 use super::{
-    CI, REPORTER, annotated, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+    CI, REPORTER, annotated, compile, decide, decide_as, directory, engine, principal, question, shown, vocabulary,
 };
 use crate::{Engine, PolicyFile};
 
@@ -113,7 +113,7 @@ fn a_forbid_on_a_tree_reaches_every_resource_in_it() {
     vocabulary.resources.remove(1);
     let text = annotated(&[PERMIT, "forbid (principal, action, resource in Resource::\"billing\");"]);
     let files = [PolicyFile { name: "p.cedar".to_owned(), text }];
-    let engine = Engine::compile(&files, &vocabulary, &declared).unwrap();
+    let engine = Engine::compile(&files, &vocabulary, &directory()).unwrap();
     let finding = decide(&engine, REPORTER, "read", "billing/invoices/export", &["sender_bound"]);
     assert_eq!(shown(&finding), "deny forbidden, by p1");
 }

@@ -1,5 +1,8 @@
 //! An estate like the quickstart's, and one helper for each kind of test.
 
+mod cases;
+mod crowd;
+mod equivalence;
 mod fails_closed;
 mod operators;
 mod properties;
@@ -7,16 +10,19 @@ mod quickstart;
 mod reasons;
 mod refusals;
 mod review;
+mod scan;
 mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use identity::Principal;
-use model::{BaseAction, Fact, PrincipalId, PrincipalKind, Risk, Tier, Time};
+use identity::{Directory, Principal};
+use model::{BaseAction, Fact, PrincipalKind, Risk, Tier, Time};
 
-use crate::{Engine, Facts, Finding, Group, PolicyFile, PolicyProblem, Question, Resource, Tiers, Vocabulary};
+use crate::{
+    Engine, Facts, Finding, Group, MaxCandidates, PolicyFile, PolicyProblem, Question, Resource, Tiers, Vocabulary,
+};
 
 pub(crate) const QUICKSTART: &str = include_str!("../../tests/quickstart.cedar");
 
@@ -51,6 +57,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
         risk_floor: BTreeMap::from([(Risk::High, Tier::Sensitive)]),
         operators: vec![OPERATOR.parse().unwrap()],
         services: vec!["billing-api".parse().unwrap()],
+        max_candidates: MaxCandidates::default(),
     }
 }
 
@@ -75,13 +82,13 @@ pub(crate) fn principal(id: &str) -> Principal {
     }
 }
 
-pub(crate) fn declared(kind: PrincipalKind, id: &PrincipalId) -> bool {
-    [CI, REPORTER, DUNNING, ALICE].contains(&id.as_str()) && principal(id.as_str()).kind == kind
+pub(crate) fn directory() -> Directory {
+    Directory::new([CI, REPORTER, DUNNING, ALICE].map(|id| (principal(id), Vec::new())), Vec::new()).unwrap()
 }
 
 pub(crate) fn compile(text: &str) -> Result<Engine, Vec<PolicyProblem>> {
     let file = PolicyFile { name: "billing.cedar".to_owned(), text: text.to_owned() };
-    Engine::compile(&[file], &vocabulary(), &declared)
+    Engine::compile(&[file], &vocabulary(), &directory())
 }
 
 /// An engine with these policies alone; each is given what every policy has to have.

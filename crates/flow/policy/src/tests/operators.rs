@@ -5,7 +5,7 @@ use std::sync::Arc;
 use identity::Principal;
 
 use super::{
-    CI, OPERATOR, QUICKSTART, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+    CI, OPERATOR, QUICKSTART, compile, decide, decide_as, directory, engine, principal, question, shown, vocabulary,
 };
 use crate::{Engine, Group};
 
@@ -28,7 +28,7 @@ fn nobody_becomes_an_operator_by_naming_the_group() {
     vocabulary
         .groups
         .push(Group { name: "countersign-operators".parse().unwrap(), parents: vec!["machines".parse().unwrap()] });
-    let engine = Engine::compile(&[], &vocabulary, &declared).unwrap();
+    let engine = Engine::compile(&[], &vocabulary, &directory()).unwrap();
     let ask = |principal: &Principal| {
         shown(&decide_as(&engine, principal, &question("administer", "countersign/estate"), &["sender_bound"]))
     };

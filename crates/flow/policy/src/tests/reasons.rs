@@ -1,6 +1,6 @@
 //! The sentences for operators, whole.
 
-use super::{CI, REPORTER, annotated, decide, declared, engine, shown, vocabulary};
+use super::{CI, REPORTER, annotated, decide, directory, engine, shown, vocabulary};
 use crate::{Engine, PolicyFile, Vocabulary};
 
 /// Decides a read of `billing` by the job of the quickstart, and shows answer and reason.
@@ -116,7 +116,7 @@ fn too_many_facts_or_too_large_a_set_are_not_tried() {
         let all = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let policy = format!("permit (principal, action, resource) when {{ context.evidence.containsAll([{all}]) }};");
         let file = PolicyFile { name: "p.cedar".to_owned(), text: annotated(&[&policy]) };
-        let engine = Engine::compile(&[file], &vocabulary, &declared).unwrap();
+        let engine = Engine::compile(&[file], &vocabulary, &directory()).unwrap();
         decide(&engine, CI, "read", "billing", &[]).missing.len()
     };
     assert_eq!((missing(&names[..3]), missing(&names[..4]), missing(&names)), (3, 0, 0));

@@ -1,6 +1,6 @@
 //! What does not load, and the exact words that say why.
 
-use super::{annotated, compile, declared, vocabulary};
+use super::{annotated, compile, directory, vocabulary};
 use crate::scan::{MAX_DEPTH, MAX_OPERATORS};
 use crate::{Engine, PolicyFile, PolicyProblem};
 
@@ -77,7 +77,7 @@ fn an_id_belongs_to_one_policy() {
         &["billing.cedar:4:1: `a` is the id of another policy, in billing.cedar, line 1"],
     );
     let file = |name: &str| PolicyFile { name: name.to_owned(), text: format!("\n{one}") };
-    let problems = Engine::compile(&[file("x.cedar"), file("y.cedar")], &vocabulary(), &declared).unwrap_err();
+    let problems = Engine::compile(&[file("x.cedar"), file("y.cedar")], &vocabulary(), &directory()).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].file, "y.cedar");
     assert_eq!(problems[0].message, "`a` is the id of another policy, in x.cedar, line 2");

@@ -2,13 +2,13 @@
 
 use model::{ActionName, ResourceId};
 
-use super::{QUICKSTART, vocabulary};
+use super::{QUICKSTART, directory, vocabulary};
 use crate::{Engine, PolicyFile};
 
 fn engine(more: &str) -> (Engine, String) {
     let text = format!("{QUICKSTART}{more}");
     let file = PolicyFile { name: "a.cedar".to_owned(), text: text.clone() };
-    (Engine::compile(&[file], &vocabulary(), &|_, _| true).unwrap(), text)
+    (Engine::compile(&[file], &vocabulary(), &directory()).unwrap(), text)
 }
 
 fn policy(id: &str, body: &str) -> String {

@@ -4,7 +4,7 @@ use identity::Principal;
 use model::{Risk, Tier};
 
 use super::{
-    CI, OPERATOR, REPORTER, compile, decide, decide_as, declared, engine, principal, question, shown, vocabulary,
+    CI, OPERATOR, REPORTER, compile, decide, decide_as, directory, engine, principal, question, shown, vocabulary,
 };
 use crate::{Engine, Resource, Tiers};
 
@@ -81,7 +81,7 @@ fn nothing_that_an_estate_declares_takes_the_place_of_a_built_in_resource() {
         ..vocabulary.resources[0].clone()
     });
     vocabulary.resources.push(Resource { id: "countersign/mine".parse().unwrap(), ..vocabulary.resources[0].clone() });
-    let engine = Engine::compile(&[], &vocabulary, &declared).unwrap();
+    let engine = Engine::compile(&[], &vocabulary, &directory()).unwrap();
     let finding = decide(&engine, OPERATOR, "administer", "countersign/estate", &[]);
     assert_eq!(shown(&finding), "deny evidence_missing, missing sender_bound, by countersign/operators");
     assert!(!engine.has_resource(&"countersign/mine".parse().unwrap()));
