@@ -216,6 +216,7 @@ fn is_operators(name: &GroupName) -> bool {
 
 fn closures(vocabulary: &Vocabulary, types: &Types) -> HashMap<GroupName, Vec<EntityUid>> {
     let mut parents: BTreeMap<&GroupName, Vec<&GroupName>> = BTreeMap::new();
+    // tidy: order cannot matter, it is that of a list
     for group in vocabulary.groups.iter().filter(|group| !is_operators(&group.name)) {
         parents.entry(&group.name).or_default().extend(group.parents.iter().filter(|name| !is_operators(name)));
     }
