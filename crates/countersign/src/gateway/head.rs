@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guard::{Asked, Operation};
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use identity::Access;
 use model::{ActionName, BaseAction, Code, TraceId};
@@ -91,6 +91,10 @@ fn fit(
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(AMBIGUOUS);
     }
+    // which of the two it was is the transport's business, and goes no further
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(AMBIGUOUS);
+    }
     headers::check(&parts.headers)?;
     // an authority alone is for CONNECT; no other method has a target without a path
     let target = parts.uri.path_and_query().cloned().ok_or(AMBIGUOUS)?;
@@ -112,10 +116,11 @@ fn fit(
     };
     let in_flight = Arc::clone(&service.door.in_flight).try_acquire_owned().or(Err(OVERLOADED))?;
     let (question, access) = question(service, route, params)?;
-    let mut headers = headers::for_upstream(parts.headers, traceparent);
+    let mut headers = parts.headers;
     if parts.version == Version::HTTP_2 {
         headers::down_from_http2(&mut headers, parts.uri.authority());
     }
+    let headers = headers::for_upstream(headers, traceparent);
     let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, in_flight };
     Ok((Some(route.text().to_owned()), Asked::Operation(Operation { question, access, errand })))
 }
