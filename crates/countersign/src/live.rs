@@ -103,7 +103,8 @@ impl Timeouts {
     /// The pacing that every one of these services can live with.
     pub fn pacing<'a>(services: impl Iterator<Item = &'a Self> + Clone) -> Pacing {
         let most = |of: fn(&Self) -> Duration| services.clone().map(of).max().unwrap_or(of(&Self::default()));
-        Pacing { header: most(|timeouts| timeouts.header), idle: most(|timeouts| timeouts.idle) }
+        let (header, idle) = (most(|timeouts| timeouts.header), most(|timeouts| timeouts.idle));
+        Pacing { header, idle, stall: most(|timeouts| timeouts.body_idle) }
     }
 }
 

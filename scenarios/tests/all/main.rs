@@ -1,7 +1,8 @@
 //! Scenarios: the built binary, driven from outside over loopback. A folder a story.
 //!
 //! Which binary: `COUNTERSIGN_BIN`, else the one beside this test. Answers are compared with files under `golden/`;
-//! `UPDATE=1` writes them anew; `COUNTERSIGN_TEST_LONG=1` lets what is bounded by time go on for as long as it should. Peers (PyJWT, oauth2-mock-server, curl, openssl, prlimit) are installed by `./test`.
+//! `UPDATE=1` writes them anew; `COUNTERSIGN_TEST_LONG=1` lets what is bounded by time go on for as long as it should. Peers (PyJWT, h2,
+//! oauth2-mock-server, curl, openssl, prlimit, h2load, Go) are installed by `./test`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -15,4 +16,5 @@ mod ledger;
 mod quickstart;
 mod requests;
 mod third_party;
+mod tls;
 mod tokens;

@@ -4,20 +4,28 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use store::pem;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::server::find;
 use super::{Client, Stopped, explain_text, output};
 use crate::control::EstateRequest;
 use crate::dev::{self, Caller, DevFailed, Fresh, Options, Running};
 use crate::estate::{Bundle, BundleError};
+use crate::net::tls::{self, OwnSvid};
 use crate::net::{now, record_id};
 
 /// The policy line that the tour edits, and what it writes instead.
@@ -25,6 +33,10 @@ const BEFORE: &str =
     r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"read""#;
 const AFTER: &str =
     r#"permit (principal == Agent::"spiffe://prod.acme.test/agents/dunning", action in Action::"administer""#;
+
+/// Under which name the tour reaches the gateway, and the trust domain of its SVIDs.
+const HOST: &str = "billing.acme.test";
+const DOMAIN: &str = "prod.acme.test";
 
 /// Why the tour ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +51,8 @@ pub(super) enum TourFailed {
     Bundle(#[from] BundleError),
     #[error("a token cannot be made")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("a certificate or a key cannot be read")]
+    Pem(#[from] store::BadPem),
     #[error("a request failed")]
     Request(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the control socket answers: {message}")]
@@ -50,7 +64,10 @@ pub(super) enum TourFailed {
 /// One step: who asks for what, and what must come of it.
 struct Step {
     title: &'static str,
+    /// Whose token comes along.
     caller: Option<Caller>,
+    /// The sample workload whose SVID the connection is made with; without one, it is made without TLS.
+    svid: Option<&'static str>,
     method: Method,
     target: &'static str,
     status: u16,
@@ -110,9 +127,9 @@ impl Tour {
 
     async fn walk(&mut self) -> Result<(), TourFailed> {
         output::line(&format!(
-            "A gateway at {} stands before a sample billing API. Callers bring tokens that sample issuers signed;\n\
-             every request is proved, resolved, decided and recorded before a byte goes on.\n",
-            self.running.json.gateway.http
+            "A gateway at {} and {} stands before a sample billing API. Callers bring tokens that sample\n\
+             issuers signed, or SVIDs; every request is proved, resolved, decided and recorded before a byte goes on.\n",
+            self.running.json.gateway.http, self.running.json.gateway.https
         ));
         let mut forked = String::new();
         for step in steps() {
@@ -138,11 +155,15 @@ impl Tour {
         let answer = self.ask(step).await?;
         let record = self.explained(&answer.record).await?;
         let word = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
-        let who = step.caller.map_or("nobody", Caller::name);
+        let who = match (step.svid, step.caller) {
+            (Some(svid), Some(caller)) => format!("{svid}+{}", caller.name()),
+            (Some(svid), None) => svid.to_owned(),
+            (None, caller) => caller.map_or("nobody", Caller::name).to_owned(),
+        };
         let code = answer.document.get("code").and_then(Value::as_str);
         let in_ledger = word("/verdicts/0/code");
         let let_through = self.reached()? - reached;
-        let mut line = format!("{who:<13} {:<4} {:<12} {}", step.method, step.target, answer.status.as_u16());
+        let mut line = format!("{who:<16} {:<4} {:<12} {}", step.method, step.target, answer.status.as_u16());
         if let Some(code) = in_ledger {
             let _ = write!(line, " {code}");
         }
@@ -204,8 +225,7 @@ impl Tour {
     async fn ask(&self, step: &Step) -> Result<Answer, TourFailed> {
         let json = &self.running.json;
         let address = json.gateway.http.trim_start_matches("http://");
-        let mut request =
-            Request::builder().method(step.method.clone()).uri(step.target).header(header::HOST, "billing.acme.test");
+        let mut request = Request::builder().method(step.method.clone()).uri(step.target).header(header::HOST, HOST);
         if let Some(caller) = step.caller {
             let keys = self.running.directory.path("keys");
             let token = dev::token(caller, &keys, &json.issuer, now(), &record_id().to_string())
@@ -214,22 +234,28 @@ impl Tour {
         }
         let body = if step.method == Method::POST { Bytes::from_static(b"{}") } else { Bytes::new() };
         let request = request.body(Full::new(body)).map_err(|error| TourFailed::Request(error.into()))?;
-        let failed = |error: hyper::Error| TourFailed::Request(error.into());
+        let Some(svid) = step.svid else { return exchange(TcpStream::connect(address).await?, request).await };
+        exchange(self.shake_hands(svid).await?, request).await
+    }
+
+    /// A connection made with the SVID of a sample workload, to a gateway that has to show an SVID of the same authority.
+    async fn shake_hands(&self, workload: &str) -> Result<TlsStream<TcpStream>, TourFailed> {
+        let json = &self.running.json;
+        let certificate = |text: String| pem::decode("CERTIFICATE", &text);
+        let authority = certificate(std::fs::read_to_string(&json.ca)?)?;
+        let (source, domain) = (DOMAIN.parse().map_err(failed)?, DOMAIN.parse().map_err(failed)?);
+        let bundle = credential::Bundle::new(source, domain, &[authority], Duration::ZERO).map_err(failed)?;
+        let trusted = credential::Authorities::new([bundle]);
+        let own = OwnSvid::default();
+        if let Some(files) = json.svids.get(workload) {
+            let key = pem::decode("PRIVATE KEY", &std::fs::read_to_string(&files.key)?)?;
+            own.install(&[certificate(std::fs::read_to_string(&files.cert)?)?], &key).map_err(failed)?;
+        }
+        let gateway = tls::client(Arc::new(own), Arc::new(move |peer| peer.check(&trusted, now())));
+        let address = json.gateway.https.trim_start_matches("https://");
         let stream = TcpStream::connect(address).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(failed)?;
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(failed)?.to_bytes();
-        drop(sender);
-        // the exchange is over; how the connection ends says nothing more
-        let _ = connection.await;
-        let record = parts.headers.get("countersign-record").and_then(|value| value.to_str().ok());
-        Ok(Answer {
-            status: parts.status,
-            record: record.unwrap_or_default().to_owned(),
-            document: serde_json::from_slice(&body).unwrap_or_default(),
-        })
+        let name = ServerName::try_from(HOST).map_err(failed)?;
+        Ok(TlsConnector::from(gateway).connect(name, stream).await?)
     }
 
     async fn explained(&self, record: &str) -> Result<Value, TourFailed> {
@@ -243,9 +269,34 @@ impl Tour {
     }
 }
 
+async fn exchange<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: T,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, TourFailed> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(failed)?;
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(failed)?.to_bytes();
+    drop(sender);
+    // the exchange is over; how the connection ends says nothing more
+    let _ = connection.await;
+    let record = parts.headers.get("countersign-record").and_then(|value| value.to_str().ok());
+    Ok(Answer {
+        status: parts.status,
+        record: record.unwrap_or_default().to_owned(),
+        document: serde_json::from_slice(&body).unwrap_or_default(),
+    })
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> TourFailed {
+    TourFailed::Request(error.into())
+}
+
 fn steps() -> Vec<Step> {
     const CI: &str = "spiffe://prod.acme.test/ci/billing";
     const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
+    const REPORTER: &str = "spiffe://prod.acme.test/billing/reporter";
     let refused = |caller, title, target, code| Step { target, status: 403, code: Some(code), ..reads(caller, title) };
     let nobody = |title, target| Step {
         caller: None,
@@ -303,6 +354,23 @@ fn steps() -> Vec<Step> {
                 "evidence_missing",
             )
         },
+        Step {
+            target: "/export",
+            principal: Some(REPORTER),
+            ..by_svid(None, "a workload's SVID over mutual TLS is: its key was there")
+        },
+        Step {
+            status: 401,
+            code: Some("unauthenticated"),
+            ledger: Some("kind_mismatch"),
+            ..by_svid(Some(Caller::Alice), "a person's token through a machine's connection: neither wins")
+        },
+        Step {
+            status: 401,
+            code: Some("unauthenticated"),
+            ledger: Some("conflicting_credentials"),
+            ..by_svid(Some(Caller::Dunning), "nor does another machine's")
+        },
     ]
 }
 
@@ -311,6 +379,7 @@ const fn reads(caller: Caller, title: &'static str) -> Step {
     Step {
         title,
         caller: Some(caller),
+        svid: None,
         method: Method::GET,
         target: "/invoices/1",
         status: 200,
@@ -319,6 +388,11 @@ const fn reads(caller: Caller, title: &'static str) -> Step {
         missing: None,
         principal: None,
     }
+}
+
+/// Reads an invoice with the reporter's SVID, and perhaps with a token beside it.
+fn by_svid(caller: Option<Caller>, title: &'static str) -> Step {
+    Step { caller, svid: Some("reporter"), ..reads(Caller::CiMain, title) }
 }
 
 fn stopped(stopped: Stopped) -> TourFailed {

@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use model::Code;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::headers;
 use super::standing::{Standing, TICK};
 use crate::live::Place;
 use crate::net::{Lease, Transfer, now};
@@ -106,7 +107,7 @@ impl<S: Slot + Unpin> Body for Relay<S> {
             Poll::Ready(Some(Ok(frame))) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.last = Instant::now();
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(cleared(frame))))
             }
             Poll::Ready(Some(Err(error))) => self.cut((Code::UpstreamUnreachable, BrokeOff::Upstream(error))),
             Poll::Ready(None) => {
@@ -123,6 +124,17 @@ impl<S: Slot + Unpin> Body for Relay<S> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// Trailers are headers that come late: an upstream speaks for us in neither.
+fn cleared(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::for_caller(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
     }
 }
 

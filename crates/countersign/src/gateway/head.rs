@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guard::{Asked, Errand, NoRoom, Operation};
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use identity::Access;
 use model::{ActionName, BaseAction, Code, PrincipalId, TraceId};
@@ -90,6 +90,10 @@ fn fit(
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(AMBIGUOUS);
     }
+    // which of the two it was is the transport's business, and goes no further
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(AMBIGUOUS);
+    }
     headers::check(&parts.headers)?;
     // an authority alone is for CONNECT; no other method has a target without a path
     let target = parts.uri.path_and_query().cloned().ok_or(AMBIGUOUS)?;
@@ -110,10 +114,11 @@ fn fit(
         Match::None => return unmapped(Code::OperationUnmapped),
     };
     let (question, access) = question(service, route, params)?;
-    let mut headers = headers::for_upstream(parts.headers, traceparent);
+    let mut headers = parts.headers;
     if parts.version == Version::HTTP_2 {
         headers::down_from_http2(&mut headers, parts.uri.authority());
     }
+    let headers = headers::for_upstream(headers, traceparent);
     let errand = Forward { service: Arc::clone(service), method: parts.method, target, headers, place: None };
     Ok((Some(route.text().to_owned()), Asked::Operation(Operation { question, access, errand })))
 }

@@ -37,6 +37,12 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
     if headers.keys().any(|name| METHOD_OVERRIDES.contains(&hyphens(name).as_str())) {
         return Err(Ambiguous);
     }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return Err(Ambiguous);
+    }
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (encodings.next(), encodings.next()) {
         (None, _) => {}
@@ -48,8 +54,12 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
 }
 
 /// What goes upstream of a caller's headers: neither credentials nor identity nor what belongs to one hop.
-pub(super) fn for_upstream(headers: HeaderMap, traceparent: &HeaderValue) -> HeaderMap {
+pub(super) fn for_upstream(mut headers: HeaderMap, traceparent: &HeaderValue) -> HeaderMap {
     let mut upstream = HeaderMap::with_capacity(headers.len() + 4);
+    // first, as RFC 9112 §3.2 asks
+    if let Some(host) = headers.remove(header::HOST) {
+        upstream.insert(header::HOST, host);
+    }
     let mut last = None;
     for (name, value) in headers {
         last = name.or(last);

@@ -28,6 +28,7 @@ struct Voucher {
     value: HeaderValue,
     /// Sent along until then.
     fresh: Time,
+    ends: Time,
 }
 
 impl Vouchers {
@@ -45,7 +46,7 @@ impl Vouchers {
         let key = (actor.id.clone(), permit.errand().service.name.clone());
         let until = permit.deadline();
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(voucher) = known.filter(|voucher| at < voucher.fresh && voucher.fresh <= until) {
+        if let Some(voucher) = known.filter(|voucher| at < voucher.fresh && voucher.ends <= until) {
             return Some(voucher.value);
         }
         let (principal, service) = (&actor.id, &permit.errand().service.name);
@@ -64,7 +65,7 @@ impl Vouchers {
             kept.retain(|_, voucher| at < voucher.fresh);
         }
         if kept.len() < MOST {
-            kept.insert(key, Voucher { value: value.clone(), fresh });
+            kept.insert(key, Voucher { value: value.clone(), fresh, ends });
         }
         Some(value)
     }

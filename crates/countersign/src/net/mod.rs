@@ -2,11 +2,14 @@
 //! way out to what is not a service. Decides nothing.
 
 mod edge;
+mod http2;
 mod outbound;
 mod pace;
 mod pool;
+mod rejected;
 mod sent;
 mod serve;
+mod streams;
 pub mod tls;
 
 pub use edge::{jittered, now, record_id, serial, trace_id};

@@ -1,4 +1,5 @@
-//! How long a connection may take to say what it wants: a deadline for a head, another between requests.
+//! How long a connection may take to say what it wants, and to take what it asked for: a deadline for a head, another between
+//! requests, a third for bytes that stand ready.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::rejected::Rejections;
+use super::streams::Handed;
 
 /// Deadlines of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Pacing {
     pub header: Duration,
     /// From the end of an answer to the first byte of the next request.
     pub idle: Duration,
+    /// For which a peer may take nothing of an answer that stands ready.
+    pub stall: Duration,
 }
 
 /// Where a connection stands; shared by its transport and its requests.
@@ -29,6 +36,11 @@ pub(super) struct Pace {
     /// Requests that are being answered.
     open: AtomicU32,
     reading: Reading,
+    /// Hears that the connection is to end once what is open has ended.
+    last: Notify,
+    /// Streams that were rejected and not reported yet, and who waits for such.
+    rejected: AtomicU32,
+    rejects: Notify,
     /// Who waits for bytes: an answer that ends has to start the deadline of the wait that it leaves behind.
     reader: Mutex<Option<Waker>>,
 }
@@ -57,12 +69,42 @@ enum Phase {
 impl Pace {
     pub(super) fn fresh(reading: Reading) -> Arc<Self> {
         let phase = AtomicU8::new(Phase::Fresh as u8);
-        Arc::new(Self { phase, open: AtomicU32::new(0), reading, reader: Mutex::new(None) })
+        let none = || AtomicU32::new(0);
+        let (last, rejects) = (Notify::new(), Notify::new());
+        let (open, rejected, reader) = (none(), none(), Mutex::new(None));
+        Arc::new(Self { phase, open, reading, last, rejected, rejects, reader })
     }
 
-    pub(super) fn head_complete(&self) {
+    /// A request's head is there; the request is open until what is given is dropped.
+    pub(super) fn head_complete(self: &Arc<Self>) -> Open {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.set(Phase::Idle);
+        Open(Arc::clone(self))
+    }
+
+    /// Nothing more is to be answered once what is open has ended.
+    pub(super) fn is_last(&self) {
+        self.last.notify_one();
+    }
+
+    /// Returns once [`Self::is_last`] was said.
+    pub(super) async fn ends(&self) {
+        self.last.notified().await;
+    }
+
+    /// Returns once streams of this connection were rejected, and says how many.
+    pub(super) async fn rejects(&self) -> u32 {
+        loop {
+            match self.rejected() {
+                0 => self.rejects.notified().await,
+                some => return some,
+            }
+        }
+    }
+
+    /// Streams that were rejected since this was last asked.
+    pub(super) fn rejected(&self) -> u32 {
+        self.rejected.swap(0, Ordering::AcqRel)
     }
 
     /// Whether the connection ended within a head.
@@ -95,6 +137,15 @@ impl Pace {
     }
 }
 
+/// A request that is being answered. Whatever becomes of it, it is gone when this is.
+pub(super) struct Open(Arc<Pace>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.answered();
+    }
+}
+
 /// A transport that ends with `TimedOut` when its peer takes too long.
 pub(super) struct Paced<T> {
     inner: T,
@@ -102,11 +153,24 @@ pub(super) struct Paced<T> {
     pacing: Pacing,
     armed: Phase,
     sleep: Pin<Box<Sleep>>,
+    /// Whether the peer was told that the connection ends.
+    told: Told,
+    /// Runs while bytes stand ready that the peer does not take.
+    stall: Option<Pin<Box<Sleep>>>,
+    rejections: Rejections,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    Yes,
 }
 
 impl<T> Paced<T> {
     pub(super) fn new(inner: T, pace: Arc<Pace>, pacing: Pacing) -> Self {
-        Self { inner, pace, pacing, armed: Phase::Fresh, sleep: Box::pin(sleep(pacing.header)) }
+        let sleep = Box::pin(sleep(pacing.header));
+        let rejections = Rejections::default();
+        Self { inner, pace, pacing, armed: Phase::Fresh, sleep, told: Told::No, stall: None, rejections }
     }
 
     fn arm(&mut self, phase: Phase) {
@@ -117,6 +181,46 @@ impl<T> Paced<T> {
             Phase::Busy => return,
         };
         self.sleep.as_mut().reset(Instant::now() + after);
+    }
+
+    /// Whether the wait for bytes has lasted too long. HTTP/2 is told first, for a request may be on its way.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.sleep.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        if self.pace.reading == Reading::ByRequest || self.told == Told::Yes {
+            return true;
+        }
+        self.told = Told::Yes;
+        self.pace.is_last();
+        self.sleep.as_mut().reset(Instant::now() + self.pacing.header);
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+
+    /// What came of a write; one that has waited for too long fails.
+    fn timed<R>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if wrote.is_ready() {
+            self.stall = None;
+            return wrote;
+        }
+        let within = self.pacing.stall;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(within)));
+        if stall.as_mut().poll(cx).is_ready() {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Looks at what was sent.
+    fn sent(&mut self, bytes: &[u8]) {
+        if self.pace.reading == Reading::ByConnection {
+            let rejected = self.rejections.sent(bytes);
+            if rejected > 0 {
+                self.pace.rejected.fetch_add(rejected, Ordering::AcqRel);
+                self.pace.rejects.notify_one();
+            }
+        }
     }
 }
 
@@ -142,7 +246,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         if phase != self.armed {
             self.arm(phase);
         }
-        if phase != Phase::Busy && self.sleep.as_mut().poll(cx).is_ready() {
+        if phase != Phase::Busy && self.is_overdue(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending
@@ -151,15 +255,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if let Poll::Ready(Ok(count)) = wrote {
+            self.sent(buf.get(..count).unwrap_or_default());
+        }
+        self.timed(cx, wrote)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.timed(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.timed(cx, shut)
     }
 
     fn poll_write_vectored(
@@ -167,7 +277,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(mut count)) = wrote {
+            for buf in bufs {
+                let part = count.min(buf.len());
+                self.sent(buf.get(..part).unwrap_or_default());
+                count -= part;
+            }
+        }
+        self.timed(cx, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -178,12 +296,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
 /// The body of an answer; when it ends, its connection waits for the next request.
 pub(super) struct PacedBody<B> {
     inner: B,
-    pace: Arc<Pace>,
+    handed: Option<Arc<Handed>>,
+    _open: Open,
 }
 
 impl<B> PacedBody<B> {
-    pub(super) const fn new(inner: B, pace: Arc<Pace>) -> Self {
-        Self { inner, pace }
+    /// `handed` hears of each part that waits for the peer to take it, and of when it was taken.
+    pub(super) const fn new(inner: B, open: Open, handed: Option<Arc<Handed>>) -> Self {
+        Self { inner, handed, _open: open }
     }
 }
 
@@ -192,7 +312,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PacedBody<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Some(handed) = &self.handed {
+            // whoever asks for a part has taken the one before
+            if frame.is_ready() { handed.out() } else { handed.taken() }
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -201,11 +326,5 @@ impl<B: Body<Data = Bytes> + Unpin> Body for PacedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-impl<B> Drop for PacedBody<B> {
-    fn drop(&mut self) {
-        self.pace.answered();
     }
 }

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use super::edge::now;
 use super::sent::RequestBody;
-use super::tls::{self, OwnSvid};
+use super::tls::{self, Check, OwnSvid};
 
 /// To the end of the handshakes.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,16 +53,29 @@ pub struct Connections {
 /// Connections to one destination.
 pub struct Pool {
     authority: Authority,
-    tls: Option<Arc<ClientConfig>>,
-    idle: Mutex<Vec<(SendRequest<RequestBody>, Instant)>>,
+    tls: Option<Expecting>,
+    idle: Mutex<Vec<(Connection, Instant)>>,
     /// Drive the connections; they end with the pool.
     drivers: Mutex<JoinSet<()>>,
+}
+
+/// Whom a destination is held to: when hands are shaken, and whenever a connection is used again.
+struct Expecting {
+    config: Arc<ClientConfig>,
+    check: Arc<Check>,
+}
+
+/// A connection, and who is at its other end.
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    /// None without TLS.
+    peer: Option<PeerCertificates>,
 }
 
 /// A connection in use.
 pub struct Lease {
     pool: Arc<Pool>,
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
 }
 
 /// Why there is no answer.
@@ -107,16 +120,16 @@ impl Connections {
     }
 
     /// TLS with the service of this SPIFFE ID, and no other.
-    fn expecting(&self, id: SpiffeId) -> Arc<ClientConfig> {
+    fn expecting(&self, id: SpiffeId) -> Expecting {
         let trusted = Arc::clone(&self.trusted);
-        let check = move |peer: &PeerCertificates| {
+        let check: Arc<Check> = Arc::new(move |peer: &PeerCertificates| {
             let finding = peer.check(&trusted.load(), now())?;
             match finding.key.as_slice() {
                 [found] if found == id.as_str() => Ok(finding),
                 found => Err(Cause::OtherPeer { expected: id.clone(), found: found.concat() }),
             }
-        };
-        tls::client(Arc::clone(&self.own), Arc::new(check))
+        });
+        Expecting { config: tls::client(Arc::clone(&self.own), Arc::clone(&check)), check }
     }
 }
 
@@ -129,58 +142,69 @@ impl Pool {
         self: &Arc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), Unsent> {
-        while let Some(mut sender) = self.kept() {
-            match timeout(READY, sender.ready()).await {
+        while let Some(mut connection) = self.kept() {
+            match timeout(READY, connection.sender.ready()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => continue,
             }
-            match sender.try_send_request(request).await {
-                Ok(answer) => return Ok((answer, self.lease(sender))),
+            match connection.sender.try_send_request(request).await {
+                Ok(answer) => return Ok((answer, self.lease(connection))),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(Unsent::Http(failed.into_error())),
                 },
             }
         }
-        let mut sender = timeout(CONNECT, self.connect()).await.unwrap_or(Err(Unsent::Late))?;
-        let answer = sender.send_request(request).await.map_err(Unsent::Http)?;
-        Ok((answer, self.lease(sender)))
+        let mut connection = timeout(CONNECT, self.connect()).await.unwrap_or(Err(Unsent::Late))?;
+        let answer = connection.sender.send_request(request).await.map_err(Unsent::Http)?;
+        Ok((answer, self.lease(connection)))
     }
 
-    fn lease(self: &Arc<Self>, sender: SendRequest<RequestBody>) -> Lease {
-        Lease { pool: Arc::clone(self), sender }
+    fn lease(self: &Arc<Self>, connection: Connection) -> Lease {
+        Lease { pool: Arc::clone(self), connection }
     }
 
     /// The connection that was used last, if it may still be good.
-    fn kept(&self) -> Option<SendRequest<RequestBody>> {
+    fn kept(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((sender, since)) = idle.pop() {
+        while let Some((connection, since)) = idle.pop() {
             if since.elapsed() >= KEEP {
                 // those below were given back even earlier
                 idle.clear();
-            } else if !sender.is_closed() {
-                return Some(sender);
+            } else if !connection.sender.is_closed() && self.still_trusts(&connection) {
+                return Some(connection);
             }
         }
         None
     }
 
-    async fn connect(&self) -> Result<SendRequest<RequestBody>, Unsent> {
+    /// An SVID ends, and bundles change, while a connection is kept.
+    fn still_trusts(&self, connection: &Connection) -> bool {
+        match (&self.tls, &connection.peer) {
+            (None, None) => true,
+            (Some(expecting), Some(peer)) => (expecting.check)(peer).is_ok(),
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Unsent> {
         let host = self.authority.host().trim_matches(['[', ']']);
         let port = self.authority.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let stream = TcpStream::connect((host, port)).await.map_err(Unsent::Connect)?;
         stream.set_nodelay(true).map_err(Unsent::Connect)?;
-        let Some(config) = &self.tls else { return self.handshake(stream).await };
+        let Some(Expecting { config, .. }) = &self.tls else { return self.handshake(stream, None).await };
         let invalid = |error| Unsent::Connect(io::Error::new(io::ErrorKind::InvalidInput, error));
         let name = ServerName::try_from(host.to_owned()).map_err(invalid)?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(Unsent::Connect)?;
-        self.handshake(stream).await
+        let peer = tls::peer(stream.get_ref().1.peer_certificates());
+        self.handshake(stream, peer).await
     }
 
     async fn handshake(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    ) -> Result<SendRequest<RequestBody>, Unsent> {
+        peer: Option<PeerCertificates>,
+    ) -> Result<Connection, Unsent> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Unsent::Http)?;
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
         while drivers.try_join_next().is_some() {}
@@ -188,20 +212,20 @@ impl Pool {
             // how it went shows in the exchanges themselves
             let _ = connection.await;
         });
-        Ok(sender)
+        Ok(Connection { sender, peer })
     }
 }
 
 impl Lease {
     /// The exchange is over on both sides: the connection can take another.
     pub fn give_back(self) {
-        let Self { pool, sender } = self;
-        if sender.is_closed() {
+        let Self { pool, connection } = self;
+        if connection.sender.is_closed() {
             return;
         }
         let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST {
-            idle.push((sender, Instant::now()));
+            idle.push((connection, Instant::now()));
         }
     }
 }

@@ -67,8 +67,10 @@ impl Transfer {
     }
 
     fn sent(&self, bytes: usize) -> u64 {
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last.store(micros, Ordering::Release);
+        if bytes > 0 {
+            let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.last.store(micros, Ordering::Release);
+        }
         let bytes = bytes as u64;
         self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes
     }
@@ -116,8 +118,11 @@ impl Body for RequestBody {
                 if self.most.is_some_and(|most| total > most) {
                     return Poll::Ready(Some(Err(self.transfer.breaks(Broke::TooLong))));
                 }
-                let next = Instant::now() + self.idle;
-                self.stall.as_mut().reset(next);
+                // a part without bytes is no progress
+                if !data.is_empty() {
+                    let next = Instant::now() + self.idle;
+                    self.stall.as_mut().reset(next);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.transfer.breaks(Broke::Unreadable)))),

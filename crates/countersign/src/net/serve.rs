@@ -11,39 +11,28 @@ use bytes::Bytes;
 use credential::{PeerCertificates, PeerCredentials};
 use http::{HeaderValue, header};
 use hyper::body::{Body, Incoming};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::http2::http2;
 use super::pace::{Pace, Paced, PacedBody, Pacing, Reading};
 use super::tls;
 
 /// How long open requests may take to end once a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Most bytes of a head that are held; a longer one gets a bare 431.
-const HEAD_BYTES: usize = 128 * 1024;
+pub(super) const HEAD_BYTES: usize = 128 * 1024;
 /// Most header lines that are held.
 const HEAD_LINES: usize = 512;
-/// Most streams of one HTTP/2 connection at a time.
-const STREAMS: u32 = 100;
-/// What a peer may send of one stream before we have taken it, in bytes; and of all streams of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What is held for one stream that its peer does not take, in bytes.
-const SEND_BUFFER: usize = 256 * 1024;
-/// Most streams that were reset, by the peer (CVE-2023-44487) or for its errors (CVE-2025-8671), before the connection ends.
-const RESETS: usize = 20;
-/// How often a silent connection is asked whether anyone is there, and how long it may take to answer.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
 /// Who is at the other end, as far as the transport knows.
 #[derive(Debug, Clone)]
 pub enum Peer {
@@ -77,7 +66,8 @@ pub trait Door: Send + Sync + 'static {
     }
 
     fn pacing(&self) -> Pacing {
-        Pacing { header: Duration::from_secs(10), idle: Duration::from_secs(60) }
+        let seconds = Duration::from_secs;
+        Pacing { header: seconds(10), idle: seconds(60), stall: seconds(30) }
     }
 }
 
@@ -179,7 +169,12 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
 
 /// Shakes hands, and serves what the client chose: HTTP/2 or HTTP/1.1.
 async fn secured<D: Door>(stream: TcpStream, tls: TlsAcceptor, door: Arc<D>, stop: Stop) {
-    let stream = match timeout(door.pacing().header, tls.accept(stream)).await {
+    let until = Instant::now() + door.pacing().header;
+    // whoever connects and says nothing is nobody's request
+    if !matches!(timeout_at(until, stream.peek(&mut [0])).await, Ok(Ok(1))) {
+        return;
+    }
+    let stream = match timeout_at(until, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return door.handshake_failed(tls::refused_peer(&error)).await,
         Err(_) => return door.handshake_failed(None).await,
@@ -196,14 +191,14 @@ async fn secured<D: Door>(stream: TcpStream, tls: TlsAcceptor, door: Arc<D>, sto
 async fn http1<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: Peer, door: Arc<D>, mut stop: Stop) {
     let pace = Pace::fresh(Reading::ByRequest);
     let service = service_fn(|request| {
-        pace.head_complete();
-        let (door, pace, peer) = (Arc::clone(&door), Arc::clone(&pace), peer.clone());
+        let open = pace.head_complete();
+        let (door, peer) = (Arc::clone(&door), peer.clone());
         async move {
             let mut answer = door.answer(request, peer).await;
             if answer.extensions_mut().remove::<LastAnswer>().is_some() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, pace)))
+            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, open, None)))
         }
     });
     let paced = Paced::new(stream, Arc::clone(&pace), door.pacing());
@@ -219,47 +214,6 @@ async fn http1<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer
         }
     };
     if ended.is_err_and(|error| error.is_parse() || pace.is_within_head()) {
-        door.unreadable().await;
-    }
-}
-
-async fn http2<D: Door>(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: Peer, door: Arc<D>, mut stop: Stop) {
-    let pace = Pace::fresh(Reading::ByConnection);
-    let last = Arc::new(Notify::new());
-    let service = service_fn(|request| {
-        pace.head_complete();
-        let (door, pace, peer, last) = (Arc::clone(&door), Arc::clone(&pace), peer.clone(), Arc::clone(&last));
-        async move {
-            let mut answer = door.answer(request, peer).await;
-            if answer.extensions_mut().remove::<LastAnswer>().is_some() {
-                last.notify_one();
-            }
-            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, pace)))
-        }
-    });
-    let paced = Paced::new(stream, Arc::clone(&pace), door.pacing());
-    let mut http = http2::Builder::new(TokioExecutor::new());
-    http.timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(paced), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = async {
-            tokio::select! { () = stop.asked() => {}, () = door.dismissed(&peer) => {}, () = last.notified() => {} }
-        } => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if ended.is_err() && pace.is_within_head() {
         door.unreadable().await;
     }
 }

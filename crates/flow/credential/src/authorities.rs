@@ -30,6 +30,8 @@ pub(crate) struct Authority {
     pub(crate) anchor: TrustAnchor<'static>,
     pub(crate) not_before: Time,
     pub(crate) not_after: Time,
+    /// How many authorities may stand between it and a leaf; any number where it does not say.
+    pub(crate) most_below: Option<usize>,
 }
 
 /// Why certificates are no bundle.
@@ -108,5 +110,6 @@ fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
     let (not_before, not_after) = certificate::validity(&parsed)?;
     let der = CertificateDer::from(der);
     let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| Flaw::Path { why: error.to_string() })?;
-    Ok(Authority { anchor: anchor.to_owned(), not_before, not_after })
+    let most_below = certificate::most_below(&parsed)?;
+    Ok(Authority { anchor: anchor.to_owned(), not_before, not_after, most_below })
 }

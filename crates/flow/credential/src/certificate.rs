@@ -52,6 +52,8 @@ pub enum Flaw {
     WeakKey,
     #[error("an extension stands in it twice or cannot be read")]
     Extension,
+    #[error("{below} authorities stand between it and one that allows fewer")]
+    TooDeep { below: usize },
     #[error("its validity cannot be read")]
     Validity,
     #[error("{why}")]
@@ -146,6 +148,14 @@ fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
 fn is_authority(certificate: &X509Certificate<'_>) -> Result<bool, Flaw> {
     let constraints = certificate.basic_constraints().or(Err(Flaw::Extension))?;
     Ok(constraints.is_some_and(|constraints| constraints.value.ca))
+}
+
+/// `pathLenConstraint` (RFC 5280 §4.2.1.9).
+pub(crate) fn most_below(certificate: &X509Certificate<'_>) -> Result<Option<usize>, Flaw> {
+    let constraints = certificate.basic_constraints().or(Err(Flaw::Extension))?;
+    let most = constraints.and_then(|constraints| constraints.value.path_len_constraint);
+    // a number that this machine cannot count to bounds nothing here
+    Ok(most.and_then(|most| usize::try_from(most).ok()))
 }
 
 fn check_key(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {

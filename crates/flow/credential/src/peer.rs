@@ -18,6 +18,9 @@ const MAX_CERTIFICATES: usize = 8;
 /// Longest certificate, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// Certificates know whole seconds, and hold to the end of the last (RFC 5280 §4.1.2.5).
+const LAST_SECOND: Duration = Duration::from_secs(1);
+
 /// With what certificates may be signed: nothing with SHA-1, nothing weak.
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::ECDSA_P256_SHA256,
@@ -78,7 +81,7 @@ impl PeerCertificates {
     /// [`Cause`].
     pub fn check(&self, authorities: &Authorities, at: Time) -> Result<Finding, Cause> {
         let leaf = self.leaf.as_ref().map_err(|flaw| Cause::ChainInvalid { flaw: flaw.clone() })?;
-        if at > leaf.not_after {
+        if leaf.not_after.plus(LAST_SECOND) <= at {
             return Err(Cause::Expired { at: leaf.not_after });
         }
         if at < leaf.not_before {
@@ -154,7 +157,7 @@ fn verify_path(chain: &[Vec<u8>], bundle: &Bundle, at: Time) -> Result<Time, Fla
         certificate::check_authority(&parsed, &bundle.domain)?;
         ends = ends.min(certificate::validity(&parsed)?.1);
     }
-    let valid = |authority: &&Authority| authority.not_before <= at && at <= authority.not_after;
+    let valid = |authority: &&Authority| authority.not_before <= at && at < authority.not_after.plus(LAST_SECOND);
     let anchors: Vec<TrustAnchor<'static>> =
         bundle.anchors.iter().filter(valid).map(|authority| authority.anchor.clone()).collect();
     let above: Vec<CertificateDer<'_>> = above.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
@@ -166,6 +169,10 @@ fn verify_path(chain: &[Vec<u8>], bundle: &Bundle, at: Time) -> Result<Time, Fla
         leaf.verify_for_usage(ALGORITHMS, &anchors, &above, time, KeyUsage::client_auth(), None, None).map_err(path)?;
     let same = |authority: &&Authority| authority.anchor == *verified.anchor();
     let anchor_ends = bundle.anchors.iter().filter(same).map(|authority| authority.not_after).max();
-    // `until` is the first instant at which a credential proves nothing; certificates count their last second in
-    Ok(ends.min(anchor_ends.unwrap_or(ends)).plus(Duration::from_secs(1)))
+    // webpki takes no path length from an anchor, and an authority may be founded to sign leaves alone
+    let below = verified.intermediate_certificates().count();
+    if bundle.anchors.iter().filter(same).all(|authority| authority.most_below.is_some_and(|most| most < below)) {
+        return Err(Flaw::TooDeep { below });
+    }
+    Ok(ends.min(anchor_ends.unwrap_or(ends)).plus(LAST_SECOND))
 }

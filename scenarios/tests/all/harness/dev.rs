@@ -117,7 +117,7 @@ impl Dev {
         end(&mut self.child.take().expect("running"));
     }
 
-    fn word(&self, pointer: &str) -> &str {
+    pub(super) fn word(&self, pointer: &str) -> &str {
         self.info.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("dev.json has no {pointer}"))
     }
 

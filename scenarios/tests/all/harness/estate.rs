@@ -11,6 +11,7 @@ pub const HOST: &str = "billing.acme.test";
 pub const AUDIENCE: &str = "https://billing.acme.test";
 pub const CI: &str = "spiffe://prod.acme.test/ci/billing";
 pub const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
+pub const REPORTER: &str = "spiffe://prod.acme.test/billing/reporter";
 
 const YAML: &str = include_str!("../../../../examples/quickstart/estate.yaml");
 const CEDAR: &str = include_str!("../../../../examples/quickstart/billing.cedar");

@@ -1,10 +1,11 @@
 //! HTTP/1.1 as bytes: what is sent is what the test wrote, and the reader says how an answer ended.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::HOST;
+use super::tls::Secured;
 
 /// How long an answer may take.
 const BOUND: Duration = Duration::from_secs(8);
@@ -77,8 +78,13 @@ impl Answer {
 
 /// One connection.
 pub struct Conn {
-    stream: TcpStream,
+    stream: Transport,
     buffer: Vec<u8>,
+}
+
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<Secured>),
 }
 
 impl Conn {
@@ -86,10 +92,15 @@ impl Conn {
         Self::try_open(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
     }
 
-    pub fn try_open(address: &str) -> std::io::Result<Self> {
+    pub fn try_open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self { stream: Transport::Plain(stream), buffer: Vec::new() })
+    }
+
+    /// Over TLS, once hands are shaken.
+    pub fn over(secured: Secured) -> Self {
+        Self { stream: Transport::Tls(Box::new(secured)), buffer: Vec::new() }
     }
 
     /// Sends; false if the peer has closed.
@@ -100,7 +111,7 @@ impl Conn {
     /// Says that nothing more is sent.
     pub fn finish(&self) {
         // the peer may have closed already
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.tcp().shutdown(Shutdown::Write);
     }
 
     pub fn answer(&mut self) -> Answer {
@@ -204,7 +215,7 @@ impl Conn {
         if left.is_zero() || self.buffer.len() > MOST {
             return Some(End::TimedOut);
         }
-        self.stream.set_read_timeout(Some(left)).expect("a bound");
+        self.stream.tcp().set_read_timeout(Some(left)).expect("a bound");
         let mut bytes = [0; 16 * 1024];
         match self.stream.read(&mut bytes) {
             Ok(0) => Some(End::Closed),
@@ -214,6 +225,40 @@ impl Conn {
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Some(End::TimedOut),
             Err(_) => Some(End::Closed),
+        }
+    }
+}
+
+impl Transport {
+    const fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(secured) => &secured.sock,
+        }
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(bytes),
+            Self::Tls(secured) => secured.read(bytes),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(secured) => secured.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(secured) => secured.flush(),
         }
     }
 }

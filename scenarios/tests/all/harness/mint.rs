@@ -1,9 +1,6 @@
 //! Tokens by an independent library: PyJWT and cryptography in one long-lived process that ends with its input.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,8 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::process::command;
-use super::{AUDIENCE, peer};
+use super::AUDIENCE;
+use super::scripted::Scripted;
 
 /// Keys that stories share: name, algorithm, `kid`.
 const KEYS: &[(&str, &str, Option<&str>)] = &[
@@ -28,11 +25,8 @@ const KEYS: &[(&str, &str, Option<&str>)] = &[
 pub struct Mint(Mutex<Pipes>);
 
 struct Pipes {
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    process: Scripted,
     keys: BTreeMap<String, Value>,
-    /// Ends by itself when this process does, for its input ends then.
-    _child: Child,
 }
 
 impl Mint {
@@ -42,12 +36,7 @@ impl Mint {
     }
 
     fn start() -> Self {
-        let python = peer("COUNTERSIGN_TEST_PYTHON", "a Python with PyJWT 2.15.1 and cryptography 50.0.2");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/mint.py");
-        let mut python = command(&python, &["-u", script.to_str().expect("a plain path")]);
-        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
-        let (to, from) = (child.stdin.take().expect("piped"), BufReader::new(child.stdout.take().expect("piped")));
-        let mint = Self(Mutex::new(Pipes { to, from, keys: BTreeMap::new(), _child: child }));
+        let mint = Self(Mutex::new(Pipes { process: Scripted::start("mint.py"), keys: BTreeMap::new() }));
         for (name, algorithm, kid) in KEYS {
             mint.make(name, algorithm, *kid);
         }
@@ -60,7 +49,7 @@ impl Mint {
         if let Some(known) = pipes.keys.get(name) {
             return known.clone();
         }
-        let jwk = pipes.ask(&json!({"do": "key", "name": name, "alg": algorithm, "kid": kid}))["jwk"].clone();
+        let jwk = pipes.process.ask(&json!({"do": "key", "name": name, "alg": algorithm, "kid": kid}))["jwk"].clone();
         pipes.keys.insert(name.to_owned(), jwk.clone());
         jwk
     }
@@ -71,7 +60,7 @@ impl Mint {
     }
 
     fn ask(&self, question: &Value) -> Value {
-        lock(&self.0).ask(question)
+        lock(&self.0).process.ask(question)
     }
 
     /// A token as PyJWT makes it. `headers` go over what it would write.
@@ -102,17 +91,6 @@ impl Mint {
     /// public key, as text or DER.
     pub fn signature(&self, key: &str, algorithm: &str, signed: &str) -> String {
         text(&self.ask(&json!({"do": "sign", "key": key, "alg": algorithm, "signed": signed})), "signature")
-    }
-}
-
-impl Pipes {
-    fn ask(&mut self, question: &Value) -> Value {
-        writeln!(self.to, "{question}").expect("the minting process runs");
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("the minting process answers");
-        let answer: Value = serde_json::from_str(&line).expect("one document a line; PyJWT has to be installed");
-        assert!(answer["error"].is_null(), "{question}: {answer}");
-        answer
     }
 }
 

@@ -3,18 +3,26 @@
 
 mod dev;
 mod estate;
+mod frames;
 mod golden;
 mod http;
+mod http2;
 mod issuer;
 mod mint;
 mod process;
+mod scripted;
+mod tls;
 mod upstream;
 
 pub use dev::Dev;
-pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST};
+pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST, REPORTER};
+pub use frames::{ACK, END_HEADERS, END_STREAM, Frame, fields};
 pub use golden::{golden, normal};
 pub use http::{Answer, Conn, End, call, request};
+pub use http2::{Http2, head};
 pub use issuer::{Issuer, Says};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
 pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until, until_within};
+pub use scripted::Scripted;
+pub use tls::Identity;
 pub use upstream::Upstream;

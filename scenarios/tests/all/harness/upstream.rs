@@ -1,7 +1,7 @@
 //! An upstream in the test's own process. It keeps every byte that reaches it, and misbehaves as the query asks.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -40,6 +40,7 @@ struct Shared {
     bytes: Mutex<Vec<u8>>,
     reached: Mutex<Vec<Reached>>,
     stop: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
 }
 
 /// Listens on loopback until dropped.
@@ -60,7 +61,12 @@ impl Upstream {
                     return;
                 }
                 let shared = Arc::clone(&inner);
-                thread::spawn(move || serve(stream, &shared));
+                thread::spawn(move || {
+                    let handle = stream.try_clone().expect("a second handle");
+                    serve(stream, &shared);
+                    // it is open as long as any handle of it
+                    let _ = handle.shutdown(Shutdown::Both);
+                });
             }
         });
         Self { url: format!("http://{address}"), shared }
@@ -73,6 +79,14 @@ impl Upstream {
 
     pub fn reached(&self) -> Vec<Reached> {
         self.shared.reached.lock().expect("not poisoned").clone()
+    }
+
+    /// Closes every connection.
+    pub fn hang_up(&self) {
+        for stream in self.shared.open.lock().expect("not poisoned").drain(..) {
+            // it may be closed already
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// The only request whose target contains `mark`.
@@ -98,6 +112,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     // an upstream that is not asked any more goes
     let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.set_nodelay(true);
+    shared.open.lock().expect("not poisoned").push(stream.try_clone().expect("a second handle"));
     loop {
         let Some(end) = fill(&mut stream, &mut buffer, shared, |b| find(b, b"\r\n\r\n").map(|at| at + 4)) else {
             return;
@@ -174,6 +189,7 @@ fn reply(stream: &mut TcpStream, entry: &Reached) -> bool {
         "switch" => "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n".to_owned(),
         "garbage" => "this is not HTTP\r\n\r\n".to_owned(),
         "big" => return big(stream, number),
+        "endless" => return endless(stream),
         _ => plain(""),
     };
     let sent = stream.write_all(answer.as_bytes()).is_ok();
@@ -192,4 +208,14 @@ fn big(stream: &mut TcpStream, bytes: usize) -> bool {
         left -= part;
     }
     sent
+}
+
+/// Streams until the reader leaves.
+fn endless(stream: &mut TcpStream) -> bool {
+    let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_ok();
+    while sent {
+        thread::sleep(Duration::from_millis(20));
+        sent = stream.write_all(b"5\r\nhello\r\n").is_ok();
+    }
+    false
 }

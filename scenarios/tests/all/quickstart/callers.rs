@@ -2,23 +2,24 @@
 
 use serde_json::Value;
 
-use crate::harness::{CI, DUNNING, Dev, call};
+use crate::harness::{Answer, CI, DUNNING, Dev, call};
 
-struct Row {
-    caller: Option<&'static str>,
-    method: &'static str,
-    target: &'static str,
-    status: u16,
+pub struct Row {
+    /// Whose token is in the message.
+    pub caller: Option<&'static str>,
+    pub method: &'static str,
+    pub target: &'static str,
+    pub status: u16,
     /// Code of the answer; empty for a success.
-    code: &'static str,
+    pub code: &'static str,
     /// Code in the ledger; empty for none.
-    ledger: &'static str,
-    principal: Option<&'static str>,
-    missing: Option<&'static str>,
+    pub ledger: &'static str,
+    pub principal: Option<&'static str>,
+    pub missing: Option<&'static str>,
 }
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     Row { caller: Some("ci-main"), method: "GET", target: "/invoices/1", status: 200, code: "", ledger: "", principal: Some(CI), missing: None },
     Row { caller: Some("ci-fork"), method: "GET", target: "/invoices/1", status: 403, code: "forbidden", ledger: "forbidden", principal: Some(CI), missing: Some("protected_ref") },
     Row { caller: Some("ci-lookalike"), method: "GET", target: "/invoices/1", status: 401, code: "unauthenticated", ledger: "principal_unknown", principal: None, missing: None },
@@ -38,23 +39,29 @@ const ROWS: &[Row] = &[
 
 #[test]
 fn each_sample_caller_gets_the_answer_that_is_promised() {
-    let dev = Dev::start();
+    check(&Dev::start(), ROWS, |dev, row, token| dev.call(row.method, row.target, token));
+}
+
+/// Asks each row, and looks at the answer, the ledger and what reached the service behind.
+pub fn check(dev: &Dev, rows: &[Row], ask: impl Fn(&Dev, &Row, Option<&str>) -> Answer) {
     let mut answers = Vec::new();
-    for row in ROWS {
+    for row in rows {
         let token = row.caller.map(|name| dev.token(name));
         let before = dev.reached().len();
-        let answer = dev.call(row.method, row.target, token.as_deref()).is(row.status);
+        let answer = ask(dev, row, token.as_deref()).is(row.status);
         let of = format!("{:?} {} {}", row.caller, row.method, row.target);
         assert_eq!(answer.code(), row.code, "{of}");
         let after = dev.reached();
         assert_eq!(after.len() - before, usize::from(row.code.is_empty()), "{of}: what reached the service");
         if let Some(reached) = after.get(before) {
             assert_eq!((&reached["method"], &reached["target"]), (&row.method.into(), &row.target.into()), "{of}");
+            let told = row.principal.filter(|principal| *principal != "anonymous");
+            assert_eq!(reached["caller"].as_str(), told, "{of}: whom the gateway vouched for");
         }
         answers.push(answer.record().to_owned());
     }
     let judgements = dev.judgements();
-    for (row, id) in ROWS.iter().zip(&answers) {
+    for (row, id) in rows.iter().zip(&answers) {
         let record = &judgements[id];
         let verdict = &record["verdicts"][0];
         assert_eq!(verdict["code"].as_str().unwrap_or_default(), row.ledger, "{record}");

@@ -4,17 +4,22 @@ use serde_json::Value;
 
 use super::before;
 use super::table::{Want, table};
-use crate::harness::{Answer, Conn, End, until};
+use crate::harness::{Answer, Conn, Dev, End, Upstream, until};
 
 #[test]
 fn what_can_be_read_in_two_ways_goes_nowhere() {
     let (upstream, dev, token) = before(|estate| estate);
+    check(&upstream, &dev, &token, || Conn::open(dev.gateway()));
+}
+
+/// Sends each row on a connection of its own.
+pub fn check(upstream: &Upstream, dev: &Dev, token: &str, open: impl Fn() -> Conn) {
     let mut wrong = Vec::new();
     let mut refused = Vec::new();
     let mut bare = 0;
-    for hostile in table(&token) {
+    for hostile in table(token) {
         let (bytes, reached) = (upstream.bytes().len(), upstream.reached().len());
-        let mut conn = Conn::open(dev.gateway());
+        let mut conn = open();
         conn.send(&hostile.bytes);
         let method =
             String::from_utf8_lossy(hostile.bytes.split(|b| *b == b' ').next().unwrap_or_default()).into_owned();

@@ -5,8 +5,8 @@ mod bodies;
 mod connections;
 mod crossing;
 mod crowding;
-mod hostile;
-mod table;
+pub mod hostile;
+pub mod table;
 
 use crate::harness::{Dev, Estate, Mint, Upstream, ci_claims};
 

@@ -55,7 +55,7 @@ fn expand(text: &str, token: &str) -> Vec<u8> {
 }
 
 /// `{N*text}` is N times the text.
-fn repeat(text: &str) -> String {
+pub fn repeat(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -78,7 +78,8 @@ fn repeat(text: &str) -> String {
     out + rest
 }
 
-fn unescape(text: &str) -> Vec<u8> {
+/// Writes escapes out.
+pub fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

@@ -145,6 +145,45 @@ fn certificates_have_no_leeway() {
 }
 
 #[test]
+fn the_last_second_counts_for_requests_and_streams_alike() {
+    let ca = TestCa::new(DOMAIN, now(), sound);
+    let (leaf, _) = ca.leaf(ID, now(), sound);
+    let trusted = trusting(&[&ca]);
+    let peer = PeerCertificates::new(vec![leaf]);
+    let until = peer.check(&trusted, now()).unwrap().until;
+    let micro = Duration::from_micros(1);
+    assert_eq!(until, now().plus(Duration::from_secs(3601)));
+    assert!(peer.check(&trusted, until.minus(micro)).is_ok());
+    assert_eq!(peer.check(&trusted, until).unwrap_err().code(), Code::Expired);
+}
+
+#[test]
+fn an_authority_that_signs_leaves_alone_has_none_below() {
+    let check = |most: u8, between: usize| {
+        let ca = TestCa::new(DOMAIN, now(), |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(most)));
+        let mut above = Vec::new();
+        let mut last = None;
+        for _ in 0..between {
+            let middle = last.as_ref().unwrap_or(&ca).below(DOMAIN, now(), sound);
+            above.insert(0, middle.certificate());
+            last = Some(middle);
+        }
+        let (leaf, _) = last.as_ref().unwrap_or(&ca).leaf(ID, now(), sound);
+        let chain = std::iter::once(leaf).chain(above).collect();
+        cause(&trusting(&[&ca]), chain, now())
+    };
+    assert_eq!(check(0, 0), None);
+    assert_eq!(check(1, 1), None);
+    let refused = |below| {
+        format!(
+            "chain_invalid: the certificate chain does not verify: {below} authorities stand between it and one that allows fewer"
+        )
+    };
+    assert_refused(check(0, 1), &refused(1));
+    assert_refused(check(1, 2), &refused(2));
+}
+
+#[test]
 fn a_chain_is_checked_against_the_bundle_of_its_own_trust_domain_alone() {
     let ours = TestCa::new(DOMAIN, now(), sound);
     let staging = TestCa::new("staging.acme.test", now(), sound);
