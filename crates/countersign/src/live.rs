@@ -52,7 +52,8 @@ impl Live {
     }
 }
 
-/// The snapshot in force, behind one atomic pointer.
+/// The snapshot in force, behind one atomic pointer. Parts of it change on their own (keys, revocations): whoever changes one
+/// does it by `rcu`, so that nobody's change is lost under another's.
 pub type Current = Arc<ArcSwap<Live>>;
 
 /// How the gateway reaches a service, and what it takes from callers on its way.
