@@ -61,15 +61,15 @@ pub(crate) fn fullest<'a>(shelves: impl Iterator<Item = &'a Shelf>, world: &Worl
     for slot in shelves.flat_map(Shelf::slots) {
         *standing.entry(slot.at).or_default() += slot.bucket.rules.len();
     }
-    let acts: BTreeSet<Option<ActKey>> = standing.keys().map(|(act, _)| *act).collect();
+    let acts: BTreeSet<Option<ActKey>> = standing.keys().map(|(_, act)| *act).collect();
     // a question at any other mark meets no more than the one at the nearest of these
-    let marks = standing.keys().flat_map(|(act, spot)| match act {
-        Some(_) => vec![(*act, *spot)],
-        None => acts.iter().map(|act| (*act, *spot)).collect(),
+    let marks = standing.keys().flat_map(|(spot, act)| match act {
+        Some(_) => vec![(*spot, *act)],
+        None => acts.iter().map(|act| (*spot, *act)).collect(),
     });
     let met = |mark| looked_at(mark, world).iter().filter_map(|mark| standing.get(mark)).sum::<usize>();
     let met = marks.map(|mark| (met(mark), Reverse(mark))).max();
-    met.map_or((0, (None, Spot::Anywhere)), |(met, Reverse(mark))| (met, mark))
+    met.map_or((0, (Spot::Anywhere, None)), |(met, Reverse(mark))| (met, mark))
 }
 
 /// Everybody who can meet more, or other, policies than somebody else.
@@ -96,23 +96,23 @@ fn crowd<'a>(asker: Asker, mark: Mark, shelves: impl Iterator<Item = &'a Shelf>,
     let slots = shelves.flat_map(|shelf| marks.iter().flat_map(|mark| shelf.run(*mark)));
     let mut ids: Vec<PolicyId> = slots.flat_map(|slot| slot.bucket.rules.iter().map(|rule| rule.id.clone())).collect();
     ids.sort();
-    let action = world.acts().find(|(_, act)| Some(act.key) == mark.0).map(|(name, _)| format!("`{name}`"));
-    let resource = place(mark.1, world).map(|place| format!("`{}`", place.resource.id));
+    let action = world.acts().find(|(_, act)| Some(act.key) == mark.1).map(|(name, _)| format!("`{name}`"));
+    let resource = place(mark.0, world).map(|place| format!("`{}`", place.resource.id));
     let (action, resource) = (action.as_deref().unwrap_or("any action"), resource.as_deref().unwrap_or("any resource"));
     Crowd { question: format!("{asker} asking for {action} on {resource}"), ids }
 }
 
 /// Every mark that a question at `mark` looks at.
-fn looked_at((act, spot): Mark, world: &World) -> Vec<Mark> {
+fn looked_at((spot, act): Mark, world: &World) -> Vec<Mark> {
     let spots = place(spot, world).map_or_else(|| vec![Spot::Anywhere], |place| spots(place).collect());
     let acts = std::iter::once(None).chain(act.map(Some));
-    acts.flat_map(|act| spots.iter().map(move |spot| (act, *spot))).collect()
+    acts.flat_map(|act| spots.iter().map(move |spot| (*spot, act))).collect()
 }
 
 fn place(spot: Spot, world: &World) -> Option<&Place> {
     match spot {
         Spot::Anywhere => None,
-        Spot::At(key) | Spot::Under(key) => world.place_at(key),
+        Spot::Of(key, _) => world.place_at(key),
     }
 }
 

@@ -58,16 +58,23 @@ pub(crate) struct Slot {
     pub(crate) bucket: Arc<Bucket>,
 }
 
-/// Where on a shelf a bucket stands: at an action, or at `None` for any, and at a spot.
-pub(crate) type Mark = (Option<ActKey>, Spot);
+/// Where on a shelf a bucket stands: at a spot, and there at an action, or at `None` for any.
+pub(crate) type Mark = (Spot, Option<ActKey>);
 
-/// Which resources a scope speaks of.
+/// Which resources a scope speaks of. The order keeps together on a shelf what one question looks at: a tree's keys follow
+/// one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Spot {
     Anywhere,
-    At(PlaceKey),
-    /// There and below.
-    Under(PlaceKey),
+    Of(PlaceKey, Reach),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// One resource alone.
+    At,
+    /// It, and all below it.
+    Under,
 }
 
 /// The policies that a question is put to, a set for each scope: none is put together for a request.
@@ -93,7 +100,7 @@ impl Index {
             };
             let (spot, bucket) = (spot(&scope.resource, world), Arc::new(bucket));
             let slots = acts(&scope.action, world).into_iter();
-            shelf.slots.extend(slots.map(|act| Slot { at: (act, spot), say, bucket: Arc::clone(&bucket) }));
+            shelf.slots.extend(slots.map(|act| Slot { at: (spot, act), say, bucket: Arc::clone(&bucket) }));
             index.buckets.push(bucket);
         }
         let own = std::iter::once(&mut index.of_anybody).chain(index.of_kinds.values_mut());
@@ -106,9 +113,9 @@ impl Index {
     pub(crate) fn candidates<'a>(&'a self, scene: &Scene<'_>) -> Candidates<'a> {
         let mut found = Candidates::default();
         for shelf in self.shelves(&scene.principal) {
-            for act in [None, Some(scene.act.key)] {
-                for spot in spots(&scene.place) {
-                    let slots = shelf.run((act, spot)).iter();
+            for spot in spots(&scene.place) {
+                for act in [None, Some(scene.act.key)] {
+                    let slots = shelf.run((spot, act)).iter();
                     slots.filter(|slot| slot.say.is_heard(scene.matter)).for_each(|slot| found.add(&slot.bucket));
                 }
             }
@@ -187,8 +194,8 @@ impl<'a> Candidates<'a> {
 
 /// The spots from which a resource can be spoken of.
 pub(crate) fn spots(place: &Place) -> impl Iterator<Item = Spot> {
-    let above = place.lineage.iter().copied().map(Spot::Under);
-    std::iter::once(Spot::Anywhere).chain(place.key.map(Spot::At)).chain(above)
+    let above = place.lineage.iter().map(|key| Spot::Of(*key, Reach::Under));
+    std::iter::once(Spot::Anywhere).chain(place.key.map(|key| Spot::Of(key, Reach::At))).chain(above)
 }
 
 fn spot(resource: &Term, world: &World) -> Spot {
@@ -196,8 +203,8 @@ fn spot(resource: &Term, world: &World) -> Spot {
     match (resource, key) {
         // a name that no question can have is met everywhere rather than nowhere: Cedar will see that it does not fit
         (Term::Any | Term::Is(_), _) | (_, None) => Spot::Anywhere,
-        (Term::Eq(_), Some(key)) => Spot::At(key),
-        (Term::In(_) | Term::IsIn(..), Some(key)) => Spot::Under(key),
+        (Term::Eq(_), Some(key)) => Spot::Of(key, Reach::At),
+        (Term::In(_) | Term::IsIn(..), Some(key)) => Spot::Of(key, Reach::Under),
     }
 }
 
