@@ -19,6 +19,7 @@ fn kept() -> Vec<Value> {
         own("countersign", &["guard", "store", "tokio"]),
         own("testkit", &["audit"]),
         own("scenarios", &["testkit"]),
+        own("bench", &["policy"]),
         own("xtask", &["serde_json"]),
         own("issuer", &["model", "guard"]),
     ];
