@@ -23,6 +23,7 @@ class Connection:
     def __init__(self, ask):
         self.streams, self.goaway, self.closed, self.buffer = {}, None, None, b""
         self.quiet, self.stalls = ask.get("quiet", False), ask.get("window") is not None
+        self.waiting, self.sending = bytearray(), False
         self.decoder = hpack.Decoder(max_header_list_size=1 << 20)
         tls = ssl.create_default_context(cafile=ask["ca"])
         tls.set_alpn_protocols(["h2"])
@@ -43,19 +44,22 @@ class Connection:
 
     def push(self, data, within=20):
         """Sends, and reads meanwhile: a peer that is not heard may stop listening."""
-        view, end = memoryview(data), time.monotonic() + within
-        while view and not self.closed:
-            if time.monotonic() > end:
-                return False
+        self.waiting += data
+        if self.sending:
+            # what is heard while something is sent is answered behind it
+            return True
+        self.sending, end = True, time.monotonic() + within
+        while self.waiting and not self.closed and time.monotonic() < end:
             try:
-                view = view[self.socket.send(view[:65536]):]
+                del self.waiting[:self.socket.send(self.waiting[:65536])]
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                 select.select([self.socket], [self.socket], [], 0.2)
             except OSError as error:
                 self.pull()
                 self.closed = self.closed or str(error)
             self.pull()
-        return not self.closed
+        self.sending = False
+        return not self.closed and not self.waiting
 
     def pull(self):
         """Reads what there is."""

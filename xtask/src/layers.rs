@@ -161,7 +161,8 @@ fn refused_edge(package: &Package, layer: &Layer, dependency: &Dependency, ours:
 fn refused_owner(name: &str, dependency: &Dependency) -> Option<String> {
     let (outside, owner) = OWNED.iter().find(|(outside, _)| *outside == dependency.name)?;
     // what does not ship may look at anything
-    (*owner != name && !NOT_SHIPPED.contains(&name)).then(|| format!("`{name}` depends on `{outside}`, which belongs to `{owner}` alone"))
+    (*owner != name && !NOT_SHIPPED.contains(&name))
+        .then(|| format!("`{name}` depends on `{outside}`, which belongs to `{owner}` alone"))
 }
 
 /// Features unify over the whole graph, so what matters is that none of us asks for a clock.

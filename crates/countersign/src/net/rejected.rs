@@ -4,8 +4,12 @@
 const HEADER: usize = 9;
 /// What is looked at of a frame: its header, and as much as `GOAWAY` needs for its code (§6.8).
 const LOOKED_AT: usize = HEADER + 8;
+const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 0x1;
+/// A whole answer shorter than this, in bytes, is the library's own 431: each of ours names its record, which takes more.
+const SHORTEST: usize = 16;
 
 /// Codes that blame the peer for what it sent (§7): `PROTOCOL_ERROR`, `FLOW_CONTROL_ERROR`, `STREAM_CLOSED`,
 /// `FRAME_SIZE_ERROR`, `COMPRESSION_ERROR`, `ENHANCE_YOUR_CALM`.
@@ -47,7 +51,7 @@ impl Rejections {
 
     /// Whether enough of the frame is there, and rejects.
     fn whole(&mut self) -> u32 {
-        let [l0, l1, l2, kind, .., c0, c1, c2, c3] = self.seen;
+        let [l0, l1, l2, kind, flags, .., c0, c1, c2, c3] = self.seen;
         let [.., r0, r1, r2, r3, _, _, _, _] = self.seen;
         let length = u32::from_be_bytes([0, l0, l1, l2]) as usize;
         let wanted = match kind {
@@ -64,7 +68,8 @@ impl Rejections {
             _ => None,
         };
         self.have = 0;
-        u32::from(code.is_some_and(|code| BLAMES.contains(&code)))
+        let is_431 = kind == HEADERS && flags & END_STREAM != 0 && length < SHORTEST;
+        u32::from(is_431 || code.is_some_and(|code| BLAMES.contains(&code)))
     }
 }
 
@@ -73,7 +78,11 @@ mod tests {
     use super::*;
 
     fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, 0, 0, 0, 0, stream];
+        flagged(kind, 0, stream, payload)
+    }
+
+    fn flagged(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, stream];
         bytes.extend(payload);
         bytes
     }
@@ -98,6 +107,11 @@ mod tests {
             let mixed = [frame(0, 1, &[1; 255]), reset(code), frame(4, 0, b""), goaway(code, b"why"), frame(0, 3, b"")];
             check(&mixed.concat(), 2);
         }
+        // the library's own 431, by its index or as text; not the head of one that a body follows, nor one of ours
+        check(&flagged(HEADERS, 0x5, 1, b"\x48\x03431"), 1);
+        check(&flagged(HEADERS, 0x5, 1, b"\xbe"), 1);
+        check(&flagged(HEADERS, 0x4, 1, b"\x88\xbe"), 0);
+        check(&flagged(HEADERS, 0x5, 1, &[0x88; 40]), 0);
         // a payload that looks like a frame is none
         check(&frame(0, 1, &reset(1)), 0);
     }

@@ -155,10 +155,32 @@ fn fill(
 /// Where the body ends, if it has.
 fn framed(entry: &Reached, bytes: &[u8]) -> Option<usize> {
     if entry.header("transfer-encoding").is_some() {
-        return find(bytes, b"0\r\n").and_then(|last| find(&bytes[last..], b"\r\n\r\n").map(|end| last + end + 4));
+        return chunks(bytes);
     }
     let length = entry.header("content-length").map_or(0, |length| length.parse().expect("a length"));
     (bytes.len() >= length).then_some(length)
+}
+
+/// Where the last chunk ends, and the trailers behind it.
+fn chunks(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = find(&bytes[at..], b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[at..at + line]).expect("text").split(';').next().expect("one part");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        at += line + 2;
+        if size == 0 {
+            // no trailers, or some
+            return match bytes.get(at..at + 2) {
+                Some(b"\r\n") => Some(at + 2),
+                _ => find(&bytes[at..], b"\r\n\r\n").map(|end| at + end + 4),
+            };
+        }
+        at += size + 2;
+        if at > bytes.len() {
+            return None;
+        }
+    }
 }
 
 /// Answers as the query asks; false if the connection is to close.

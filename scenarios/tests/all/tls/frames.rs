@@ -66,7 +66,8 @@ fn frame(text: &str) -> Vec<Frame> {
     let name = head.trim_end_matches(['!', '-']);
     let has_fields = matches!(name, "HEADERS" | "CONTINUATION");
     let mut flags = if head.contains('!') { END_STREAM } else { 0 };
-    let last = if has_fields && !head.contains('-') { END_HEADERS } else { 0 };
+    let ends = has_fields || name == "PUSH_PROMISE";
+    let last = if ends && !head.contains('-') { END_HEADERS } else { 0 };
     let payload = match payload.strip_prefix('#') {
         Some(digits) => hex(digits),
         None if has_fields => fields(&payload.split(" ~ ").map(field).collect::<Vec<_>>()),

@@ -89,12 +89,6 @@ fn cases(dev: &Dev) -> Vec<Case> {
     signed("expired", Shape { valid: (-7200, -60), ..sound() }, "expired", "expired at");
     signed("not yet valid", Shape { valid: (600, 7200), ..sound() }, "not_yet_valid", "lies ahead");
     signed("a short key", Shape { key: ("RSA", "rsa_keygen_bits:1024"), ..sound() }, chain, "its key is neither RSA");
-    signed(
-        "a rare curve",
-        Shape { key: ("EC", "ec_paramgen_curve:secp256k1"), ..sound() },
-        chain,
-        "its key is neither",
-    );
     signed("SHA-1", Shape { digest: "sha1", ..sound() }, chain, "UnsupportedSignatureAlgorithm");
 
     let mut case = |what, identity, above: &[&Identity], why| {
