@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod quickstart;
 mod requests;
+mod revoked;
 mod third_party;
 mod tls;
 mod tokens;

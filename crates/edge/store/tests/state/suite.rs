@@ -164,7 +164,7 @@ async fn a_reader_who_follows_the_log_sees_every_change_in_the_order_of_commits(
     while seen < EPOCHS {
         for change in reader.changes_since(seen, 7).await.unwrap() {
             assert_eq!(change.seq, seen + 1, "a number is there before every one below it is");
-            let Changed::Epoch(position) = change.what;
+            let Changed::Epoch(position) = change.what else { panic!("only epochs were added") };
             positions.push(position);
             seen = change.seq;
         }
