@@ -203,19 +203,19 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 7, and this program knows 1: use the newer program", place.name());
+        format!("the state in `{}` has format 7, and this program knows 2: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 1").await;
+    place.tamper("UPDATE schema_version SET version = 2").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 
 async fn a_change_of_an_unknown_kind_is_not_passed_over(place: Place) {
     let node = place.node().await;
     try_next(&node, "ada").await.unwrap();
-    place.tamper("INSERT INTO changes (seq, kind, subject) VALUES (2, 'revocation', 'x')").await;
+    place.tamper("INSERT INTO changes (seq, kind, subject) VALUES (2, 'approval', 'x')").await;
     assert_eq!(node.changes_since(0, 1).await.unwrap().len(), 1);
     let words = format!(
-        "change 2 in `{}` is of kind `revocation`, which this program does not know: use the newer program",
+        "change 2 in `{}` is of kind `approval`, which this program does not know: use the newer program",
         place.name()
     );
     assert_eq!(node.changes_since(0, 2).await.unwrap_err().to_string(), words);
