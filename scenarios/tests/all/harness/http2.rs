@@ -17,6 +17,7 @@ pub struct Http2 {
 #[derive(Debug, Clone)]
 pub struct Stream {
     pub answer: Answer,
+    pub trailers: Vec<(String, String)>,
     /// The code with which the stream was reset (RFC 9113 §7).
     pub reset: Option<u64>,
 }
@@ -108,7 +109,11 @@ impl Heard {
         let body = text(&entry["body"]).chars().map(|c| c as u8).collect();
         let interim = entry["interim"].as_array().into_iter().flatten().filter_map(Value::as_u64);
         let interim = interim.map(|status| u16::try_from(status).expect("a status")).collect();
-        Stream { answer: Answer { status, head, headers, body, interim, end }, reset: entry["reset"].as_u64() }
+        Stream {
+            answer: Answer { status, head, headers, body, interim, end },
+            trailers: pairs("trailers"),
+            reset: entry["reset"].as_u64(),
+        }
     }
 
     pub fn goaway(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +41,7 @@ struct Shared {
     reached: Mutex<Vec<Reached>>,
     stop: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
+    accepted: AtomicUsize,
 }
 
 /// Listens on loopback until dropped.
@@ -81,6 +82,11 @@ impl Upstream {
         self.shared.reached.lock().expect("not poisoned").clone()
     }
 
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.shared.accepted.load(Ordering::Acquire)
+    }
+
     /// Closes every connection.
     pub fn hang_up(&self) {
         for stream in self.shared.open.lock().expect("not poisoned").drain(..) {
@@ -112,6 +118,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     // an upstream that is not asked any more goes
     let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let _ = stream.set_nodelay(true);
+    shared.accepted.fetch_add(1, Ordering::AcqRel);
     shared.open.lock().expect("not poisoned").push(stream.try_clone().expect("a second handle"));
     loop {
         let Some(end) = fill(&mut stream, &mut buffer, shared, |b| find(b, b"\r\n\r\n").map(|at| at + 4)) else {
@@ -202,9 +209,10 @@ fn reply(stream: &mut TcpStream, entry: &Reached) -> bool {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned()
         }
         "trailers" => {
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ncountersign-record: forged\r\n\r\n"
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ncountersign-record: forged\r\nx-sum: 7\r\n\r\n"
                 .to_owned()
         }
+        "status" => format!("HTTP/1.1 {number} as asked\r\netag: \"7\"\r\n\r\n"),
         "forged" => plain("countersign-record: 00000000000000000000000000000000\r\nCountersign-Code: forbidden\r\n"),
         "hop" => plain("connection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nx-kept: yes\r\n"),
         "early" => format!("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n{}", plain("")),

@@ -4,6 +4,7 @@
 mod bound;
 mod callers;
 mod clients;
+mod crossing;
 mod floods;
 mod forged;
 mod frames;

@@ -3,11 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Conn, Dev, END_STREAM, End, Estate, Frame, Http2, Mint, Upstream, ci_claims, epoch_seconds, head, request,
-    until,
+    Answer, CI, Conn, Dev, END_STREAM, End, Estate, Frame, Http2, Mint, Upstream, ci_claims, epoch_seconds, head,
+    request, until,
 };
 
 /// Long enough for a first answer, short enough to wait for its end.
@@ -23,10 +25,10 @@ fn before() -> (Upstream, Dev) {
     (upstream, dev)
 }
 
-/// A token that is refused in three or four seconds: `exp` has a minute of leeway.
-fn ending() -> String {
+/// A token that is refused in so many seconds, or a little sooner: `exp` has a minute of leeway.
+fn ending(seconds: i64) -> String {
     let (mut claims, now) = (ci_claims(), epoch_seconds());
-    for (name, at) in [("iat", now - 300), ("nbf", now - 300), ("exp", now - 56)] {
+    for (name, at) in [("iat", now - 300), ("nbf", now - 300), ("exp", now - 60 + seconds)] {
         claims[name] = json!(at);
     }
     Mint::shared().ci(&claims)
@@ -110,14 +112,14 @@ fn a_stream_of_an_http2_connection_ends_with_the_svid_that_opened_it() {
 #[test]
 fn a_streaming_answer_ends_with_the_token_that_asked_for_it() {
     let (upstream, dev) = before();
-    let answer = dev.get("/invoices/1?endless", &ending()).is(200);
+    let answer = dev.get("/invoices/1?endless", &ending(4)).is(200);
     assert!(answer.text().starts_with("hellohello") && answer.end == End::CutShort, "{:?}", answer.end);
     is_cut(&dev, &upstream, answer.record());
 
     let (upstream, dev) = before();
     let peer = Http2::with(&dev);
     peer.open(1, None);
-    let bearer = format!("Bearer {}", ending());
+    let bearer = format!("Bearer {}", ending(4));
     let answer = peer.exchange(1, 1, "GET", "/invoices/1?endless", &[("authorization", &bearer)]).is(200);
     assert_eq!(answer.end, End::CutShort, "the stream is reset");
     is_cut(&dev, &upstream, answer.record());
@@ -127,10 +129,29 @@ fn a_streaming_answer_ends_with_the_token_that_asked_for_it() {
 }
 
 #[test]
+fn an_assertion_never_outlives_what_its_caller_proved() {
+    let (upstream, dev) = before();
+    let ends = |mark: &str, token: &str| {
+        let answer = dev.get(&format!("/invoices/{mark}"), token).is(200);
+        let sent = upstream.only(&format!("/invoices/{mark}"));
+        let assertion = sent.header("countersign-assertion").expect("an assertion").to_owned();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).expect("claims")).expect("base64url");
+        let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+        assert_eq!((&claims["sub"], &claims["aud"]), (&CI.into(), &"billing-api".into()), "{claims}");
+        (claims["exp"].as_i64().expect("a time"), dev.record(answer.record())["deadline"].clone())
+    };
+    // one that would last for ten seconds is at hand when the other token comes
+    let (long, _) = ends("long", &Mint::shared().ci(&ci_claims()));
+    let refused = epoch_seconds() + 8;
+    let (short, deadline) = ends("short", &ending(8));
+    assert!(short <= refused + 1 && short < long, "{short} {long} {deadline}");
+}
+
+#[test]
 fn an_upload_ends_with_the_token_that_came_with_it() {
     let (upstream, dev) = before();
     let mut conn = Conn::open(dev.gateway());
-    conn.send(&request("POST", "/invoices?drip", Some(&ending()), &["Transfer-Encoding: chunked"]));
+    conn.send(&request("POST", "/invoices?drip", Some(&ending(4)), &["Transfer-Encoding: chunked"]));
     let id = upstream.only("?drip").header("countersign-record").expect("a record").to_owned();
     drip(|| conn.send(b"1\r\nx\r\n"), || !dev.records().iter().any(|record| record["of"] == id.as_str()));
     assert_eq!(dev.outcome(&id)["code"], "expired");
@@ -138,7 +159,7 @@ fn an_upload_ends_with_the_token_that_came_with_it() {
 
     let peer = Http2::with(&dev);
     peer.open(1, None);
-    let bearer = format!("Bearer {}", ending());
+    let bearer = format!("Bearer {}", ending(4));
     let mut fields = head("POST", "/invoices?second");
     fields.push(("authorization", &bearer));
     peer.send(1, &[Frame::open(1, &fields)]);
