@@ -102,7 +102,7 @@ impl Issuer {
                 let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
                 let founded = Authority::found(domain.clone(), key("authority.key")?, serial(), at, LIFE);
                 let authority = founded.map_err(founding)?;
-                let text = pem::encode(CERTIFICATE, authority.certificate());
+                let text = certificate_pem(authority.certificate());
                 write_whole(&path, text.as_bytes(), 0o644).map_err(io(&path))?;
                 let bundle = bundle(authority.certificate())?;
                 (authority, bundle)
@@ -117,13 +117,9 @@ impl Issuer {
         Authorities::new([self.bundle.clone()])
     }
 
-    pub const fn bundle(&self) -> &Bundle {
-        &self.bundle
-    }
-
     /// The bundle as servers and clients read it: certificates in PEM.
     pub fn bundle_pem(&self) -> String {
-        pem::encode(CERTIFICATE, self.authority.certificate())
+        certificate_pem(self.authority.certificate())
     }
 
     fn is_half_over(&self, at: Time) -> bool {

@@ -10,8 +10,7 @@ use serde_json::json;
 
 use super::archive::Applied;
 use super::command::Command;
-use super::epochs::RollBackFailed;
-use super::epochs::{ApplyFailed, Author};
+use super::epochs::{ApplyFailed, Author, RollBackFailed};
 use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
 use super::replay::replay;

@@ -11,6 +11,10 @@ use store::{RevocationAct, StateFault};
 use super::epochs::{Author, Epochs};
 use crate::live::Live;
 
+/// Acts as they are kept.
+const REVOKE: &str = "revoke";
+const RESTORE: &str = "restore";
+
 /// Body of `POST /v1/revocations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +82,7 @@ pub enum NotRevoked {
 /// [`NotRevoked`].
 pub(super) async fn act(epochs: &Epochs, request: &RevocationRequest, by: &Author) -> Result<Revocation, NotRevoked> {
     let live = epochs.live().load_full();
-    let (what, subject) = read(&live, request)?;
+    let what = read(&live, request)?;
     match request.act {
         Act::Revoke => refuse_lock_out(&what, by)?,
         Act::Restore => {
@@ -88,11 +92,11 @@ pub(super) async fn act(epochs: &Epochs, request: &RevocationRequest, by: &Autho
             }
         }
     }
-    let word = |act: Act| if act == Act::Revoke { "revoke" } else { "restore" };
+    let (kind, subject) = words(&what);
     let kept = RevocationAct {
-        kind: kind(request.kind).to_owned(),
+        kind: kind.to_owned(),
         subject,
-        act: word(request.act).to_owned(),
+        act: if request.act == Act::Revoke { REVOKE } else { RESTORE }.to_owned(),
         time: by.at.to_string(),
         actor: by.principal.clone(),
         record: by.record.clone(),
@@ -109,8 +113,8 @@ pub(super) async fn act(epochs: &Epochs, request: &RevocationRequest, by: &Autho
     })
 }
 
-/// What counts no more after every act up to number `through`; an act that cannot be read counts as what it can only be
-/// meant for: nothing of it is lost but itself, and it is logged.
+/// What counts no more after every act up to number `through`. One that cannot be read is left out, and logged as an error:
+/// only this program writes them, and a program that is older than the state's format does not start on it.
 pub(super) fn fold(acts: &[(u64, RevocationAct)], through: u64) -> Revocations {
     let mut standing: HashMap<Revocable, (Time, Standing)> = HashMap::new();
     let mut seq = 0;
@@ -121,7 +125,7 @@ pub(super) fn fold(acts: &[(u64, RevocationAct)], through: u64) -> Revocations {
             continue;
         };
         match act.act.as_str() {
-            "restore" => {
+            RESTORE => {
                 if let Some((_, standing)) = standing.get_mut(&what) {
                     *standing = Standing::Restored;
                 }
@@ -139,19 +143,14 @@ pub(super) fn listed(revocations: &Revocations) -> Vec<serde_json::Value> {
     let mut listed: Vec<_> = revocations.entries().collect();
     listed.sort_by_key(|(what, at, _)| (*at, what.to_string()));
     let one = |(what, at, standing): (&Revocable, Time, Standing)| {
-        let (kind, id) = match what {
-            Revocable::Principal(id) => ("principal", id.to_string()),
-            Revocable::Credential(id) => ("credential", id.clone()),
-            Revocable::Key(source, kid) => ("key", format!("{source}/{kid}")),
-            Revocable::Source(source) => ("source", source.to_string()),
-        };
+        let (kind, id) = words(what);
         let standing = if standing == Standing::Revoked { "revoked" } else { "restored" };
         serde_json::json!({"kind": kind, "id": id, "standing": standing, "time": at.to_string()})
     };
     listed.into_iter().map(one).collect()
 }
 
-fn read(live: &Live, request: &RevocationRequest) -> Result<(Revocable, String), NotRevoked> {
+fn read(live: &Live, request: &RevocationRequest) -> Result<Revocable, NotRevoked> {
     let id = request.id.clone();
     match request.kind {
         Kind::Principal => {
@@ -159,21 +158,19 @@ fn read(live: &Live, request: &RevocationRequest) -> Result<(Revocable, String),
             let principal: Option<PrincipalId> = named.or_else(|| id.parse().ok());
             // one that the estate no longer knows may come back
             let principal = principal.filter(|id| *id != PrincipalId::Anonymous);
-            let principal = principal.ok_or(NotRevoked::NoPrincipal { id })?;
-            let subject = principal.to_string();
-            Ok((Revocable::Principal(principal), subject))
+            principal.map(Revocable::Principal).ok_or(NotRevoked::NoPrincipal { id })
         }
         Kind::Credential => {
             if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {
                 return Err(NotRevoked::CredentialId);
             }
-            Ok((Revocable::Credential(id.clone()), id))
+            Ok(Revocable::Credential(id))
         }
-        Kind::Key => revocable("key", &id).map(|what| (what, id.clone())).ok_or(NotRevoked::KeyName { id }),
+        Kind::Key => revocable("key", &id).ok_or(NotRevoked::KeyName { id }),
         Kind::Source => {
             let known = id.as_str() == credential::SVIDS || live.about.documents.contains_key(&document(&id));
             let what = revocable("source", &id).filter(|_| known || id == "local");
-            what.map(|what| (what, id.clone())).ok_or(NotRevoked::NoSource { id })
+            what.ok_or(NotRevoked::NoSource { id })
         }
     }
 }
@@ -207,12 +204,13 @@ fn revocable(kind: &str, subject: &str) -> Option<Revocable> {
     }
 }
 
-const fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Principal => "principal",
-        Kind::Credential => "credential",
-        Kind::Key => "key",
-        Kind::Source => "source",
+/// Kind and id as they are kept and shown: what [`revocable`] reads.
+fn words(what: &Revocable) -> (&'static str, String) {
+    match what {
+        Revocable::Principal(id) => ("principal", id.to_string()),
+        Revocable::Credential(id) => ("credential", id.clone()),
+        Revocable::Key(source, kid) => ("key", format!("{source}/{kid}")),
+        Revocable::Source(source) => ("source", source.to_string()),
     }
 }
 

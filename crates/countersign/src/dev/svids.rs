@@ -1,6 +1,7 @@
 //! The SVIDs of a dev server: its gateway's, and those of the sample workloads, minted through the same gates as everything
 //! and renewed at half of their life.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -48,7 +49,7 @@ pub struct Svids {
     root: PathBuf,
     owner: u32,
     gateway: Option<(Made, Vec<String>)>,
-    workloads: Vec<(&'static str, Made)>,
+    workloads: BTreeMap<&'static str, Made>,
 }
 
 /// When an SVID is due for renewal, and whose it is.
@@ -59,7 +60,7 @@ struct Made {
 
 impl Svids {
     pub const fn new(control: Arc<Control>, root: PathBuf, owner: u32) -> Self {
-        Self { control, root, owner, gateway: None, workloads: Vec::new() }
+        Self { control, root, owner, gateway: None, workloads: BTreeMap::new() }
     }
 
     /// Looks at them until asked to stop.
@@ -94,13 +95,11 @@ impl Svids {
         }
         for name in WORKLOADS {
             let Some(id) = known(&live, name) else { continue };
-            let made = self.workloads.iter().position(|(workload, _)| workload == name);
-            if made.and_then(|at| self.workloads.get(at)).is_some_and(|(_, made)| at < made.due && made.id == id) {
+            if self.workloads.get(name).is_some_and(|made| at < made.due && made.id == id) {
                 continue;
             }
             let fresh = self.workload(name, at).await?;
-            self.workloads.retain(|(workload, _)| workload != name);
-            self.workloads.push((name, fresh));
+            self.workloads.insert(name, fresh);
         }
         Ok(())
     }

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credential::{Channel, Message, PeerCertificates, Presented, Token};
-use guard::{Asked, Call};
+use guard::{Asked, Call, Freshness};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use identity::{Access, Unresolved};
-use model::{Code, Time};
+use model::{Code, Time, TraceId};
 use store::FileLedger;
 use tokio::time::sleep;
 
@@ -71,8 +71,7 @@ impl Door for Gateway {
         // before anything is decided by what is in force, so that a request sees one state of it
         let live = self.keys.in_force_for(&self.live, token).await;
         let Read { trace, operation, asked, status } = head::read(&live.catalog, parts);
-        let operation = Some(operation);
-        let call = Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation, freshness };
+        let call = call(trace, Some(operation), freshness);
         let channel = match &peer {
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
             Peer::Network | Peer::Local(_) => None,
@@ -95,14 +94,7 @@ impl Door for Gateway {
 
     async fn unreadable(&self) {
         let (live, at) = (self.live.load_full(), now());
-        let call = Call {
-            id: record_id(),
-            trace: trace_id(),
-            door: DOOR,
-            protocol: PROTOCOL,
-            operation: None,
-            freshness: self.pulse.freshness(at),
-        };
+        let call = call(trace_id(), None, self.pulse.freshness(at));
         let asked: Asked<head::Forward> = Asked::Unfit(Code::RequestMalformed);
         // the refusal needs no answer: hyper has sent its own, and the connection is closed
         let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &Presented::default(), asked, at).await;
@@ -111,14 +103,7 @@ impl Door for Gateway {
     async fn handshake_failed(&self, peer: Option<PeerCertificates>) {
         let Some(peer) = peer else { return self.unreadable().await };
         let (live, at) = (self.live.load_full(), now());
-        let call = Call {
-            id: record_id(),
-            trace: trace_id(),
-            door: DOOR,
-            protocol: PROTOCOL,
-            operation: None,
-            freshness: self.pulse.freshness(at),
-        };
+        let call = call(trace_id(), None, self.pulse.freshness(at));
         // what was presented is verified once more, for the record to say what became of it; nothing was asked
         let asked: Asked<head::Forward> = Asked::Unmapped { code: Code::OperationUnmapped, service: None };
         let presented = Presented { channel: Some(Channel::Tls(&peer)), message: None };
@@ -140,6 +125,11 @@ impl Door for Gateway {
     fn pacing(&self) -> Pacing {
         self.live.load().pacing
     }
+}
+
+/// A call at this door.
+fn call(trace: TraceId, operation: Option<String>, freshness: Freshness) -> Call {
+    Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation, freshness }
 }
 
 /// Why what authenticated a connection proves nothing any more.

@@ -49,7 +49,7 @@ impl Vouchers {
         if let Some(voucher) = known.filter(|voucher| at < voucher.fresh && voucher.ends <= until) {
             return Some(voucher.value);
         }
-        let (principal, service) = (&actor.id, &permit.errand().service.name);
+        let (principal, service) = &key;
         let statement = Statement { service, principal, kind: actor.kind, record: permit.id(), until };
         let (token, ends) = match assertions?.sign(&statement, at) {
             Ok(signed) => signed,

@@ -72,10 +72,6 @@ impl Bundle {
         Ok(Self { source, domain, anchors, backdate, digest })
     }
 
-    pub const fn domain(&self) -> &TrustDomain {
-        &self.domain
-    }
-
     /// When the last of its authorities ends; none without one.
     pub fn ends(&self) -> Option<Time> {
         self.anchors.iter().map(|authority| authority.not_after).max()
