@@ -51,8 +51,7 @@ impl Door for Admin {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/keys") => self.published(|issuer| issuer::key_set(&issuer.assertions)),
-            // the authority's first sequence; it grows once authorities change
-            (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority, 1)),
+            (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority)),
             _ => {
                 (StatusCode::NOT_FOUND, json!({"error": "no such thing; there are /livez, /readyz, /keys and /bundle"}))
             }

@@ -23,9 +23,10 @@ pub fn key_set(assertions: &Assertions) -> Value {
     json!({"issuer": assertions.issuer(), "keys": [key]})
 }
 
-/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1). `sequence` grows whenever
-/// the content changes.
-pub fn bundle(authority: &Authority, sequence: u64) -> Value {
+/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1).
+pub fn bundle(authority: &Authority) -> Value {
+    // each certificate that follows ends later than the one before: that is the whole content of this bundle
+    let sequence = authority.not_after().as_micros() / 1_000_000;
     let mut key = jwk(authority.public_point());
     if let Some(members) = key.as_object_mut() {
         members.insert("use".to_owned(), json!("x509-svid"));

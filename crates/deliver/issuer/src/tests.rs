@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use credential::{Authorities, Bundle, PeerCertificates};
 use model::{SpiffeId, Time, TrustDomain};
 
@@ -106,4 +108,22 @@ fn a_request_is_read_only_if_its_key_signed_it() {
     assert!(why.starts_with("expected a certificate request (PKCS #10, in DER), signed by its own key: "), "{why}");
     let why = CertificateRequest::read(&vec![0x30; 17 * 1024]).err().unwrap().to_string();
     assert_eq!(why, "the certificate request has 17408 bytes; at most 16384 are read");
+}
+
+/// SPIFFE_Trust_Domain_and_Bundle.md §4.1–§4.2, X509-SVID.md §6.1.
+#[test]
+fn a_bundle_has_one_authority_and_a_sequence_that_grows_with_each_certificate() {
+    let first = authority(24 * HOUR);
+    let served = crate::bundle(&first);
+    let [key] = served["keys"].as_array().unwrap().as_slice() else { panic!("one key: {served}") };
+    assert_eq!((&key["use"], &key["kty"], &key["crv"]), (&"x509-svid".into(), &"EC".into(), &"P-256".into()));
+    assert!(key.get("kid").is_none(), "{key}");
+    let [certificate] = key["x5c"].as_array().unwrap().as_slice() else { panic!("one certificate: {key}") };
+    let der = BASE64_STANDARD.decode(certificate.as_str().unwrap()).unwrap();
+    assert_eq!(der, first.certificate());
+    assert_eq!(served["spiffe_refresh_hint"], 300);
+    let sequence = |authority: &Authority| crate::bundle(authority)["spiffe_sequence"].as_u64().unwrap();
+    assert_eq!(sequence(&first), sequence(&first));
+    let next = Authority::found(domain(), MemorySigner::make(), [1; 16], now().plus(HOUR), 24 * HOUR).unwrap();
+    assert!(sequence(&next) > sequence(&first));
 }
