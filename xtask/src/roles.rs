@@ -19,6 +19,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("live", &["gateway", "control", "dev", "cli"]),
     ("files", &["gateway", "control", "dev", "cli"]),
     ("causes", &["gateway", "control", "dev", "cli"]),
+    ("epochs", &["gateway", "control", "dev", "cli"]),
     ("pulse", &["gateway", "control", "dev", "cli"]),
     ("dev", &["cli"]),
     ("cli", &[]),

@@ -9,6 +9,7 @@ pub mod causes;
 pub mod cli;
 pub mod control;
 pub mod dev;
+pub mod epochs;
 pub mod estate;
 pub mod files;
 pub mod gateway;

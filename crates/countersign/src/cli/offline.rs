@@ -12,8 +12,9 @@ use super::args::{Check, Completion, Decide, Explain, ExplainCode, NewChain, Rep
 use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
 use super::server::runtime;
 use super::{Cli, Exit, Format, Stopped, explained, output};
-use crate::control::{self, Archive, NotFound};
+use crate::control::{self, NotFound};
 use crate::dev::{DevJson, operator, state_beside};
+use crate::epochs::{Archive, compile_alone};
 use crate::estate::{Bundle, Problem, Vars, load};
 use crate::keys;
 use crate::live::About;
@@ -73,7 +74,7 @@ fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
     let vars = vars(path);
     let estate = load(&bundle, &vars, &[], now()).map_err(|problems| does_not_load(&problems))?;
     let fetched = runtime()?.block_on(keys::fetched_once(&estate.remote_keys()));
-    Ok(control::compile_alone(estate, &fetched, bundle.digest(&vars)))
+    Ok(compile_alone(estate, &fetched, bundle.digest(&vars)))
 }
 
 /// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.

@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{self, Dev, DevVerb};
 use super::{Client, Exit, Format, Stopped, output, tour};
-use crate::control::ApplyFailed;
 use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
+use crate::epochs::ApplyFailed;
 use crate::net::{now, record_id};
 
 /// Directory of `dev`, unless another is named.

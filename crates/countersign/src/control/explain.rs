@@ -10,8 +10,8 @@ use store::{Found, Merged, Position, Wanted};
 use tokio::task::spawn_blocking;
 
 use super::DOOR;
-use super::archive::{Applied, Archive, EpochsFailed};
 use super::command::Selector;
+use crate::epochs::{Applied, Archive, EpochsFailed};
 
 /// When something came into force, and by whom.
 #[derive(Debug, Clone, Serialize, Deserialize)]

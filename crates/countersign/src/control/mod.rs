@@ -1,10 +1,7 @@
 //! The control door: HTTP/1.1 and JSON over a local socket, described in `api/control.yaml`. Operators have no side door:
 //! whoever connects is resolved by the kernel's word and passes `admit` like every caller.
 
-mod archive;
 mod command;
-mod compile;
-mod epochs;
 mod explain;
 mod perform;
 mod reading;
@@ -32,16 +29,14 @@ use store::{DiskSigner, FileLedger};
 
 use self::reading::{ReadingLedger, ReadingSlot};
 use self::reply::Reply;
+use crate::epochs::{Applied, ApplyFailed, Epochs};
 use crate::estate::Bundle;
 use crate::issuing::Issuer;
 use crate::live::Current;
 use crate::net::tls::OwnSvid;
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 
-pub use archive::{Applied, Archive, EpochsFailed};
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector};
-pub use compile::{boot, compile_alone};
-pub use epochs::{ApplyFailed, Author, Epochs};
 pub use explain::{NotFound, Where, explain};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
@@ -186,6 +181,3 @@ pub enum NotMinted {
 fn owner(uid: u32) -> PeerCredentials {
     PeerCredentials { uid, gid: 0, pid: i32::try_from(std::process::id()).ok() }
 }
-
-#[cfg(test)]
-mod tests;

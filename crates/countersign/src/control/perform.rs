@@ -8,9 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use super::archive::Applied;
 use super::command::Command;
-use super::epochs::{ApplyFailed, Author, RollBackFailed};
 use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
 use super::replay::replay;
@@ -19,6 +17,7 @@ use super::revoking::{self, NotRevoked};
 use super::status;
 use super::svids::{self, Minted, Unminted};
 use super::{Control, tail, whatif};
+use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::Problem;
 use crate::net::now;
 

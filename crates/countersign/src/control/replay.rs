@@ -14,11 +14,10 @@ use store::{Found, Position, RevocationAct};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use super::archive::{Archive, EpochsFailed};
 use super::command::{Replay, Selector};
 use super::explain::{NotFound, one, position};
-use super::revoking::fold;
 use crate::causes::chain;
+use crate::epochs::{Archive, EpochsFailed, fold};
 
 /// What replay found.
 #[derive(Debug, Default, Serialize, Deserialize)]

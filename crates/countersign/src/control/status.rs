@@ -3,7 +3,7 @@
 use model::Time;
 use serde_json::{Value, json};
 
-use super::revoking;
+use crate::epochs::listed;
 use crate::live::Live;
 
 /// Kinds that [`get`] knows beside those of documents.
@@ -32,7 +32,7 @@ pub(super) fn status(live: &Live, at: Time) -> Value {
 /// Names of what is live, of one kind; `None` for a kind that there is not.
 pub(super) fn get(live: &Live, kind: &str) -> Option<Value> {
     if kind.eq_ignore_ascii_case(REVOCATIONS) {
-        return Some(json!({"kind": REVOCATIONS, "items": revoking::listed(live.snapshot.sources.revocations())}));
+        return Some(json!({"kind": REVOCATIONS, "items": listed(live.snapshot.sources.revocations())}));
     }
     let known = crate::estate::kinds().find(|known| is_named(known, kind))?;
     let items: Vec<Value> = live

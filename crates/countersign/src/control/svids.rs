@@ -7,8 +7,8 @@ use issuer::{BadRequest, CertificateRequest, MintFailed, Order};
 use model::{PrincipalId, SpiffeId, Time};
 use serde::{Deserialize, Serialize};
 
-use super::epochs::Epochs;
 use super::reply::Reply;
+use crate::epochs::Epochs;
 use crate::issuing::certificate_pem;
 use crate::net::serial;
 

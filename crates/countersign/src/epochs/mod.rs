@@ -1,5 +1,9 @@
 //! The estate over time: the last applied epoch is what planes decide by. Any number of nodes apply and follow at once.
 
+mod archive;
+mod compile;
+mod revocations;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +14,18 @@ use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::archive::{Applied, Archive, EpochsFailed, Kept};
-use super::compile::{Beside, boot, compile};
-use super::revoking;
+use self::archive::Kept;
+use self::compile::{Beside, compile};
 use crate::causes::chain;
 use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::net::{Connections, Stop, now};
+
+pub use archive::{Applied, Archive, EpochsFailed};
+pub use compile::{boot, compile_alone};
+pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
 
 /// The generation that begins on nothing. Another begins when a control plane comes back from a backup.
 const FIRST: Generation = Generation(1);
@@ -197,7 +204,7 @@ impl Epochs {
     }
 
     async fn take_revocations(&self) -> Result<(), StateFault> {
-        let revocations = revoking::current(&self.state.revocations().await?);
+        let revocations = revocations::current(&self.state.revocations().await?);
         self.live.rcu(|live| live.with_revocations(Arc::clone(&revocations)));
         Ok(())
     }
@@ -337,3 +344,6 @@ pub struct Author {
     pub record: String,
     pub at: Time,
 }
+
+#[cfg(test)]
+mod tests;
