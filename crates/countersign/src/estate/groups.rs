@@ -57,8 +57,8 @@ impl Groups {
     fn declare<'d>(&mut self, document: &'d Document, problems: &mut Vec<Problem>) -> Vec<Named<'d>> {
         let mut reader = Reader { file: &document.file, problems };
         let Ok(group) = document.name.parse::<GroupName>() else { return Vec::new() };
-        if group.as_str() == policy::OPERATORS {
-            reader.problem(document.name_at, format!("`{group}` is the group of this installation's operators"));
+        if let Some(whose) = shipped(&group) {
+            reader.problem(document.name_at, format!("`{group}` is the group of this installation's {whose}"));
             return Vec::new();
         }
         self.declared.insert(group.clone());
@@ -119,5 +119,14 @@ impl Groups {
                 problems.push(Problem::new(&document.file, document.name_at, message));
             }
         }
+    }
+}
+
+/// Whose group it is, if its members are not for an estate to say.
+pub(super) fn shipped(group: &GroupName) -> Option<&'static str> {
+    match group.as_str() {
+        policy::OPERATORS => Some("operators"),
+        policy::PLANES => Some("gateways"),
+        _ => None,
     }
 }

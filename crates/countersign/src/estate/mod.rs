@@ -36,10 +36,12 @@ pub use document::kinds;
 pub use key_sets::{Jwks, RemoteKeys};
 pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
-pub use principals::{OWN, local_operators};
+pub use policy::OWN;
+pub use principals::local_operators;
 pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;
+pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
 
 /// Most problems, or notes, of one answer: an estate of nothing but problems must not become a larger answer.

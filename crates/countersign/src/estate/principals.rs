@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use credential::Source;
 use identity::{Class, Principal, Template};
-use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time};
-use policy::Group;
+use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time, TrustDomain};
+use policy::{Group, OWN};
 
 use super::document::{Document, Environment};
-use super::groups::Groups;
+use super::groups::{Groups, shipped};
 use super::key_sets::Jwks;
 use super::problem::{At, Problem, nearest};
 use super::read::{Fields, Reader};
-use super::sources::{LOCAL, kind};
+use super::sources::{ENROLMENT, LOCAL, kind};
 use super::yaml::Node;
 
 /// How far ahead a principal may expire: two years, leap days included.
 const MAX_LIFE: Duration = Duration::from_secs(731 * 24 * 3600);
-
-/// Where the SPIFFE IDs of gateways and other parts of the product are.
-pub const OWN: &str = "/countersign";
 
 /// A principal, its bindings, and where it is declared.
 pub(super) type Bound = (Principal, Vec<(SourceName, Vec<String>)>, (String, At));
@@ -68,6 +65,26 @@ pub fn local_operators() -> Class {
     }
 }
 
+/// Whoever holds an enrolment token of this trust domain: the built-in class of gateways that run apart from control.
+///
+/// # Panics
+/// Never: its texts are sound, as every test run shows.
+#[expect(clippy::expect_used, reason = "literals that their parsers accept; every test run reads them")]
+fn enrolled_gateways(domain: &TrustDomain) -> Class {
+    let ids = format!("spiffe://{domain}{OWN}/gateway/{{name}}");
+    Class {
+        name: "enrolled-gateways".to_owned(),
+        source: ENROLMENT.parse().expect("a name"),
+        kind: PrincipalKind::Workload,
+        template: Template::new(&ids, &["name"]).expect("a template"),
+        owner: "countersign".parse().expect("an owner"),
+        purpose: "gateway of this installation".to_owned(),
+        tenant: None,
+        risk: Risk::Low,
+        groups: Arc::from([]),
+    }
+}
+
 /// Reads every principal, class and group.
 pub(super) fn read(
     documents: &[Document],
@@ -78,7 +95,8 @@ pub(super) fn read(
 ) -> People {
     let sources = sources_by_name(documents, sources);
     let groups = Groups::read(documents, problems);
-    let mut people = People { classes: vec![local_operators()], ..People::default() };
+    let mut people =
+        People { classes: vec![local_operators(), enrolled_gateways(&environment.trust_domain)], ..People::default() };
     for document in documents {
         let mut reader = Reader { file: &document.file, problems };
         let also = groups.of(&document.name);
@@ -302,8 +320,8 @@ fn groups(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<GroupName>> {
     let mut groups = Vec::new();
     for node in reader.list(node)? {
         let name: GroupName = reader.parse(node)?;
-        if name.as_str() == policy::OPERATORS {
-            reader.problem(node.at, format!("`{name}` is the group of this installation's operators"));
+        if let Some(whose) = shipped(&name) {
+            reader.problem(node.at, format!("`{name}` is the group of this installation's {whose}"));
         }
         groups.push(name);
     }

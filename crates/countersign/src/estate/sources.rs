@@ -22,6 +22,9 @@ const DEFAULT_AGE: Duration = Duration::from_secs(3600);
 const ABSENT: &str = "absent";
 /// The source that speaks for the kernel.
 pub(super) const LOCAL: &str = "local";
+/// The source of enrolment tokens, and what they name as their issuer.
+pub const ENROLMENT: &str = "enrolment";
+pub const ENROLMENT_ISSUER: &str = "urn:countersign:enrolment";
 
 /// Reads every trust source. `development` says whether plain HTTP to loopback may be written.
 pub(super) fn read(
@@ -39,6 +42,11 @@ pub(super) fn read(
         }
         if document.name == SVIDS {
             let why = "`spiffe` is the source of this environment's own SVIDs; choose another name";
+            reader.problem(document.name_at, why);
+            continue;
+        }
+        if document.name == ENROLMENT {
+            let why = "`enrolment` is the source of this environment's enrolment tokens; choose another name";
             reader.problem(document.name_at, why);
             continue;
         }
@@ -85,6 +93,14 @@ fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, develop
     Some((source, jwks))
 }
 
+fn issuer(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let text = reader.words(node)?;
+    if text == ENROLMENT_ISSUER {
+        reader.problem(node.at, format!("`{text}` is the issuer of this environment's own enrolment tokens"));
+    }
+    Some(text)
+}
+
 /// What is accepted of an issuer's tokens.
 struct Accepted {
     issuer: String,
@@ -105,7 +121,7 @@ fn oidc(
     development: bool,
 ) -> Option<(Accepted, Jwks)> {
     let mut fields = reader.fields(node, "oidc")?;
-    let issuer = fields.required(reader, "issuer").and_then(|node| reader.words(node));
+    let issuer = fields.required(reader, "issuer").and_then(|node| issuer(reader, node));
     let audiences = fields.required(reader, "audiences").and_then(|node| reader.some(node, |r, n| r.words(n)));
     let algorithms = fields.required(reader, "algorithms").and_then(|node| reader.some(node, Reader::parse));
     let required_claims = required_claims(reader, &mut fields);

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use model::{PrincipalId, PrincipalKind, RecordId, ServiceName, Time, TrustDomain};
 use serde::Serialize;
 
+use crate::compact::{Header, compact, seconds};
 use crate::publish::thumbprint;
 use crate::signer::{Signer, SigningFailed};
 
@@ -34,13 +33,6 @@ pub struct Statement<'a> {
 }
 
 #[derive(Serialize)]
-struct Header<'a> {
-    alg: &'a str,
-    typ: &'a str,
-    kid: &'a str,
-}
-
-#[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
@@ -59,7 +51,7 @@ struct Context<'a> {
 impl Assertions {
     pub fn new(domain: &TrustDomain, signer: Box<dyn Signer>) -> Self {
         let kid = thumbprint(signer.public_point());
-        let header = encoded(&Header { alg: "ES256", typ: "txntoken+jwt", kid: &kid });
+        let header = Header { alg: "ES256", typ: "txntoken+jwt", kid: &kid }.encoded();
         Self { issuer: format!("spiffe://{domain}"), signer, header }
     }
 
@@ -78,9 +70,8 @@ impl Assertions {
     /// # Errors
     /// [`SigningFailed`].
     pub fn sign(&self, statement: &Statement<'_>, at: Time) -> Result<(String, Time), SigningFailed> {
-        let seconds = |time: Time| time.as_micros().div_euclid(1_000_000);
         let until = Time::from_unix_seconds(seconds(at.plus(LIFETIME).min(statement.until)));
-        let claims = encoded(&Claims {
+        let claims = Claims {
             iss: &self.issuer,
             aud: statement.service.as_str(),
             sub: statement.principal.as_str(),
@@ -88,14 +79,7 @@ impl Assertions {
             exp: seconds(until),
             txn: statement.record.to_string(),
             tctx: Context { kind: statement.kind.as_str() },
-        });
-        let signed = format!("{}.{claims}", self.header);
-        let signature = self.signer.sign_fixed(signed.as_bytes())?;
-        Ok((format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)), until))
+        };
+        Ok((compact(&self.header, &claims, self.signer.as_ref())?, until))
     }
-}
-
-fn encoded(document: &impl Serialize) -> String {
-    // structs of strings and numbers: serialising them cannot fail
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(document).unwrap_or_default())
 }

@@ -1,4 +1,5 @@
-//! What a permit may mint: X.509-SVIDs, and the assertions by which a gateway names its caller to a service.
+//! What a permit may mint: X.509-SVIDs, the assertions by which a gateway names its caller to a service, and the tokens by
+//! which a new plane comes to control.
 //!
 //! This crate holds no private key: every signature comes from a [`Signer`]. It reads no clock; keys are made only
 //! for who asks for one; who may have what it mints was decided before it is asked.
@@ -7,13 +8,16 @@
 
 mod assertion;
 mod authority;
+mod compact;
+mod enrolment;
 mod publish;
 mod request;
 mod signer;
 
 pub use assertion::{Assertions, Statement};
 pub use authority::{Authority, BACKDATE, MintFailed, Order, Svid};
-pub use publish::{bundle, key_set};
+pub use enrolment::{ENROLMENT_TYPE, Enrolment, Enrolments};
+pub use publish::{bundle, enrolment_keys, key_set};
 pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed};
 

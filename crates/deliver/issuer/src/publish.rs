@@ -7,20 +7,29 @@ use serde_json::{Value, json};
 
 use crate::assertion::Assertions;
 use crate::authority::Authority;
+use crate::enrolment::Enrolments;
 
 /// How often a bundle should be fetched, in seconds.
 const REFRESH_HINT: u64 = 300;
 
 /// The keys that sign assertions, as a JWK Set (RFC 7517 §5), and the `issuer` that assertions name.
 pub fn key_set(assertions: &Assertions) -> Value {
-    let point = assertions.public_point();
+    keys_of(assertions.issuer(), assertions.public_point())
+}
+
+/// The key that signs enrolment tokens, likewise.
+pub fn enrolment_keys(enrolments: &Enrolments) -> Value {
+    keys_of(enrolments.issuer(), enrolments.public_point())
+}
+
+fn keys_of(issuer: &str, point: &[u8]) -> Value {
     let mut key = jwk(point);
     if let Some(members) = key.as_object_mut() {
         members.insert("kid".to_owned(), json!(thumbprint(point)));
         members.insert("use".to_owned(), json!("sig"));
         members.insert("alg".to_owned(), json!("ES256"));
     }
-    json!({"issuer": assertions.issuer(), "keys": [key]})
+    json!({"issuer": issuer, "keys": [key]})
 }
 
 /// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1).

@@ -39,7 +39,8 @@ pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner};
 pub use start::begin_new_chain;
 pub use state::{
-    Append, BadPosition, BadUrl, Change, Changed, KeptEpoch, Position, RevocationAct, Said, State, StateFault,
+    Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptEpoch, KeptPlane, Position, RevocationAct, Said, State,
+    StateFault,
 };
 pub use verify::{End, Note, Verification, verify};
 

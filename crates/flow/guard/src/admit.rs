@@ -104,8 +104,8 @@ pub async fn admit<E: Errand, L: Ledger>(
         }
     };
     let urgency = match grant.tier() {
-        Tier::Routine => Urgency::Routine,
-        Tier::Sensitive | Tier::Critical => Urgency::Durable,
+        Tier::Routine if !operation.errand.lasts() => Urgency::Routine,
+        Tier::Routine | Tier::Sensitive | Tier::Critical => Urgency::Durable,
     };
     let slot = ledger.open(entry, at, urgency).await.map_err(Refusal::unrecorded)?;
     Ok(Permit::earned(call.id, caller, grant, operation.errand, slot, at))

@@ -28,6 +28,12 @@ pub trait Errand: Send + Sync {
     /// # Errors
     /// [`NoRoom`]: the call is refused as `overloaded`.
     fn take_room(&mut self, caller: &PrincipalId) -> Result<(), NoRoom>;
+
+    /// Whether what it does outlives the call, such as an identity that is handed out: then its record is synced first,
+    /// whatever the tier.
+    fn lasts(&self) -> bool {
+        false
+    }
 }
 
 /// All the room is taken, or all that one caller may take.

@@ -87,6 +87,7 @@ fn askers(index: &Index, world: &World, directory: &Directory) -> Vec<(Asker, Si
         Some(principal) => world.principal(principal.kind, id, &principal.groups),
         None => world.principal(PrincipalKind::Human, id, &[]),
     });
+    askers.push((Asker::Member { kind: PrincipalKind::Workload, groups: Vec::new() }, world.plane()));
     askers.extend(named.chain(operators).map(|side| (Asker::Named(side.uid.clone()), side)));
     askers
 }

@@ -27,7 +27,7 @@ mod world;
 
 pub use decide::{Denial, Grant, Question, decide};
 pub use engine::{Engine, Facts, Finding, Written};
-pub use shipped::{OPERATORS, ROOTS};
+pub use shipped::{OPERATORS, OWN, PLANES, ROOTS};
 pub use vocabulary::{Group, MaxCandidates, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
 
 #[cfg(test)]

@@ -1,12 +1,22 @@
-//! What every installation has, whatever its estate says: two policy packs and two resource trees.
+//! What every installation has, whatever its estate says: three policy packs and two resource trees.
 
-use model::{Owner, ResourceId, ServiceName, Tier};
+use model::{Owner, PrincipalId, ResourceId, ServiceName, Tier};
 
 use crate::vocabulary::{PolicyFile, Resource, Tiers};
 
 /// The group of those who operate an installation. Its members are the vocabulary's `operators` and nobody else: an
 /// estate that names it in a group or a principal adds nobody.
 pub const OPERATORS: &str = "countersign-operators";
+
+/// The group of gateways that run apart from their control plane. Its members are told by their ids; an estate that names
+/// it in a group or a principal adds nobody.
+pub const PLANES: &str = "countersign-planes";
+
+/// Where the SPIFFE IDs of gateways and other parts of the product are: no estate can declare one there.
+pub const OWN: &str = "/countersign";
+
+/// Where those of gateways are, each with its name behind it.
+const GATEWAYS: &str = "/countersign/gateway/";
 
 /// Roots of the built-in resource trees: no estate can declare a resource under them.
 pub const ROOTS: &[&str] = &[COUNTERSIGN, PUBLIC];
@@ -19,11 +29,14 @@ pub(crate) const LOCAL: &str = "human:local:";
 
 const COUNTERSIGN: &str = "countersign";
 const PUBLIC: &str = "public";
+const ENROLMENT: &str = "countersign/enrolment";
 
 /// What the product's own operations act on.
 const OPERATED: &[&str] = &[
     COUNTERSIGN,
+    ENROLMENT,
     "countersign/estate",
+    "countersign/feed",
     "countersign/keys",
     "countersign/ledger",
     "countersign/planes",
@@ -33,14 +46,18 @@ const OPERATED: &[&str] = &[
 const OPERATED_TIERS: Tiers =
     Tiers { read: Tier::Routine, write: Tier::Sensitive, administer: Tier::Sensitive, effect: Tier::Sensitive };
 
+/// At first contact there is nothing yet that a token could be bound to: its single use and its short life stand in for it.
+const ENROLMENT_TIERS: Tiers = Tiers { effect: Tier::Routine, ..OPERATED_TIERS };
+
 const PUBLIC_TIERS: Tiers =
     Tiers { read: Tier::Routine, write: Tier::Routine, administer: Tier::Routine, effect: Tier::Routine };
 
 /// The shipped packs, read like an estate's policies.
-pub(crate) fn packs() -> [PolicyFile; 2] {
+pub(crate) fn packs() -> [PolicyFile; 3] {
     let pack = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
     [
         pack("countersign/operators.cedar", include_str!("../../../../policy/packs/operators.cedar")),
+        pack("countersign/planes.cedar", include_str!("../../../../policy/packs/planes.cedar")),
         pack("countersign/public.cedar", include_str!("../../../../policy/packs/public.cedar")),
     ]
 }
@@ -77,13 +94,30 @@ fn root(id: &ResourceId) -> &str {
 }
 
 fn built_in(id: ResourceId) -> Resource {
-    let (tiers, sensitivity) = if is_public(&id) { (PUBLIC_TIERS, "public") } else { (OPERATED_TIERS, "restricted") };
+    let (tiers, sensitivity) = match id.as_str() {
+        _ if is_public(&id) => (PUBLIC_TIERS, "public"),
+        ENROLMENT => (ENROLMENT_TIERS, "restricted"),
+        _ => (OPERATED_TIERS, "restricted"),
+    };
     Resource { id, owner: owner(), tenant: None, sensitivity: sensitivity.to_owned(), tiers }
 }
 
 fn owner() -> Owner {
     #[expect(clippy::expect_used, reason = "a literal that the name parser accepts; every test run reads it")]
     COUNTERSIGN.parse().expect("a sound owner")
+}
+
+/// Whether this is a gateway of the installation itself.
+pub(crate) fn is_plane(id: &PrincipalId) -> bool {
+    match id {
+        PrincipalId::Spiffe(id) => id.path().strip_prefix(GATEWAYS).is_some_and(|name| !name.is_empty()),
+        PrincipalId::Human(_) | PrincipalId::Anonymous => false,
+    }
+}
+
+/// Whether a group's members are not for an estate to say.
+pub(crate) fn is_shipped_group(name: &str) -> bool {
+    name == OPERATORS || name == PLANES
 }
 
 /// Whether a resource lies in the tree of the product's own operations.

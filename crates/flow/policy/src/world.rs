@@ -110,9 +110,12 @@ impl World {
     /// A group that is not declared is left out: no policy can name it.
     pub(crate) fn principal(&self, kind: PrincipalKind, id: &PrincipalId, groups: &[GroupName]) -> Side {
         let mut above = self.all_groups(kind, groups);
-        // INVARIANT: nothing else makes an operator; an estate's word for the group was left out in `closures`
+        // INVARIANT: nothing else makes an operator or a plane; an estate's word for their groups was left out in `closures`
         if self.is_operator(id) {
             above.push(self.types.group(shipped::OPERATORS));
+        }
+        if shipped::is_plane(id) {
+            above.push(self.types.group(shipped::PLANES));
         }
         Side { uid: self.types.principal(kind, id.as_str()), above }
     }
@@ -120,6 +123,11 @@ impl World {
     /// Some principal in some groups, whom no policy names: no id is empty.
     pub(crate) fn member(&self, kind: PrincipalKind, groups: &[GroupName]) -> Side {
         Side { uid: self.types.principal(kind, ""), above: self.all_groups(kind, groups) }
+    }
+
+    /// Some gateway of the installation, whom no policy names.
+    pub(crate) fn plane(&self) -> Side {
+        Side { uid: self.types.principal(PrincipalKind::Workload, ""), above: vec![self.types.group(shipped::PLANES)] }
     }
 
     pub(crate) fn is_operator(&self, id: &PrincipalId) -> bool {
@@ -151,7 +159,7 @@ impl World {
     }
 
     pub(crate) fn has_group(&self, name: &str) -> bool {
-        name.parse().is_ok_and(|name: GroupName| self.groups.contains_key(&name)) || name == shipped::OPERATORS
+        name.parse().is_ok_and(|name: GroupName| self.groups.contains_key(&name)) || shipped::is_shipped_group(name)
     }
 
     fn all_groups(&self, kind: PrincipalKind, groups: &[GroupName]) -> Vec<EntityUid> {
@@ -169,7 +177,7 @@ impl World {
     /// In no order.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
         // tidy: order cannot matter, the nearest name is looked for
-        self.groups.keys().map(GroupName::as_str).chain([shipped::OPERATORS])
+        self.groups.keys().map(GroupName::as_str).chain([shipped::OPERATORS, shipped::PLANES])
     }
 }
 
@@ -210,15 +218,15 @@ fn acts(vocabulary: &Vocabulary, types: &Types) -> Result<BTreeMap<ActionName, A
     keyed.map(act).collect()
 }
 
-fn is_operators(name: &GroupName) -> bool {
-    name.as_str() == shipped::OPERATORS
+fn is_shipped(name: &GroupName) -> bool {
+    shipped::is_shipped_group(name.as_str())
 }
 
 fn closures(vocabulary: &Vocabulary, types: &Types) -> HashMap<GroupName, Vec<EntityUid>> {
     let mut parents: BTreeMap<&GroupName, Vec<&GroupName>> = BTreeMap::new();
     // tidy: order cannot matter, it is that of a list
-    for group in vocabulary.groups.iter().filter(|group| !is_operators(&group.name)) {
-        parents.entry(&group.name).or_default().extend(group.parents.iter().filter(|name| !is_operators(name)));
+    for group in vocabulary.groups.iter().filter(|group| !is_shipped(&group.name)) {
+        parents.entry(&group.name).or_default().extend(group.parents.iter().filter(|name| !is_shipped(name)));
     }
     let closure = |name: &GroupName| {
         let mut found = vec![name];

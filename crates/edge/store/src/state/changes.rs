@@ -1,12 +1,13 @@
 //! The change log: what changed, numbered in the order of commits, so that whoever has read up to a number misses
 //! nothing by asking for what came after it.
 
+use model::Generation;
 use sqlx::Error;
 
 use super::database::{Row, Transaction, Value};
 use super::{Position, State, StateFault};
 
-/// One change. `seq` is 1 for the first, and has no gaps.
+/// One change. `seq` is 1 for the first, and has no gaps but where a generation begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub seq: u64,
@@ -25,6 +26,8 @@ pub enum Changed {
 /// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
 /// it is committed. An automatic number would be given early and committed late, and a reader would pass it by.
 const NEXT: &str = "UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq";
+/// A generation's numbers begin here: after a backup came back, none is given twice that planes may have seen.
+const BEGIN: &str = "UPDATE change_counter SET seq = $1 WHERE id = 1 AND seq < $1";
 const INSERT: &str = "INSERT INTO changes (seq, kind, subject) VALUES ($1, $2, $3)";
 const SINCE: &str = "SELECT seq, kind, subject FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2";
 const LAST: &str = "SELECT seq FROM change_counter WHERE id = 1";
@@ -71,6 +74,12 @@ impl State {
 /// Takes the next number; whoever else writes a change waits for this transaction to end.
 pub(super) async fn next_seq(tx: &mut Transaction) -> Result<u64, Error> {
     only(&tx.rows(NEXT, &[]).await?)
+}
+
+/// Numbers of a generation that is not the first start where no other's can be.
+pub(super) async fn begin_generation(tx: &mut Transaction, generation: Generation) -> Result<(), Error> {
+    let first = generation.0.checked_shl(32).filter(|_| generation.0 < 1 << 30).unwrap_or(0);
+    tx.execute(BEGIN, &[Value::number(first)?]).await
 }
 
 pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), Error> {

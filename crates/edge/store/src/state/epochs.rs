@@ -9,7 +9,7 @@ use sqlx::Error;
 
 use super::changes::{self, Change, Changed};
 use super::database::{Row, Value};
-use super::{State, StateFault, estates};
+use super::{RevocationAct, State, StateFault, estates, revocations};
 
 /// Place of an epoch in the order of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,24 @@ impl State {
         estate: &[u8],
     ) -> Result<Append, StateFault> {
         let estate = estates::compress(estate).map_err(|error| self.database.fault(&error))?;
-        self.database.within(|| self.try_append(last, epoch, &estate)).await
+        self.database.within(|| self.try_append(last, epoch, &estate, &[])).await
+    }
+
+    /// Keeps the first epoch of a new generation behind `last`, and `standing` revocations anew with numbers of that
+    /// generation: all of it or nothing. For an operator who brought a backup back: planes may have seen what it does not
+    /// know.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn begin_generation(
+        &self,
+        last: Option<Position>,
+        epoch: &KeptEpoch,
+        estate: &[u8],
+        standing: &[RevocationAct],
+    ) -> Result<Append, StateFault> {
+        let estate = estates::compress(estate).map_err(|error| self.database.fault(&error))?;
+        self.database.within(|| self.try_append(last, epoch, &estate, standing)).await
     }
 
     /// The epoch in force.
@@ -86,8 +103,18 @@ impl State {
         self.database.within(through).await
     }
 
-    async fn try_append(&self, last: Option<Position>, epoch: &KeptEpoch, estate: &[u8]) -> Result<Append, Error> {
+    async fn try_append(
+        &self,
+        last: Option<Position>,
+        epoch: &KeptEpoch,
+        estate: &[u8],
+        standing: &[RevocationAct],
+    ) -> Result<Append, Error> {
         let mut tx = self.database.begin().await?;
+        let begins = last.is_some_and(|last| last.generation < epoch.position.generation);
+        if begins {
+            changes::begin_generation(&mut tx, epoch.position.generation).await?;
+        }
         // first, so that nobody else is between the look and the insertion
         let seq = changes::next_seq(&mut tx).await?;
         let current = tx.rows(LAST, &[]).await?.first().map(position).transpose()?;
@@ -96,6 +123,9 @@ impl State {
             return Ok(Append::Moved { current });
         }
         estates::insert(&mut tx, epoch.estate, estate).await?;
+        for act in standing {
+            revocations::append(&mut tx, act).await?;
+        }
         let [generation, number] = numbers(epoch.position)?;
         let values = [generation, number, Value::Text(&epoch.estate.to_string()), Value::Text(&epoch.applied)];
         tx.execute(INSERT, &values).await?;

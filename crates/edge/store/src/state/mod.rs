@@ -10,6 +10,7 @@ mod database;
 mod epochs;
 mod estates;
 mod fault;
+mod planes;
 mod postgres;
 mod revocations;
 mod schema;
@@ -22,6 +23,7 @@ use self::database::Database;
 pub use changes::{Change, Changed};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};
+pub use planes::{Enrol, KeptPlane};
 pub use postgres::BadUrl;
 pub use revocations::RevocationAct;
 

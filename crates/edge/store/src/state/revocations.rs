@@ -3,7 +3,7 @@
 use sqlx::Error;
 
 use super::changes::{self, Change, Changed};
-use super::database::{Row, Value};
+use super::database::{Row, Transaction, Value};
 use super::{State, StateFault};
 
 /// One revocation or restoration. What its words mean is for those who keep it.
@@ -24,6 +24,8 @@ pub struct RevocationAct {
 
 const INSERT: &str =
     "INSERT INTO revocations (seq, kind, subject, act, time, actor, record) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const MIRROR: &str = "INSERT INTO revocations (seq, kind, subject, act, time, actor, record) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 const ALL: &str = "SELECT seq, kind, subject, act, time, actor, record FROM revocations ORDER BY seq";
 
 impl State {
@@ -33,6 +35,22 @@ impl State {
     /// [`StateFault`].
     pub async fn append_revocation(&self, act: &RevocationAct) -> Result<u64, StateFault> {
         self.database.within(|| self.try_append_revocation(act)).await
+    }
+
+    /// Keeps acts of the control plane that this state follows, by the numbers that they have there. Those that are there
+    /// already stay as they are.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn mirror_revocations(&self, acts: &[(u64, RevocationAct)]) -> Result<(), StateFault> {
+        let mirror = || async {
+            let mut tx = self.database.begin().await?;
+            for (seq, act) in acts {
+                tx.execute(MIRROR, &values(*seq, act)?).await?;
+            }
+            tx.commit().await
+        };
+        self.database.within(mirror).await
     }
 
     /// Every one, oldest first, each with the number of its change.
@@ -46,16 +64,23 @@ impl State {
 
     async fn try_append_revocation(&self, act: &RevocationAct) -> Result<u64, Error> {
         let mut tx = self.database.begin().await?;
-        let seq = changes::next_seq(&mut tx).await?;
-        let texts = [&act.kind, &act.subject, &act.act, &act.time, &act.actor, &act.record];
-        let values: Vec<Value<'_>> = std::iter::once(Value::number(seq))
-            .chain(texts.map(|text| Ok(Value::Text(text))))
-            .collect::<Result<_, _>>()?;
-        tx.execute(INSERT, &values).await?;
-        changes::insert(&mut tx, &Change { seq, what: Changed::Revocation }).await?;
+        let seq = append(&mut tx, act).await?;
         tx.commit().await?;
         Ok(seq)
     }
+}
+
+/// Keeps one more in a transaction that is open.
+pub(super) async fn append(tx: &mut Transaction, act: &RevocationAct) -> Result<u64, Error> {
+    let seq = changes::next_seq(tx).await?;
+    tx.execute(INSERT, &values(seq, act)?).await?;
+    changes::insert(tx, &Change { seq, what: Changed::Revocation }).await?;
+    Ok(seq)
+}
+
+fn values(seq: u64, act: &RevocationAct) -> Result<Vec<Value<'_>>, Error> {
+    let texts = [&act.kind, &act.subject, &act.act, &act.time, &act.actor, &act.record];
+    std::iter::once(Value::number(seq)).chain(texts.map(|text| Ok(Value::Text(text)))).collect()
 }
 
 fn act(row: &Row) -> Result<(u64, RevocationAct), Error> {

@@ -7,8 +7,11 @@ use super::fault::StateFault;
 
 /// Every migration, in order; its number is its place, from 1. One that was released is never changed. Each could run
 /// twice: where an engine commits tables one by one, a crash leaves half of them.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_epochs.sql"), include_str!("migrations/0002_revocations.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_epochs.sql"),
+    include_str!("migrations/0002_revocations.sql"),
+    include_str!("migrations/0003_planes.sql"),
+];
 /// The format that they end in.
 const LATEST: u64 = MIGRATIONS.len() as u64;
 

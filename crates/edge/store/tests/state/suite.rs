@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Append, Change, Changed, State};
+use store::{Append, Change, Changed, Enrol, KeptPlane, RevocationAct, State};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::node::{at, digest, history, next, try_next};
 use crate::place::{Place, open, run};
 
+/// The first change of generation 2.
+const SECOND: u64 = (2 << 32) + 1;
 /// Authors that apply at once, half of them on each of two nodes.
 const AUTHORS: usize = 16;
 
@@ -36,6 +38,10 @@ on_both_engines!(
     of_many_authors_who_saw_the_same_exactly_one_wins,
     a_reader_who_follows_the_log_sees_every_change_in_the_order_of_commits,
     nodes_that_start_at_once_on_nothing_all_start,
+    of_many_that_use_one_token_at_once_exactly_one_is_enrolled,
+    a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing,
+    a_new_generation_brings_what_is_revoked_along_under_numbers_that_nobody_has_seen,
+    acts_of_another_control_plane_keep_their_numbers,
     a_state_that_a_newer_program_wrote_is_left_as_it_is,
     a_change_of_an_unknown_kind_is_not_passed_over,
     an_estate_that_was_damaged_is_not_handed_out,
@@ -57,7 +63,7 @@ async fn what_is_kept_is_found_by_every_node_and_after_a_restart(place: Place) {
     let mut third = next(Some(at(2, 0)), "ada");
     third.applied = "\u{1f512} \u{0001} 'quoted' $1".to_owned();
     let appended = one.append_epoch(Some(second.position), &third, b"is kept already").await.unwrap();
-    assert_eq!(appended, Append::Kept { seq: 3 });
+    assert_eq!(appended, Append::Kept { seq: SECOND });
     one.keep_estate(digest("eve"), b"of nobody's epoch").await.unwrap();
     one.close().await;
     other.close().await;
@@ -73,11 +79,11 @@ async fn what_is_kept_is_found_by_every_node_and_after_a_restart(place: Place) {
     assert_eq!(again.estate(digest("eve")).await.unwrap(), Some(b"of nobody's epoch".to_vec()));
     assert_eq!(again.estate(digest("mallory")).await.unwrap(), None);
     let change = |seq, position| Change { seq, what: Changed::Epoch(position) };
-    let changes = [change(1, first.position), change(2, second.position), change(3, third.position)];
+    let changes = [change(1, first.position), change(2, second.position), change(SECOND, third.position)];
     assert_eq!(again.changes_since(0, 10).await.unwrap(), changes);
     assert_eq!(again.changes_since(1, 1).await.unwrap(), changes[1..2]);
-    assert_eq!(again.changes_since(3, 10).await.unwrap(), []);
-    assert_eq!(again.last_change().await.unwrap(), 3);
+    assert_eq!(again.changes_since(SECOND, 10).await.unwrap(), []);
+    assert_eq!(again.last_change().await.unwrap(), SECOND);
 }
 
 async fn an_author_who_saw_an_older_epoch_is_told_the_last_one_and_keeps_nothing(place: Place) {
@@ -196,6 +202,79 @@ async fn nodes_that_start_at_once_on_nothing_all_start(place: Place) {
     }
 }
 
+async fn of_many_that_use_one_token_at_once_exactly_one_is_enrolled(place: Place) {
+    let nodes = [place.node().await, place.node().await];
+    let barrier = Arc::new(Barrier::new(AUTHORS));
+    let mut users = JoinSet::new();
+    for user in 0..AUTHORS {
+        let (node, barrier) = (nodes[user % 2].clone(), Arc::clone(&barrier));
+        users.spawn(async move {
+            barrier.wait().await;
+            node.enrol("token-1", &format!("plane-{user}"), "now", "record").await.unwrap()
+        });
+    }
+    let done = users.join_all().await;
+    assert_eq!(done.iter().filter(|one| **one == Enrol::Enrolled).count(), 1, "{done:?}");
+    assert_eq!(nodes[0].planes().await.unwrap().len(), 1);
+    assert_eq!(nodes[1].enrol("token-2", "plane-x", "now", "record").await.unwrap(), Enrol::Enrolled);
+}
+
+async fn a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing(place: Place) {
+    let node = place.node().await;
+    node.enrol("token", "edge-1", "2026-01-01", "r1").await.unwrap();
+    node.report("edge-1", at(1, 7), 12, "2026-01-02").await.unwrap();
+    node.report("edge-2", at(1, 7), 12, "2026-01-02").await.unwrap();
+    let said = KeptPlane {
+        id: "edge-1".to_owned(),
+        enrolled: "2026-01-01".to_owned(),
+        record: "r1".to_owned(),
+        heard: "2026-01-02".to_owned(),
+        position: at(1, 7),
+        revocation_seq: 12,
+    };
+    assert_eq!(node.planes().await.unwrap(), std::slice::from_ref(&said));
+    // enrolled anew, it has said nothing yet
+    node.enrol("token-2", "edge-1", "2026-02-01", "r2").await.unwrap();
+    let anew = node.planes().await.unwrap();
+    assert_eq!((anew[0].heard.as_str(), anew[0].position, anew[0].record.as_str()), ("", at(0, 0), "r2"));
+}
+
+async fn a_new_generation_brings_what_is_revoked_along_under_numbers_that_nobody_has_seen(place: Place) {
+    let node = place.node().await;
+    let first = next(None, "ada");
+    node.append_epoch(None, &first, b"").await.unwrap();
+    let (kept, other) = (act("key", "github/1"), act("principal", "dunning"));
+    assert_eq!(node.append_revocation(&kept).await.unwrap(), 2);
+    let second = next(Some(at(2, 0)), "bob");
+    let stale = node.begin_generation(None, &second, b"", std::slice::from_ref(&other)).await.unwrap();
+    assert_eq!(stale, Append::Moved { current: Some(first.position) });
+    let last = Some(first.position);
+    let begun = node.begin_generation(last, &second, b"", std::slice::from_ref(&kept)).await.unwrap();
+    assert_eq!(begun, Append::Kept { seq: SECOND });
+    assert_eq!(node.revocations().await.unwrap(), [(2, kept.clone()), (SECOND + 1, kept)]);
+    assert_eq!(node.append_revocation(&other).await.unwrap(), SECOND + 2);
+}
+
+async fn acts_of_another_control_plane_keep_their_numbers(place: Place) {
+    let node = place.node().await;
+    let acts = [(7, act("key", "github/1")), (9, act("principal", "dunning"))];
+    node.mirror_revocations(&acts[..1]).await.unwrap();
+    node.mirror_revocations(&acts).await.unwrap();
+    assert_eq!(node.revocations().await.unwrap(), acts);
+}
+
+fn act(kind: &str, subject: &str) -> RevocationAct {
+    let text = str::to_owned;
+    RevocationAct {
+        kind: text(kind),
+        subject: text(subject),
+        act: text("revoke"),
+        time: text("2026-01-01T00:00:00Z"),
+        actor: text("human:local:0"),
+        record: text("r"),
+    }
+}
+
 async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     let node = place.node().await;
     try_next(&node, "ada").await.unwrap();
@@ -203,9 +282,9 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 7, and this program knows 2: use the newer program", place.name());
+        format!("the state in `{}` has format 7, and this program knows 3: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 2").await;
+    place.tamper("UPDATE schema_version SET version = 3").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 

@@ -31,6 +31,7 @@ pub(crate) const REPORTER: &str = "spiffe://prod.acme.test/billing/reporter";
 pub(crate) const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
 pub(crate) const ALICE: &str = "human:people:alice";
 pub(crate) const OPERATOR: &str = "human:local:1000";
+pub(crate) const GATEWAY: &str = "spiffe://prod.acme.test/countersign/gateway/edge-1";
 
 pub(crate) fn vocabulary() -> Vocabulary {
     let tiers = Tiers { read: Tier::Routine, write: Tier::Routine, administer: Tier::Critical, effect: Tier::Critical };
@@ -64,7 +65,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
 pub(crate) fn principal(id: &str) -> Principal {
     let (kind, groups, risk): (_, &[&str], _) = match id {
         CI => (PrincipalKind::Job, &["ci-billing"], Risk::Medium),
-        REPORTER => (PrincipalKind::Workload, &[], Risk::Low),
+        REPORTER | GATEWAY => (PrincipalKind::Workload, &[], Risk::Low),
         DUNNING => (PrincipalKind::Agent, &[], Risk::Medium),
         ALICE | OPERATOR => (PrincipalKind::Human, &[], Risk::Low),
         "anonymous" => (PrincipalKind::Anonymous, &[], Risk::Low),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use identity::Principal;
 
 use super::{
-    CI, OPERATOR, QUICKSTART, compile, decide, decide_as, directory, engine, principal, question, shown, vocabulary,
+    CI, GATEWAY, OPERATOR, QUICKSTART, REPORTER, compile, decide, decide_as, directory, engine, principal, question,
+    shown, vocabulary,
 };
 use crate::{Engine, Group};
 
@@ -34,6 +35,35 @@ fn nobody_becomes_an_operator_by_naming_the_group() {
     };
     assert_eq!(ask(&claimant), "deny no_permit");
     assert_eq!(ask(&principal(OPERATOR)), "allow, by countersign/operators");
+}
+
+#[test]
+fn nobody_becomes_a_plane_by_naming_the_group_or_by_a_path_that_looks_like_one() {
+    let mut claimant = principal(REPORTER);
+    claimant.groups = Arc::from(["countersign-planes".parse().unwrap()]);
+    let engine = compile("").unwrap();
+    let ask = |principal: &Principal| {
+        shown(&decide_as(&engine, principal, &question("effect", "countersign/enrolment"), &[]))
+    };
+    assert_eq!(ask(&principal(GATEWAY)), "allow, by countersign/planes-enrol");
+    assert_eq!(ask(&claimant), "deny no_permit");
+    for path in
+        ["/countersign/gateway", "/countersign/server", "/other/countersign/gateway/x", "/countersign/gateways/x"]
+    {
+        claimant.id = format!("spiffe://prod.acme.test{path}").parse().unwrap();
+        assert_eq!(ask(&claimant), "deny no_permit", "{path}");
+    }
+}
+
+#[test]
+fn a_broad_policy_does_not_cut_gateways_off_and_one_that_names_them_does() {
+    let ask = |policy: &str| {
+        let engine = engine(&[policy]);
+        shown(&decide(&engine, GATEWAY, "read", "countersign/feed", &[]))
+    };
+    assert_eq!(ask("forbid (principal is Workload, action, resource);"), "allow, by countersign/planes-follow");
+    let named = r#"forbid (principal in Group::"countersign-planes", action, resource);"#;
+    assert_eq!(ask(named), "deny forbidden, by p0");
 }
 
 #[test]

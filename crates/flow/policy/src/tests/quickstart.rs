@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::{BaseAction, Time};
 
 use super::{
-    ALICE, CI, DUNNING, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide, decide_as,
-    directory, engine, evidence, principal, question, shown, table, vocabulary,
+    ALICE, CI, DUNNING, GATEWAY, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide,
+    decide_as, directory, engine, evidence, principal, question, shown, table, vocabulary,
 };
 use crate::{Engine, Facts, PolicyFile, Vocabulary};
 
@@ -35,7 +35,9 @@ fn the_operators_pack_answers_as_its_table_says() {
     let engine = compile("").unwrap();
     let ids = [("operator", OPERATOR), ("alice", ALICE)];
     let resources = [
+        "countersign/enrolment",
         "countersign/estate",
+        "countersign/feed",
         "countersign/keys",
         "countersign/ledger",
         "countersign/planes",
@@ -43,6 +45,15 @@ fn the_operators_pack_answers_as_its_table_says() {
         "billing",
     ];
     check_golden("../../../policy/packs/operators.golden", &table(&engine, &ids, BASE, &resources));
+}
+
+#[test]
+fn the_planes_pack_answers_as_its_table_says() {
+    let engine = compile("").unwrap();
+    let ids = [("gateway", GATEWAY), ("reporter", REPORTER)];
+    let resources =
+        ["countersign", "countersign/enrolment", "countersign/estate", "countersign/feed", "countersign/keys"];
+    check_golden("../../../policy/packs/planes.golden", &table(&engine, &ids, BASE, &resources));
 }
 
 #[test]

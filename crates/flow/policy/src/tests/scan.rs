@@ -49,7 +49,10 @@ impl Scan {
 
     pub(crate) fn decide(&self, engine: &Engine, facts: &Facts<'_>) -> Finding {
         engine.decide_among(facts, |scene| {
-            let operator = scene.principal.above.iter().any(|uid| is(uid.id().unescaped(), shipped::OPERATORS));
+            let of_the_product = |uid: &cedar_policy::EntityUid| {
+                is(uid.id().unescaped(), shipped::OPERATORS) || is(uid.id().unescaped(), shipped::PLANES)
+            };
+            let operator = scene.principal.above.iter().any(of_the_product);
             let set = match (shipped::is_operated(scene.place.resource.id.as_str()), operator) {
                 (false, _) => &self.all,
                 (true, true) => &self.operating,
@@ -85,7 +88,7 @@ fn names_operations(policy: &Policy) -> bool {
     let principal = match policy.principal_constraint() {
         PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
             let id: &str = uid.id().unescaped();
-            id == shipped::OPERATORS || id.starts_with("human:local:")
+            id == shipped::OPERATORS || id == shipped::PLANES || id.starts_with("human:local:")
         }
         PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
     };

@@ -1,0 +1,16 @@
+-- Every plane that was ever enrolled, and what it last said of itself. Positions are 0 until it has said something.
+CREATE TABLE IF NOT EXISTS planes (
+    id TEXT NOT NULL PRIMARY KEY,
+    enrolled TEXT NOT NULL,
+    record TEXT NOT NULL,
+    heard TEXT NOT NULL,
+    generation BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    revocation_seq BIGINT NOT NULL
+);
+
+-- Enrolment tokens that were used: each is good for one use.
+CREATE TABLE IF NOT EXISTS enrolments (
+    credential TEXT NOT NULL PRIMARY KEY,
+    plane TEXT NOT NULL
+);
