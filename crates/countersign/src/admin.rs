@@ -7,36 +7,61 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use issuer::Assertions;
 use serde_json::{Value, json};
 
 use crate::issuing::Issuer;
 use crate::live::Current;
-use crate::net::{Door, Peer};
+use crate::net::{Door, Peer, now};
+use crate::pulse::Pulse;
 
 /// The issuer in force, if there is one.
 pub type IssuerNow = dyn Fn() -> Option<Arc<Issuer>> + Send + Sync;
 
+/// Where published keys come from.
+pub enum Source {
+    Issuer(Box<IssuerNow>),
+    /// A plane signs assertions with a key of its own; the bundle is published by control.
+    Plane(Arc<Assertions>),
+}
+
 /// Answers on the admin listener.
 pub struct Admin {
     live: Current,
-    issuer: Box<IssuerNow>,
+    pulse: Arc<Pulse>,
+    source: Source,
 }
 
 impl Admin {
-    pub fn new(live: Current, issuer: Box<IssuerNow>) -> Self {
-        Self { live, issuer }
+    pub const fn new(live: Current, pulse: Arc<Pulse>, source: Source) -> Self {
+        Self { live, pulse, source }
     }
 
+    /// Whether the least that is asked here is decided; if not, the part that fails is named.
     fn readiness(&self) -> (StatusCode, Value) {
         let live = self.live.load();
+        let failing = |part: &str| (StatusCode::SERVICE_UNAVAILABLE, json!({"ready": false, "failing": part}));
         if live.domain.is_none() {
-            return (StatusCode::SERVICE_UNAVAILABLE, json!({"ready": false, "failing": "estate"}));
+            return failing("estate");
+        }
+        if self.pulse.freshness(now()).age > live.snapshot.staleness.routine {
+            return failing("control");
         }
         (StatusCode::OK, json!({"ready": true, "epoch": live.snapshot.epoch.0}))
     }
 
+    fn keys(&self) -> (StatusCode, Value) {
+        match &self.source {
+            Source::Issuer(_) => self.published(|issuer| issuer::key_set(&issuer.assertions)),
+            Source::Plane(assertions) => (StatusCode::OK, issuer::key_set(assertions)),
+        }
+    }
+
     fn published(&self, document: impl FnOnce(&Issuer) -> Value) -> (StatusCode, Value) {
-        match (self.issuer)() {
+        let Source::Issuer(issuer) = &self.source else {
+            return (StatusCode::NOT_FOUND, json!({"error": "the control plane publishes it"}));
+        };
+        match issuer() {
             Some(issuer) => (StatusCode::OK, document(&issuer)),
             None => (StatusCode::SERVICE_UNAVAILABLE, json!({"error": "nothing is in force yet"})),
         }
@@ -50,7 +75,7 @@ impl Door for Admin {
         let (status, document) = match (request.method(), request.uri().path()) {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
-            (&Method::GET, "/keys") => self.published(|issuer| issuer::key_set(&issuer.assertions)),
+            (&Method::GET, "/keys") => self.keys(),
             (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority)),
             _ => {
                 (StatusCode::NOT_FOUND, json!({"error": "no such thing; there are /livez, /readyz, /keys and /bundle"}))

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credential::{Authorities, BadBundle, Bundle};
-use issuer::{Assertions, Authority, BACKDATE, MintFailed};
-use model::{Time, TrustDomain};
+use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
+use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, MintFailed};
+use model::{PrincipalKind, Time, TrustDomain};
 use store::{BadSigner, P256Signer, pem};
 
+use crate::estate::{ENROLMENT, ENROLMENT_ISSUER, OWN};
 use crate::files::write_whole;
 use crate::net::serial;
 
@@ -21,6 +22,8 @@ const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longest file of an authority's certificate, in bytes.
 const MAX_CERTIFICATE: usize = 64 * 1024;
 const CERTIFICATE: &str = "CERTIFICATE";
+/// Longest life of an enrolment token.
+pub const LONGEST_ENROLMENT: Duration = Duration::from_secs(24 * 3600);
 
 /// The issuers of every trust domain that was ever in force here.
 pub struct Issuers {
@@ -32,6 +35,7 @@ pub struct Issuers {
 pub struct Issuer {
     pub authority: Authority,
     pub assertions: Arc<Assertions>,
+    pub enrolments: Enrolments,
     bundle: Bundle,
 }
 
@@ -109,7 +113,33 @@ impl Issuer {
             }
         };
         let assertions = Arc::new(Assertions::new(domain, key("assertions.key")?));
-        Ok(Self { authority, assertions, bundle })
+        let enrolments = Enrolments::new(ENROLMENT_ISSUER, own_part(domain, "server"), key("enrolment.key")?);
+        Ok(Self { authority, assertions, enrolments, bundle })
+    }
+
+    /// The trust source of its enrolment tokens.
+    ///
+    /// # Panics
+    /// Never: what it names is sound, as every server that starts shows.
+    #[expect(clippy::expect_used, reason = "literals that their parsers accept, and a key set made of one public key")]
+    pub fn enrolment_source(&self) -> Source {
+        let keys = issuer::enrolment_keys(&self.enrolments).to_string();
+        Source {
+            name: ENROLMENT.parse().expect("a name"),
+            proves: vec![PrincipalKind::Workload],
+            issuer: self.enrolments.issuer().to_owned(),
+            audiences: vec![self.enrolments.audience().to_owned()],
+            extra_audiences: ExtraAudiences::Refused,
+            algorithms: vec!["ES256".parse().expect("an algorithm")],
+            required_claims: ["iss", "aud", "exp", "iat", "jti", "name"].map(str::to_owned).to_vec(),
+            max_age: LONGEST_ENROLMENT,
+            types: vec![Some(ENROLMENT_TYPE.to_owned())],
+            identity_key: vec!["name".parse().expect("a claim")],
+            display: Vec::new(),
+            evidence: Vec::new(),
+            keys: SourceKeys::Given(Arc::new(KeySet::parse(keys.as_bytes()).expect("a key set"))),
+            cache: CredentialCache::Off,
+        }
     }
 
     /// Whose SVIDs are accepted where this issuer's trust domain is served.
@@ -127,6 +157,19 @@ impl Issuer {
     }
 }
 
+/// The SPIFFE ID of a part of the product itself, as text.
+pub fn own_part(domain: &TrustDomain, part: &str) -> String {
+    format!("spiffe://{domain}{OWN}/{part}")
+}
+
+/// Authorities of a trust domain, by their certificates in DER.
+///
+/// # Errors
+/// [`BadBundle`] where one is not an authority's.
+pub fn authorities_of(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Authorities, BadBundle> {
+    Ok(Authorities::new([bundle_of(domain, certificates)?]))
+}
+
 /// A certificate in PEM.
 pub fn certificate_pem(der: &[u8]) -> String {
     pem::encode(CERTIFICATE, der)
@@ -137,9 +180,13 @@ fn is_half_over(end: Time, at: Time) -> bool {
 }
 
 fn bundle(domain: &TrustDomain, certificate: &[u8]) -> Result<Bundle, BadBundle> {
+    bundle_of(domain, &[certificate.to_vec()])
+}
+
+fn bundle_of(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Bundle, BadBundle> {
     #[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every source's name may be")]
     let source = credential::SVIDS.parse().expect("a source's name");
-    Bundle::new(source, domain.clone(), &[certificate.to_vec()], BACKDATE)
+    Bundle::new(source, domain.clone(), certificates, BACKDATE)
 }
 
 fn read(path: &Path, text: &[u8]) -> Result<Vec<u8>, IssuingFailed> {

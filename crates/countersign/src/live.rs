@@ -1,5 +1,6 @@
 //! What is in force: one snapshot for the gates and the catalog made from the same estate, swapped together.
 
+mod ending;
 mod room;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::catalog::Catalog;
 use crate::estate::RemoteKeys;
 use crate::net::{Pacing, Pool};
 
+pub use ending::{End, ends};
 pub use room::{Place, Room};
 
 /// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile. A clone shares what it is

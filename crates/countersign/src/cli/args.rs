@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::control::Kind as RevocableKind;
+use crate::control::{Kind as RevocableKind, PlaneRole};
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ pub struct Cli {
     /// Which server: `unix:PATH`; else the one of --dir
     #[arg(long, global = true, env = "COUNTERSIGN_SERVER", value_name = "ADDRESS")]
     pub server: Option<String>,
-    /// Directory of the dev server; else ./.countersign
+    /// Directory of the server: of `dev`, `init`, or a gateway; else ./.countersign
     #[arg(long, global = true, env = "COUNTERSIGN_DIR", value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// How to print: for people, or for programs
@@ -49,6 +49,24 @@ pub enum Verb {
       --issuer https://idp.example --audience https://api.example    before your own API
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
+    /// Lay out a real installation: keys, settings, unit files, a first estate
+    #[command(after_help = "Examples:
+  countersign init --environment production --dir /var/lib/countersign
+  countersign init --environment staging --trust-domain staging.acme.test --dir staging")]
+    Init(Init),
+    /// Run a control plane
+    #[command(after_help = "Examples:
+  countersign server --config /var/lib/countersign/server.yaml")]
+    Server(Role),
+    /// Run a gateway apart from its control plane
+    #[command(after_help = "Examples:
+  countersign gateway --config gateway.yaml --enroll-token-file token    the first time
+  countersign gateway --config gateway.yaml")]
+    Gateway(Gateway),
+    /// Let a new plane come to the control plane
+    #[command(after_help = "Examples:
+  countersign enroll token --role gateway --name edge-1 > token")]
+    Enroll(Enroll),
     /// Validate an estate offline
     #[command(after_help = "Examples:
   countersign check -f .countersign/estate
@@ -216,6 +234,64 @@ pub enum DevVerb {
 }
 
 #[derive(Debug, Args)]
+pub struct Init {
+    /// Name of the environment: lower-case letters, digits and `-`
+    #[arg(long, value_name = "NAME")]
+    pub environment: String,
+    /// Its trust domain; else NAME.internal
+    #[arg(long, value_name = "DOMAIN")]
+    pub trust_domain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Role {
+    /// Settings of the process
+    #[arg(long, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Gateway {
+    #[command(flatten)]
+    pub role: Role,
+    /// File with an enrolment token: for first contact, or after the gateway's SVID has ended
+    #[arg(long, env = "COUNTERSIGN_ENROLL_TOKEN_FILE", value_name = "FILE")]
+    pub enroll_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Enroll {
+    #[command(subcommand)]
+    pub verb: EnrollVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EnrollVerb {
+    /// Print a token of one use, with which a new plane proves itself once
+    #[command(
+        after_help = "Whoever holds the token until it is used or ends is the plane of that name: hand it over like a password.
+
+Examples:
+  countersign enroll token --role gateway --name edge-1 > token
+  countersign enroll token --role gateway --name edge-1 --ttl 1h --output json"
+    )]
+    Token(EnrollToken),
+}
+
+#[derive(Debug, Args)]
+pub struct EnrollToken {
+    /// What the plane is
+    #[arg(long, value_enum)]
+    pub role: PlaneRole,
+    /// Its name, the last part of its SPIFFE ID: lower-case letters, digits and `-`
+    #[arg(long)]
+    pub name: String,
+    /// Lifetime, from 1s to 24h
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    pub ttl: String,
+}
+
+#[derive(Debug, Args)]
 pub struct Check {
     /// A directory, or one file
     #[arg(short = 'f', long = "file", value_name = "PATH")]
@@ -230,6 +306,9 @@ pub struct Apply {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Begin a new generation: the state came back from a backup, and gateways may have seen epochs that it does not know
+    #[arg(long)]
+    pub new_generation: bool,
 }
 
 #[derive(Debug, Args)]
@@ -257,7 +336,7 @@ pub struct Revoke {
 
 #[derive(Debug, Args)]
 pub struct Get {
-    /// A kind of document, `policies` or `revocations`
+    /// A kind of document, `policies`, `revocations` or `planes`
     pub kind: String,
     /// Only this one
     pub name: Option<String>,

@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod client;
 mod explained;
+mod installation;
 mod offline;
 mod operate;
 mod output;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{LedgerVerb, SvidVerb};
+use self::args::{EnrollVerb, LedgerVerb, SvidVerb};
 use crate::control::Act;
 
 pub use args::{Cli, Format, Verb};
@@ -94,6 +95,12 @@ fn run(cli: Cli) -> Result<(), Stopped> {
     let client = || server::find(server.as_deref(), dir.as_deref());
     match verb {
         Verb::Dev(dev) => server::dev(&dev, server.as_deref(), dir, output),
+        Verb::Init(new) => installation::init(&new, dir, output),
+        Verb::Server(role) => installation::server(&role, output),
+        Verb::Gateway(gateway) => installation::gateway(&gateway.role, gateway.enroll_token_file.as_deref(), output),
+        Verb::Enroll(args::Enroll { verb: EnrollVerb::Token(order) }) => {
+            installation::enroll_token(&client()?, &order, output)
+        }
         Verb::Check(check) => offline::check(&check, output),
         Verb::Apply(apply) => remote::apply(&client, &apply, output),
         Verb::Plan(plan) => operate::plan(&client()?, &plan, output),

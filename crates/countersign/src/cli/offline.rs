@@ -13,9 +13,10 @@ use super::remote::{decide_request, print_replayed, print_resolved, print_verdic
 use super::server::runtime;
 use super::{Cli, Exit, Format, Stopped, explained, output};
 use crate::control::{self, NotFound};
-use crate::dev::{DevJson, operator, state_beside};
+use crate::dev::DevJson;
 use crate::epochs::{Archive, compile_alone};
 use crate::estate::{Bundle, Problem, Vars, load};
+use crate::home::{operator, state_beside};
 use crate::keys;
 use crate::live::About;
 use crate::net::now;

@@ -14,7 +14,8 @@ use crate::estate::Bundle;
 /// [`Stopped`].
 pub(super) fn plan(client: &Client, plan: &Plan, format: Format) -> Result<(), Stopped> {
     let estate = Bundle::read(&plan.file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    let planned = runtime()?.block_on(client.post("/v1/plan", &EstateRequest { estate, base: None }))?;
+    let planned =
+        runtime()?.block_on(client.post("/v1/plan", &EstateRequest { estate, base: None, new_generation: false }))?;
     // the same document as `apply` prints
     let told = json!({"epoch": null, "changes": planned.get("changes")});
     output::result(&told, format, output::changes_text);
@@ -39,7 +40,7 @@ pub(super) fn roll_back(client: &Client, rollback: &Rollback, format: Format) ->
 /// # Errors
 /// [`Stopped`] with [`Exit::Failed`] where planes are missing that were to be waited for.
 pub(super) fn revoke(client: &Client, act: Act, revoke: &Revoke, format: Format) -> Result<(), Stopped> {
-    let request = RevocationRequest { act, kind: revoke.kind, id: revoke.id.clone() };
+    let request = RevocationRequest { act, kind: revoke.kind, id: revoke.id.clone(), wait: revoke.wait };
     let done = runtime()?.block_on(client.post("/v1/revocations", &request))?;
     let missing = listed(&done, "missing");
     output::result(&done, format, |done| {

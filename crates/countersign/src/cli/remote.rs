@@ -12,12 +12,10 @@ use store::pem;
 use super::args::{Apply, Decide, Explain, Mint, Replay, Resolve, Tail};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, explained, output};
-use crate::control::{
-    self, DecideContext, DecideRequest, EstateRequest, Minted, ResolveRequest, Selector, SvidRequest,
-};
-use crate::dev;
+use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector, SvidRequest};
 use crate::estate::{Bundle, read_duration};
 use crate::net::now;
+use crate::svid::{Minted, save};
 
 /// Longest token that is read from a file, in bytes.
 const MAX_TOKEN: u64 = 1024 * 1024;
@@ -37,7 +35,7 @@ pub(super) fn apply(
         return Err(Stopped::new(Exit::Usage, "there is no terminal to ask on: add --yes to apply without asking"));
     }
     let (client, runtime) = (client()?, runtime()?);
-    let plan = EstateRequest { estate, base: None };
+    let plan = EstateRequest { estate, base: None, new_generation: apply.new_generation };
     let planned = runtime.block_on(client.post("/v1/plan", &plan))?;
     if format == Format::Text {
         output::note(output::changes_text(&planned).trim_end());
@@ -63,7 +61,7 @@ pub(super) fn mint(client: &Client, mint: &Mint, format: Format) -> Result<(), S
     let request = SvidRequest { id: mint.id.clone(), csr, ttl: Some(mint.ttl.clone()) };
     let document = runtime()?.block_on(client.post("/v1/svids", &request))?;
     let minted: Minted = serde_json::from_value(document).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    dev::save(&mint.out, &key, &minted).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    save(&mint.out, &key, &minted).map_err(|error| Stopped::because(Exit::Failed, &error))?;
     let out = mint.out.display();
     let told = json!({
         "id": minted.id,

@@ -10,12 +10,13 @@ use super::args::{self, Dev, DevVerb};
 use super::{Client, Exit, Format, Stopped, output, tour};
 use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::epochs::ApplyFailed;
+use crate::installation::{Context, READY, Ready, context_file};
 use crate::net::{now, record_id};
 
 /// Directory of `dev`, unless another is named.
 const DIRECTORY: &str = ".countersign";
 
-/// The server that a verb is meant for: `--server`, else `--dir`, else `./.countersign`.
+/// The server that a verb is meant for: `--server`, else `--dir`, else `./.countersign`, else the context file of `init`.
 ///
 /// # Errors
 /// [`Stopped`] if no server is named and none runs here, or the address is not understood.
@@ -29,8 +30,32 @@ pub fn find(server: Option<&str>, directory: Option<&Path>) -> Result<Client, St
             }
         };
     }
-    let json = announced(directory.unwrap_or(Path::new(DIRECTORY)))?;
-    find(Some(&json.control), None)
+    match directory {
+        Some(directory) => find(Some(&control_of(directory)?), None),
+        None if Path::new(DIRECTORY).join("dev.json").exists() => find(Some(&control_of(Path::new(DIRECTORY))?), None),
+        None => match context()? {
+            Some(context) => find(Some(&context.server), None),
+            None => find(Some(&control_of(Path::new(DIRECTORY))?), None),
+        },
+    }
+}
+
+/// The control door of whatever runs in a directory.
+fn control_of(directory: &Path) -> Result<String, Stopped> {
+    match std::fs::read(directory.join(READY)) {
+        Ok(ready) => {
+            let ready: Ready =
+                serde_json::from_slice(&ready).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+            Ok(ready.control)
+        }
+        Err(_) => Ok(announced(directory)?.control),
+    }
+}
+
+/// The installation that `init` laid out last, if nothing nearer is named.
+fn context() -> Result<Option<Context>, Stopped> {
+    let Some(bytes) = context_file().and_then(|path| std::fs::read(path).ok()) else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Stopped::because(Exit::Invalid, &error))
 }
 
 fn announced(directory: &Path) -> Result<DevJson, Stopped> {
@@ -136,7 +161,7 @@ fn stopped(error: &DevFailed) -> Stopped {
 }
 
 /// Logs to stderr; `COUNTERSIGN_LOG` says how much.
-fn log() {
+pub(super) fn log() {
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,countersign::dev=info"));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -201,7 +201,7 @@ impl Tour {
             (policy, 200, None, "and back: what is applied is what holds"),
         ] {
             std::fs::write(&file, text)?;
-            let request = EstateRequest { estate: Bundle::read(&estate)?, base: None };
+            let request = EstateRequest { estate: Bundle::read(&estate)?, base: None, new_generation: false };
             let applied = self.client.post("/v1/apply", &request).await.map_err(stopped)?;
             output::line(&format!(
                 "epoch {} is in force",

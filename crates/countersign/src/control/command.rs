@@ -1,5 +1,7 @@
 //! The control API's operations: requests under `/v1/` become commands, and each command asks one question.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use guard::{Errand, NoRoom};
 use http::Method;
@@ -8,10 +10,14 @@ use policy::Question;
 use serde::{Deserialize, Serialize};
 use store::pem;
 
+use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest, PlaneRole};
 use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
+use crate::epochs::{How, NextGeneration};
 use crate::estate::{Bundle, read_duration};
+use crate::feed::{EnrolRequest, Report};
+use crate::net::Peer;
 
 /// Something to do for an operator.
 #[derive(Debug)]
@@ -19,7 +25,7 @@ pub enum Command {
     Plan(Bundle),
     Apply {
         bundle: Bundle,
-        base: Option<u64>,
+        how: How,
     },
     Explain(Selector),
     Tail(Tail),
@@ -30,6 +36,18 @@ pub enum Command {
     },
     Decide(DecideRequest),
     MintSvid(SvidOrder),
+    /// A token for a new plane.
+    EnrolToken(EnrolmentOrder),
+    /// An SVID for the plane that asks: a certificate request in DER.
+    Enrol {
+        request: Vec<u8>,
+    },
+    /// What is in force, from now on, for a plane that knows revocations up to this number.
+    Feed {
+        after: u64,
+        peer: Option<Peer>,
+    },
+    Report(Report),
     Revoke(RevocationRequest),
     /// What was in force in an earlier epoch comes into force again.
     RollBack {
@@ -79,6 +97,9 @@ pub struct EstateRequest {
     /// The epoch that was planned on; refused if another one is in force.
     #[serde(default)]
     pub base: Option<u64>,
+    /// A backup was brought back: the epoch begins a new generation.
+    #[serde(default)]
+    pub new_generation: bool,
 }
 
 /// Body of `POST /v1/rollback`.
@@ -117,7 +138,8 @@ impl Command {
             ("POST", "plan") => Ok(Self::Plan(serde_json::from_slice::<EstateRequest>(body)?.estate)),
             ("POST", "apply") => {
                 let request: EstateRequest = serde_json::from_slice(body)?;
-                Ok(Self::Apply { bundle: request.estate, base: request.base })
+                let generation = if request.new_generation { NextGeneration::New } else { NextGeneration::Same };
+                Ok(Self::Apply { bundle: request.estate, how: How { base: request.base, generation } })
             }
             ("POST", "resolve") => Ok(Self::Resolve { token: serde_json::from_slice::<ResolveRequest>(body)?.token }),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
@@ -126,6 +148,12 @@ impl Command {
             ("POST", "rollback") => {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
+            ("POST", "enrolments") => enrolment_order(serde_json::from_slice(body)?),
+            ("POST", "enrol") => {
+                Ok(Self::Enrol { request: request(&serde_json::from_slice::<EnrolRequest>(body)?.csr)? })
+            }
+            ("GET", "feed") => feed(query),
+            ("POST", "reports") => Ok(Self::Report(serde_json::from_slice(body)?)),
             ("GET", "status") => Ok(Self::Status),
             ("GET", "whoami") => Ok(Self::WhoAmI),
             ("POST", "checkpoints") => Ok(Self::Checkpoint),
@@ -155,6 +183,10 @@ impl Command {
             Self::Resolve { .. } => "resolve",
             Self::Decide(_) => "decide",
             Self::MintSvid(_) => "svid mint",
+            Self::EnrolToken(_) => "enroll token",
+            Self::Enrol { .. } => "enroll",
+            Self::Feed { .. } => "feed",
+            Self::Report(_) => "report",
             Self::Revoke(request) => match request.act {
                 Act::Revoke => "revoke",
                 Act::Restore => "restore",
@@ -172,6 +204,11 @@ impl Command {
         let (action, resource) = match self {
             Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
             Self::Revoke(_) => (BaseAction::Administer, "countersign/keys"),
+            Self::EnrolToken(_) => (BaseAction::Effect, "countersign/planes"),
+            Self::Enrol { .. } => (BaseAction::Effect, "countersign/enrolment"),
+            Self::Feed { .. } => (BaseAction::Read, "countersign/feed"),
+            Self::Report(_) => (BaseAction::Write, "countersign/feed"),
+            Self::Get { kind } if is_planes(kind) => (BaseAction::Read, "countersign/planes"),
             Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
             Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) | Self::Get { .. } => {
                 (BaseAction::Read, "countersign/estate")
@@ -198,26 +235,68 @@ impl Command {
         Vec::new()
     }
 
+    /// The same, asked by `peer`.
+    pub(super) fn by(self, by: &Peer) -> Self {
+        if let Self::Feed { after, .. } = self {
+            return Self::Feed { after, peer: Some(by.clone()) };
+        }
+        self
+    }
+
     fn is_about_keys(&self) -> bool {
         matches!(self, Self::Get { kind } if kind == "revocations")
     }
 }
 
-fn svid_order(request: &SvidRequest) -> Result<Command, BadCommand> {
-    let bad = |name: &str| BadCommand::Query { name: name.to_owned() };
-    let ttl = request.ttl.as_deref().map(|ttl| read_duration(ttl).ok_or_else(|| bad("ttl"))).transpose()?;
-    let request = SvidOrder {
-        bearer: Bearer::Principal(request.id.clone()),
-        request: pem::decode("CERTIFICATE REQUEST", &request.csr).or(Err(bad("csr")))?,
-        ttl: ttl.unwrap_or(DEFAULT_TTL),
-    };
-    Ok(Command::MintSvid(request))
+fn svid_order(order: &SvidRequest) -> Result<Command, BadCommand> {
+    let ttl = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_TTL);
+    let bearer = Bearer::Principal(order.id.clone());
+    Ok(Command::MintSvid(SvidOrder { bearer, request: request(&order.csr)?, ttl }))
+}
+
+fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {
+    let life = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_ENROLMENT);
+    match order.role {
+        PlaneRole::Gateway => Ok(Command::EnrolToken(EnrolmentOrder { name: order.name, life })),
+    }
+}
+
+fn lifetime(ttl: Option<&str>) -> Result<Option<Duration>, BadCommand> {
+    let bad = || BadCommand::Query { name: "ttl".to_owned() };
+    ttl.map(|ttl| read_duration(ttl).ok_or_else(bad)).transpose()
+}
+
+/// A certificate request in DER.
+fn request(csr: &str) -> Result<Vec<u8>, BadCommand> {
+    pem::decode("CERTIFICATE REQUEST", csr).or(Err(BadCommand::Query { name: "csr".to_owned() }))
+}
+
+fn feed(query: &str) -> Result<Command, BadCommand> {
+    let mut after = 0;
+    for (name, value) in pairs(query) {
+        let bad = || BadCommand::Query { name: name.to_owned() };
+        match name {
+            "after" => after = value.parse().ok().ok_or_else(bad)?,
+            _ => return Err(bad()),
+        }
+    }
+    Ok(Command::Feed { after, peer: None })
+}
+
+/// Whether planes are asked for, by one or several.
+pub(super) fn is_planes(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("planes") || kind.eq_ignore_ascii_case("plane")
 }
 
 impl Errand for Command {
     /// The control door counts nobody: whoever reaches its socket is an operator of this machine.
     fn take_room(&mut self, _: &PrincipalId) -> Result<(), NoRoom> {
         Ok(())
+    }
+
+    /// An identity that is handed out.
+    fn lasts(&self) -> bool {
+        matches!(self, Self::Enrol { .. })
     }
 }
 

@@ -1,9 +1,13 @@
-//! The control door: HTTP/1.1 and JSON over a local socket, described in `api/control.yaml`. Operators have no side door:
-//! whoever connects is resolved by the kernel's word and passes `admit` like every caller.
+//! The control door: HTTP and JSON over a local socket, and over TLS for planes, described in `api/control.yaml`. Operators
+//! have no side door: whoever connects is resolved, by the kernel's word or by what it presents, and passes `admit` like
+//! every caller.
 
 mod command;
 mod explain;
+mod feed;
+mod own;
 mod perform;
+mod planes;
 mod reading;
 mod replay;
 mod reply;
@@ -15,10 +19,12 @@ mod whatif;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use credential::{Channel, PeerCredentials, Presented};
+use credential::{Channel, Message, PeerCertificates, PeerCredentials, Presented, Token};
 use guard::{Asked, Call, Freshness, Operation, Permit};
+use http::header;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -26,48 +32,89 @@ use identity::Access;
 use model::Code;
 use serde_json::Value;
 use store::{DiskSigner, FileLedger};
+use tokio::time::sleep;
 
 use self::reading::{ReadingLedger, ReadingSlot};
 use self::reply::Reply;
-use crate::epochs::{Applied, ApplyFailed, Epochs};
+use crate::epochs::{Applied, ApplyFailed, Epochs, How};
 use crate::estate::Bundle;
 use crate::issuing::Issuer;
-use crate::live::Current;
-use crate::net::tls::OwnSvid;
+use crate::live::{Current, End, ends};
+use crate::net::tls::{Check, OwnSvid};
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
+use crate::svid::Minted;
 
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector};
 pub use explain::{NotFound, Where, explain};
+pub use feed::Feed;
+pub use own::{NoSvid, OwnPart};
+pub use planes::{EnrolmentRequest, PlaneRole};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
-pub use revoking::{Act, Kind, NotRevoked, Revocation, RevocationRequest};
-pub use svids::{Bearer, Minted, SvidOrder, SvidRequest, Unminted};
+pub use revoking::{Act, Kind, NotRevoked, OwnGateway, Revocation, RevocationRequest};
+pub use svids::{Bearer, SvidOrder, SvidRequest, Unminted};
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
 
 const DOOR: &str = "control";
 const PROTOCOL: &str = "control";
 /// Longest body of a request, in bytes: an estate and its JSON.
 const MAX_BODY: usize = 96 * 1024 * 1024;
+/// Longest body of a request by a peer without a certificate, in bytes.
+const MAX_STRANGERS_BODY: usize = 64 * 1024;
+const SCHEME: &[u8] = b"Bearer ";
+/// How often it is looked at whether a connection's certificates still hold.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The control door of one server.
 pub struct Control {
-    epochs: Epochs,
+    epochs: Arc<Epochs>,
     ledger: Arc<FileLedger>,
     signer: DiskSigner,
     ledger_directory: PathBuf,
     /// What this server is, for those who ask.
     description: Value,
+    post: Post,
+}
+
+/// What a process does beside its control door.
+pub enum Post {
+    /// It lets calls through, or not.
+    Gateway,
+    /// It says to planes what is in force.
+    Control(Arc<Feed>),
 }
 
 impl Control {
     pub fn new(
-        epochs: Epochs,
+        epochs: Arc<Epochs>,
         ledger: Arc<FileLedger>,
         signer: DiskSigner,
         ledger_directory: PathBuf,
         description: Value,
+        post: Post,
     ) -> Self {
-        Self { epochs, ledger, signer, ledger_directory, description }
+        Self { epochs, ledger, signer, ledger_directory, description, post }
+    }
+
+    /// Holds planes and others on the network to what is in force when they come.
+    pub fn callers(&self) -> Arc<Check> {
+        let live = self.live();
+        Arc::new(move |peer: &PeerCertificates| peer.check(live.load().snapshot.sources.authorities(), now()))
+    }
+
+    /// Tells planes what is in force, until asked to stop.
+    pub async fn tell(&self, stop: Stop) {
+        match &self.post {
+            Post::Control(feed) => feed.keep(&self.epochs, stop).await,
+            Post::Gateway => {}
+        }
+    }
+
+    const fn own_gateway(&self) -> OwnGateway {
+        match self.post {
+            Post::Gateway => OwnGateway::Here,
+            Post::Control(_) => OwnGateway::None,
+        }
     }
 
     pub fn live(&self) -> Current {
@@ -89,8 +136,10 @@ impl Control {
     /// # Errors
     /// [`ApplyFailed`].
     pub async fn apply_as_owner(&self, bundle: Bundle, uid: u32) -> Result<Applied, ApplyFailed> {
-        let permit =
-            self.admit(owner(uid), Ok(Command::Apply { bundle, base: None })).await.map_err(ApplyFailed::Refused)?;
+        let permit = self
+            .admit(&by_kernel(owner(uid)), Ok(Command::Apply { bundle, how: How::default() }))
+            .await
+            .map_err(ApplyFailed::Refused)?;
         self.perform_apply(permit).await
     }
 
@@ -99,7 +148,8 @@ impl Control {
     /// # Errors
     /// [`NotMinted`].
     pub async fn mint_as_owner(&self, order: SvidOrder, uid: u32) -> Result<Minted, NotMinted> {
-        let permit = self.admit(owner(uid), Ok(Command::MintSvid(order))).await.map_err(NotMinted::Refused)?;
+        let permit =
+            self.admit(&by_kernel(owner(uid)), Ok(Command::MintSvid(order))).await.map_err(NotMinted::Refused)?;
         Ok(self.perform_mint(permit)?)
     }
 
@@ -115,7 +165,7 @@ impl Control {
 
     async fn admit(
         &self,
-        peer: PeerCredentials,
+        presented: &Presented<'_>,
         command: Result<Command, Code>,
     ) -> Result<Permit<Command, ReadingSlot>, guard::Refusal> {
         let live = self.live().load_full();
@@ -128,13 +178,12 @@ impl Control {
             operation: Some(operation),
             freshness: Freshness::NOW,
         };
-        let presented = Presented { channel: Some(Channel::Kernel(peer)), message: None };
         let asked = match command.map(|command| (command.question(), command)) {
             Ok((Some(question), errand)) => Asked::Operation(Operation { question, access: Access::Proved, errand }),
             Ok((None, _)) => Asked::Unmapped { code: Code::OperationUnmapped, service: None },
             Err(code) => Asked::Unmapped { code, service: None },
         };
-        guard::admit(&live.snapshot, &ReadingLedger(&self.ledger), &call, &presented, asked, now()).await
+        guard::admit(&live.snapshot, &ReadingLedger(&self.ledger), &call, presented, asked, now()).await
     }
 }
 
@@ -142,26 +191,50 @@ impl Door for Control {
     type Body = ControlBody;
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<ControlBody> {
-        let Peer::Local(peer) = peer else {
-            // this listener is a local socket, and nothing else
-            return Reply::invalid("only local callers are served here").into();
-        };
         let (parts, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
+        // who has proved nothing sends nothing large
+        let most = if matches!(peer, Peer::Network) { MAX_STRANGERS_BODY } else { MAX_BODY };
+        let body = match Limited::new(body, most).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => return Reply::invalid(&format!("the body cannot be read: {error}")).into(),
         };
-        let command = read(&parts, &body);
+        let command = read(&parts, &body).map(|command| command.by(&peer));
         let why = command.as_ref().err().map(ToString::to_string);
         let code = |bad: command::BadCommand| match bad {
             command::BadCommand::Unknown => Code::OperationUnmapped,
             command::BadCommand::Body(_) | command::BadCommand::Query { .. } => Code::RequestMalformed,
         };
-        match self.admit(peer, command.map_err(code)).await {
-            Ok(permit) => self.perform(permit).await.into(),
-            Err(refusal) => Reply::refused(&refusal, why).into(),
+        let bearer = bearer(&parts);
+        let channel = match &peer {
+            Peer::Local(peer) => Some(Channel::Kernel(*peer)),
+            Peer::Tls(peer) => Some(Channel::Tls(peer)),
+            Peer::Network => None,
+        };
+        let presented = Presented { channel, message: bearer.map(|token| Message::Bearer(Token::new(token))) };
+        match (self.admit(&presented, command.map_err(code)).await, &peer) {
+            (Ok(permit), _) => self.perform(permit).await.into(),
+            (Err(refusal), Peer::Local(_)) => Reply::refused(&refusal, why).into(),
+            (Err(refusal), Peer::Tls(_) | Peer::Network) => Reply::refused_abroad(&refusal, why).into(),
         }
     }
+
+    async fn dismissed(&self, peer: &Peer) {
+        while ends(peer, &self.live().load(), now()) != Some(End::Revoked) {
+            sleep(LOOK).await;
+        }
+    }
+}
+
+/// What stands after `Bearer ` (RFC 6750 §2.1). Of several headers none is taken: nobody could say which one proves whom.
+fn bearer(parts: &http::request::Parts) -> Option<&[u8]> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
+}
+
+fn by_kernel(peer: PeerCredentials) -> Presented<'static> {
+    Presented { channel: Some(Channel::Kernel(peer)), message: None }
 }
 
 fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Command, command::BadCommand> {

@@ -5,47 +5,82 @@ use std::sync::Arc;
 use audit::{Checkpoint, OutcomeResult};
 use guard::{Permit, Settled, Settlement};
 use http::StatusCode;
+use model::Code;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::command::Command;
+use super::command::{Command, is_planes};
 use super::explain::{NotFound, explain};
+use super::feed::{self, Audience};
+use super::planes::{self, NoToken, NotEnrolled};
 use super::reading::ReadingSlot;
 use super::replay::replay;
 use super::reply::Reply;
 use super::revoking::{self, NotRevoked};
 use super::status;
-use super::svids::{self, Minted, Unminted};
-use super::{Control, tail, whatif};
+use super::svids::{self, Unminted};
+use super::{Control, Post, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
-use crate::estate::Problem;
+use crate::estate::{ENROLMENT, Problem};
 use crate::net::now;
+use crate::svid::Minted;
 
 impl Control {
     /// Performs what was permitted, and settles it.
     pub(super) async fn perform(&self, permit: Permit<Command, ReadingSlot>) -> Reply {
         let author = author(&permit);
         let deadline = permit.deadline();
+        let token = enrolment_token(&permit);
         let (command, settlement) = permit.begin();
         let reply = match command {
             Command::MintSvid(order) => svids::reply(svids::mint(&self.epochs, &order, deadline, author.at)),
+            Command::EnrolToken(order) => enrolment(planes::token(&self.epochs, &order, author.at)),
+            Command::Enrol { request } => {
+                match planes::enrol(&self.epochs, &request, token.as_deref(), &author).await {
+                    Ok(minted) => Reply::ok(&minted),
+                    Err(NotEnrolled::Unminted(why)) => svids::reply(Err(why)),
+                    Err(NotEnrolled::Spent) => {
+                        Settling(settlement).replayed();
+                        return Reply::unauthenticated(Some(&author.record));
+                    }
+                    Err(why @ NotEnrolled::Kept(_)) => Reply::failed(&why),
+                }
+            }
+            Command::Feed { after, peer } => {
+                let Post::Control(feed) = &self.post else {
+                    Settling(settlement).settle(StatusCode::UNPROCESSABLE_ENTITY);
+                    return Reply::invalid("no plane follows this process");
+                };
+                let audience = Audience { peer, live: self.live(), until: deadline };
+                return feed::lines(feed, after, audience, Settling(settlement));
+            }
+            Command::Report(report) => match planes::report(&self.epochs, report, &author).await {
+                Ok(()) => Reply::ok(&json!({})),
+                Err(why) => Reply::failed(&why),
+            },
+            Command::Get { kind } if is_planes(&kind) => match planes::listed(&self.epochs).await {
+                Ok(document) => Reply::ok(&document),
+                Err(why) => Reply::failed(&why),
+            },
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
                 let live = Arc::new(tail);
                 return tail::lines(self.ledger_directory.clone(), live, Settling(settlement));
             }
-            Command::Apply { bundle, base } => applied(self.epochs.apply(bundle, &author, base).await),
+            Command::Apply { bundle, how } => applied(self.epochs.apply(bundle, &author, how).await),
             Command::RollBack { epoch } => match self.epochs.roll_back(epoch, &author).await {
                 Ok(done) => applied(Ok(done)),
                 Err(RollBackFailed::Apply(failed)) => applied(Err(failed)),
                 Err(why @ RollBackFailed::Unknown { .. }) => Reply::invalid(&why.to_string()),
                 Err(why @ RollBackFailed::Unread(_)) => Reply::failed(&why),
             },
-            Command::Revoke(request) => match revoking::act(&self.epochs, &request, &author).await {
-                Ok(done) => Reply::ok(&done),
-                Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
-                Err(why) => Reply::invalid(&why.to_string()),
-            },
+            Command::Revoke(request) => {
+                match revoking::act(&self.epochs, &request, &author, self.own_gateway()).await {
+                    Ok(done) => Reply::ok(&done),
+                    Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
+                    Err(why) => Reply::invalid(&why.to_string()),
+                }
+            }
             Command::Get { kind } => match status::get(&self.live().load(), &kind) {
                 Some(document) => Reply::ok(&document),
                 None => Reply::invalid(&status::no_kind(&kind)),
@@ -84,11 +119,11 @@ impl Control {
     pub(super) async fn perform_apply(&self, permit: Permit<Command, ReadingSlot>) -> Result<Applied, ApplyFailed> {
         let author = author(&permit);
         let (command, settlement) = permit.begin();
-        let Command::Apply { bundle, base } = command else {
+        let Command::Apply { bundle, how } = command else {
             Settling(settlement).settle(StatusCode::UNPROCESSABLE_ENTITY);
             return Err(ApplyFailed::Problems(Vec::new()));
         };
-        let applied = self.epochs.apply(bundle, &author, base).await;
+        let applied = self.epochs.apply(bundle, &author, how).await;
         let status = if applied.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         applied
@@ -135,10 +170,31 @@ impl Settling {
         let settled = Settled { result, status: Some(status.as_u16()), code: None, bytes_in: None, bytes_out: None };
         self.0.settle(settled, now());
     }
+
+    /// What proved the caller was good for one use, and was used before.
+    fn replayed(self) {
+        let (result, status) = (OutcomeResult::Failed, Some(StatusCode::UNAUTHORIZED.as_u16()));
+        let settled = Settled { result, status, code: Some(Code::Replayed), bytes_in: None, bytes_out: None };
+        self.0.settle(settled, now());
+    }
 }
 
 fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
     Author { principal: permit.caller().resolution().actor.id.to_string(), record: permit.id().to_string(), at: now() }
+}
+
+/// The enrolment token by which the caller proved itself, by its id; none if it was not by one.
+fn enrolment_token(permit: &Permit<Command, ReadingSlot>) -> Option<String> {
+    let mut proved = permit.caller().resolution().proved();
+    proved.find(|finding| finding.source.as_str() == ENROLMENT).map(|finding| finding.credential_id.clone())
+}
+
+fn enrolment(token: Result<Value, NoToken>) -> Reply {
+    match token {
+        Ok(token) => Reply::ok(&token),
+        Err(why @ NoToken::Signing(_)) => Reply::failed(&why),
+        Err(why @ (NoToken::NoEnvironment | NoToken::Name | NoToken::Life)) => Reply::invalid(&why.to_string()),
+    }
 }
 
 fn looked_up(found: Result<impl Serialize, NotFound>) -> Reply {
@@ -153,6 +209,7 @@ fn applied(applied: Result<Applied, ApplyFailed>) -> Reply {
     match applied {
         Ok(applied) => Reply::ok(&json!({"epoch": applied.epoch, "changes": applied.changes})),
         Err(ApplyFailed::Problems(problems)) => unsound(&problems),
+        Err(error @ (ApplyFailed::OtherDomain { .. } | ApplyFailed::Following)) => Reply::invalid(&error.to_string()),
         Err(error @ ApplyFailed::Moved { .. }) => {
             Reply::Json(StatusCode::CONFLICT, json!({"error": error.to_string()}))
         }

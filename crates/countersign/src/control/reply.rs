@@ -45,6 +45,21 @@ impl Reply {
         Self::Json(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": why}))
     }
 
+    /// All that a stranger learns of why it is not let in.
+    pub(super) fn unauthenticated(record: Option<&str>) -> Self {
+        let code = "unauthenticated";
+        let document = json!({"error": "who asks is not proved", "code": code, "layer": "identity", "record": record});
+        Self::Json(StatusCode::UNAUTHORIZED, document)
+    }
+
+    /// What guard refused to a peer on the network: one that is not proved learns nothing of why.
+    pub(super) fn refused_abroad(refusal: &Refusal, why: Option<String>) -> Self {
+        if refusal.peer == guard::Peer::Unproved || refusal.code.layer() == Layer::Identity {
+            return Self::unauthenticated(refusal.record.map(|record| record.to_string()).as_deref());
+        }
+        Self::refused(refusal, why)
+    }
+
     /// What guard refused; `why` says more where the request itself cannot be understood.
     pub(super) fn refused(refusal: &Refusal, why: Option<String>) -> Self {
         let status = match (refusal.code.layer(), refusal.code) {

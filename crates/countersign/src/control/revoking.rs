@@ -5,6 +5,7 @@ use model::PrincipalId;
 use serde::{Deserialize, Serialize};
 use store::{RevocationAct, StateFault};
 
+use super::planes;
 use crate::epochs::{Author, Epochs, RESTORE, REVOKE, revocable, words};
 use crate::live::Live;
 
@@ -16,6 +17,16 @@ pub struct RevocationRequest {
     pub kind: Kind,
     /// Id or name of a principal, id of a credential, `SOURCE/KID` of a key, name of a source.
     pub id: String,
+    /// Whether planes are waited for.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+/// Whether this process has a gateway, which decides by what is revoked as soon as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnGateway {
+    Here,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +54,7 @@ pub struct Revocation {
     pub id: String,
     pub revocation_seq: u64,
     pub record: String,
-    /// Planes that decide by it already. This server's own gateway is one.
+    /// Planes that decide by it already: gateways that run apart, by `gateway/NAME`, and this process's own, if it has one.
     pub acknowledged: Vec<String>,
     pub missing: Vec<String>,
 }
@@ -65,6 +76,8 @@ pub enum NotRevoked {
     OwnDoor,
     #[error("{what} is not revoked")]
     Nothing { what: String },
+    #[error("this gateway decides by what its control plane revokes: revoke it there")]
+    Following,
     #[error("it cannot be kept")]
     Kept(#[from] StateFault),
 }
@@ -73,7 +86,15 @@ pub enum NotRevoked {
 ///
 /// # Errors
 /// [`NotRevoked`].
-pub(super) async fn act(epochs: &Epochs, request: &RevocationRequest, by: &Author) -> Result<Revocation, NotRevoked> {
+pub(super) async fn act(
+    epochs: &Epochs,
+    request: &RevocationRequest,
+    by: &Author,
+    own_gateway: OwnGateway,
+) -> Result<Revocation, NotRevoked> {
+    if epochs.follows_control() {
+        return Err(NotRevoked::Following);
+    }
     let live = epochs.live().load_full();
     let what = read(&live, request)?;
     match request.act {
@@ -95,14 +116,16 @@ pub(super) async fn act(epochs: &Epochs, request: &RevocationRequest, by: &Autho
         record: by.record.clone(),
     };
     let seq = epochs.revoke(&kept).await?;
+    let (planes, missing) = planes::acknowledged(epochs, seq, request.wait).await?;
+    let own = (own_gateway == OwnGateway::Here).then(|| "gateway".to_owned());
     Ok(Revocation {
         act: request.act,
         kind: request.kind,
         id: kept.subject,
         revocation_seq: seq,
         record: kept.record,
-        acknowledged: vec!["gateway".to_owned()],
-        missing: Vec::new(),
+        acknowledged: own.into_iter().chain(planes).collect(),
+        missing,
     })
 }
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::Reply;
 use crate::epochs::Epochs;
-use crate::issuing::certificate_pem;
+use crate::issuing::{certificate_pem, own_part};
 use crate::net::serial;
+use crate::svid::Minted;
 
 /// Lifetime where none is asked for.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
@@ -46,20 +47,8 @@ pub enum Bearer {
     Principal(String),
     /// A part of the product itself, and the hosts under which it is reached.
     Part { name: &'static str, hosts: Vec<String> },
-}
-
-/// An SVID as it is handed out.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Minted {
-    pub id: String,
-    /// The certificate in PEM.
-    pub svid: String,
-    /// The authorities of the trust domain in PEM.
-    pub bundle: String,
-    /// Names the SVID to `revoke credential`.
-    pub credential_id: String,
-    /// RFC 3339.
-    pub expires: String,
+    /// A part that runs apart, and proved who it is.
+    Plane { id: String, hosts: Vec<String> },
 }
 
 /// Why there is no SVID.
@@ -116,10 +105,9 @@ fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<S
         Bearer::Principal(asked) => asked,
         Bearer::Part { name, hosts } => {
             let domain = live.domain.as_ref().ok_or(Unminted::NoEnvironment)?;
-            let id = format!("spiffe://{domain}{}/{name}", crate::estate::OWN);
-            let id = id.parse().ok().ok_or(Unminted::Unknown { id })?;
-            return Ok((id, hosts.clone(), Time::MAX));
+            return part(own_part(domain, name), hosts);
         }
+        Bearer::Plane { id, hosts } => return part(id.clone(), hosts),
     };
     let unknown = || Unminted::Unknown { id: asked.clone() };
     let named = live.about.principals.get(asked).cloned();
@@ -133,6 +121,11 @@ fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<S
         PrincipalId::Spiffe(id) => Ok((id, Vec::new(), ends)),
         id @ (PrincipalId::Human(_) | PrincipalId::Anonymous) => Err(Unminted::Human { id }),
     }
+}
+
+fn part(id: String, hosts: &[String]) -> Result<(SpiffeId, Vec<String>, Time), Unminted> {
+    let id = id.parse().ok().ok_or(Unminted::Unknown { id })?;
+    Ok((id, hosts.to_vec(), Time::MAX))
 }
 
 pub(super) fn reply(minted: Result<Minted, Unminted>) -> Reply {

@@ -12,7 +12,6 @@ mod svids;
 mod watch;
 
 pub use callers::{Caller, token};
-pub use directory::{DevJson, Directory, Fresh, operator, state_beside};
+pub use directory::{DevJson, Directory, Fresh};
 pub use own_api::{DiscoveryFailed, LaidOut, OwnApi, OwnApiFailed};
 pub use run::{About, DevFailed, Options, Running, run, start};
-pub use svids::save;

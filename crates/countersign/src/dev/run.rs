@@ -2,33 +2,32 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::PrincipalId;
 use store::{FileLedger, State, StateFault};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::directory::SvidFiles;
-use super::directory::{Addresses, BadDirectory, Fresh, Ports, operator};
+use super::directory::{Addresses, BadDirectory, Fresh, Ports};
 use super::issuers::{BadKey, Issuer, Issuers};
 use super::own_api::{self, LaidOut, OwnApi, OwnApiFailed};
 use super::sample_api::SampleApi;
-use super::svids::{NoSvid, Svids, WORKLOADS};
+use super::svids::{Svids, WORKLOADS};
 use super::{Caller, DevJson, Directory, watch};
-use crate::admin::Admin;
-use crate::control::Control;
-use crate::epochs::{ApplyFailed, Epochs, EpochsFailed};
+use crate::admin::{Admin, Source};
+use crate::control::{Control, NoSvid, Post};
+use crate::epochs::{ApplyFailed, Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{Bundle, BundleError, Vars};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
+use crate::home::{operator, state_beside};
 use crate::issuing;
 use crate::keys;
 use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Listener, Stop, Stopper, now, serve, stop};
+use crate::net::{Connections, Listener, Stop, Stopper, interrupted, now, serve, stop};
 use crate::pulse::Pulse;
 
 /// Port of the gateway where none is named; with it goes the one for TLS.
@@ -110,14 +109,10 @@ pub enum About {
 /// # Errors
 /// [`DevFailed`].
 pub async fn run(options: Options, ready: impl FnOnce(&Running)) -> Result<(), DevFailed> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupted = interrupted()?;
     let running = start(options).await?;
     ready(&running);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    interrupted.asked().await;
     running.stop().await;
     Ok(())
 }
@@ -127,8 +122,6 @@ pub async fn run(options: Options, ready: impl FnOnce(&Running)) -> Result<(), D
 /// # Errors
 /// [`DevFailed`].
 pub async fn start(options: Options) -> Result<Running, DevFailed> {
-    // a file at its size limit is a failed write, which the ledger knows to refuse by; unhandled, this signal would end us
-    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     if !options.listen.ip().is_loopback() {
         return Err(DevFailed::NotLoopback { address: options.listen });
     }
@@ -154,10 +147,25 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(keeper.run(stopped.clone()));
     let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
-    let state = State::open(&directory.state()).await?;
-    let epochs = Epochs::open(state.clone(), operators, json.vars(), keys.clone(), issuers, connections, now()).await?;
+    let state = State::open(&state_beside(&directory.path("ledger"))).await?;
+    let setting = Setting {
+        operators,
+        vars: Vars::Dev(json.vars()),
+        keys: keys.clone(),
+        trust: Trust::Alone(issuers),
+        connections,
+        domain: None,
+    };
+    let epochs = Epochs::open(state.clone(), setting, now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
-    let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
+    let control = Control::new(
+        Arc::new(epochs),
+        Arc::clone(&ledger),
+        checkpoint_key,
+        directory.path("ledger"),
+        description,
+        Post::Gateway,
+    );
     let on_disk = Bundle::read(&json.estate)?;
     match control.in_force().await {
         Some(in_force) if in_force != on_disk => {
@@ -184,7 +192,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::clone(&gateway), stopped.clone()));
     servers.spawn(serve(Listener::Tls(sockets.secure, tls), gateway, stopped.clone()));
     let issuer = Arc::clone(&control);
-    let admin = Admin::new(control.live(), Box::new(move || issuer.issuer()));
+    let admin = Admin::new(control.live(), Pulse::own(now()), Source::Issuer(Box::new(move || issuer.issuer())));
     servers.spawn(serve(Listener::Tcp(sockets.admin), Arc::new(admin), stopped.clone()));
     servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
     servers.spawn(following(Arc::clone(&control), stopped.clone()));
@@ -242,9 +250,7 @@ impl Sockets {
         let admin = free(ip, last.admin).await?;
         let issuer = free(ip, last.issuer).await?;
         let upstream = free(ip, last.upstream).await?;
-        let control_path = directory.socket()?;
-        let control = UnixListener::bind(&control_path)?;
-        std::fs::set_permissions(&control_path, std::fs::Permissions::from_mode(0o600))?;
+        let (control, control_path) = directory.listen()?;
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
         directory.remember(Ports {
             gateway: port(&gateway)?,

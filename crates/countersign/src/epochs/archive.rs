@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, Epoch, Generation, PrincipalId, Time};
+use model::{Digest, Epoch, Generation, PrincipalId, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
 use store::{KeptEpoch, Position, RevocationAct, State, StateFault};
 
@@ -29,10 +29,11 @@ pub struct Applied {
 }
 
 /// An estate as it is kept: enough to compile it again.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Kept {
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Kept {
     pub bundle: Bundle,
-    pub vars: BTreeMap<String, String>,
+    /// What was substituted; none where nothing is.
+    pub vars: Option<BTreeMap<String, String>>,
     /// When it was applied, RFC 3339: what `expires` was checked against.
     pub time: String,
 }
@@ -50,6 +51,10 @@ pub enum EpochsFailed {
     Unknown { digest: String },
     #[error("the estate of epoch {epoch} no longer loads: {}", .problems.first().map(ToString::to_string).unwrap_or_default())]
     Problems { epoch: u64, problems: Vec<Problem> },
+    #[error("the trust domain of epoch {epoch} is `{found}`, and this installation's is `{expected}`")]
+    OtherDomain { epoch: u64, found: TrustDomain, expected: TrustDomain },
+    #[error("this process follows control, and puts nothing in force by itself")]
+    Following,
     #[error("the trust domain of epoch {epoch} has no issuer")]
     Issuer { epoch: u64, source: IssuingFailed },
 }
@@ -115,7 +120,7 @@ impl Archive {
         let damaged = |source| EpochsFailed::Damaged { what: format!("estate `{digest}`"), source };
         let kept: Kept = serde_json::from_slice(&document).map_err(damaged)?;
         // whoever can write to the database does not decide what an estate says
-        if kept.bundle.digest(&kept.vars()) != digest {
+        if kept.digest() != digest {
             return Err(EpochsFailed::Exchanged { digest });
         }
         Ok(Some(kept))
@@ -123,6 +128,21 @@ impl Archive {
 }
 
 impl Kept {
+    /// Of an estate that is applied at `at`, under what is substituted there.
+    pub(super) fn new(bundle: Bundle, vars: &Vars, at: Time) -> Self {
+        Self { bundle, vars: substituted(vars), time: at.to_string() }
+    }
+
+    /// Its name by content.
+    pub(super) fn digest(&self) -> Digest {
+        self.bundle.digest(&self.vars())
+    }
+
+    /// The same, where `vars` are substituted.
+    pub(super) fn under(self, vars: &Vars) -> Self {
+        Self { vars: substituted(vars), ..self }
+    }
+
     /// When it was applied.
     pub(super) fn time(&self) -> Time {
         // a time that we wrote; were it unreadable, the strictest reading is the earliest
@@ -134,7 +154,14 @@ impl Kept {
     }
 
     fn vars(&self) -> Vars {
-        Vars::Dev(self.vars.clone())
+        self.vars.clone().map_or(Vars::Refused, Vars::Dev)
+    }
+}
+
+fn substituted(vars: &Vars) -> Option<BTreeMap<String, String>> {
+    match vars {
+        Vars::Dev(vars) => Some(vars.clone()),
+        Vars::Refused | Vars::Noted => None,
     }
 }
 

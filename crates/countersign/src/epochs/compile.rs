@@ -5,20 +5,23 @@ use std::sync::Arc;
 use credential::{Authorities, Source, SourceKeys, Sources};
 use guard::Staleness;
 use identity::Directory;
+use issuer::Assertions;
 use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
 
 use crate::catalog::{Catalog, Service};
 use crate::estate::{Estate, Jwks, local_operators};
-use crate::issuing::Issuer;
 use crate::keys::FetchedKeys;
 use crate::live::{About, Live, Room, Timeouts, Upstream};
 use crate::net::Connections;
 
-/// What an estate does not say itself: who issues for its trust domain, the connections that are open, and the key sets that
-/// were fetched for it. A set that could not be fetched fails nothing: its source answers `keys_unavailable`.
+/// What an estate does not say itself: whose SVIDs are accepted, who vouches for callers to services, whose enrolment tokens
+/// are taken, the connections that are open, and the key sets that were fetched for it. A set that could not be fetched
+/// fails nothing: its source answers `keys_unavailable`.
 pub struct Beside<'a> {
-    pub issuer: &'a Issuer,
+    pub authorities: Authorities,
+    pub assertions: Arc<Assertions>,
+    pub enrolment: Option<Source>,
     pub connections: &'a Connections,
     pub fetched: &'a FetchedKeys,
 }
@@ -39,13 +42,13 @@ fn supply(sources: &mut [(Source, Jwks)], fetched: &FetchedKeys) {
 }
 
 /// Puts an estate together.
-pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: &Beside<'_>) -> Live {
+pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: Beside<'_>) -> Live {
     supply(&mut estate.sources, beside.fetched);
     let about = Arc::new(about(&mut estate));
     let remotes = estate.remote_keys().into();
-    let authorities = beside.issuer.authorities();
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
-    let snapshot = snapshot(estate.sources, estate.directory, estate.engine, authorities, named);
+    let sources = estate.sources.into_iter().map(|(source, _)| source).chain(beside.enrolment);
+    let snapshot = snapshot(sources, estate.directory, estate.engine, beside.authorities, named);
     let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
     let hosts = estate.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
     let services = estate.services.into_iter().map(|service| Service {
@@ -59,7 +62,7 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
             room: Room::new(service.limits.in_flight, service.limits.in_flight_per_principal),
         },
     });
-    let assertions = Some(Arc::clone(&beside.issuer.assertions));
+    let assertions = Some(beside.assertions);
     let domain = Some(estate.environment.trust_domain);
     let catalog = Arc::new(Catalog::new(services));
     Live { snapshot, catalog, pacing, remotes, about, domain, hosts, assertions }
@@ -82,14 +85,14 @@ struct Named {
 }
 
 fn snapshot(
-    sources: Vec<(Source, Jwks)>,
+    sources: impl IntoIterator<Item = Source>,
     directory: Directory,
     engine: Engine,
     authorities: Authorities,
     named: Named,
 ) -> guard::Snapshot {
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
-    let sources = Sources::new(sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
+    let sources = Sources::new(sources).unwrap_or_default();
     let Named { digest, generation, epoch, staleness } = named;
     let sources = sources.with_authorities(authorities);
     let (directory, engine) = (Arc::new(directory), Arc::new(engine));
@@ -99,7 +102,8 @@ fn snapshot(
 /// The snapshot of an estate alone: what verification found stands in the records that it is for.
 pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> guard::Snapshot {
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
-    snapshot(estate.sources, estate.directory, estate.engine, Authorities::default(), named)
+    let sources = estate.sources.into_iter().map(|(source, _)| source);
+    snapshot(sources, estate.directory, estate.engine, Authorities::default(), named)
 }
 
 /// What is in force before anything was applied: no source, no service, and the operators' pack.

@@ -2,29 +2,31 @@
 
 mod archive;
 mod compile;
+mod publication;
 mod revocations;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use model::{Epoch, Generation, PrincipalId, Time};
+use issuer::Assertions;
+use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
+use serde::{Deserialize, Serialize};
 use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
-use self::archive::Kept;
 use self::compile::{Beside, compile};
 use crate::causes::chain;
-use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
+use crate::estate::{Bundle, Change, Estate, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::net::{Connections, Stop, now};
 
-pub use archive::{Applied, Archive, EpochsFailed};
+pub use archive::{Applied, Archive, EpochsFailed, Kept};
 pub use compile::{boot, compile_alone};
+pub use publication::{NotTaken, Publication};
 pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
 
 /// The generation that begins on nothing. Another begins when a control plane comes back from a backup.
@@ -45,6 +47,10 @@ pub enum ApplyFailed {
     Moved { planned: u64, current: u64 },
     #[error("its trust domain has no issuer")]
     Issuer(#[source] IssuingFailed),
+    #[error("its trust domain is `{found}`, and this installation's is `{expected}`")]
+    OtherDomain { found: TrustDomain, expected: TrustDomain },
+    #[error("this gateway decides by what its control plane applies: apply it there")]
+    Following,
     #[error("what is in force cannot be read")]
     Unread(#[source] EpochsFailed),
     #[error("it may not be kept: plan again, to see what is in force")]
@@ -64,18 +70,45 @@ pub enum RollBackFailed {
     Apply(#[from] ApplyFailed),
 }
 
+/// Who vouches for the trust domain in force.
+pub enum Trust {
+    /// This process issues for it, and nobody follows it.
+    Alone(Issuers),
+    /// This process issues for it, and planes enrol here.
+    Issues(Issuers),
+    /// Control does, and says whose SVIDs are accepted; this process has a key of its own for assertions.
+    Control(Arc<Assertions>),
+}
+
+/// What a process that has epochs is.
+pub struct Setting {
+    pub operators: Vec<PrincipalId>,
+    /// What is substituted in its estates.
+    pub vars: Vars,
+    pub keys: Keys,
+    pub trust: Trust,
+    pub connections: Connections,
+    /// The one trust domain that it serves; any, if none is named.
+    pub domain: Option<TrustDomain>,
+}
+
 /// The epochs of an environment.
 pub struct Epochs {
     state: State,
     archive: Archive,
-    vars: BTreeMap<String, String>,
+    vars: Vars,
     keys: Keys,
     live: Current,
-    issuers: Issuers,
+    trust: Trust,
+    domain: Option<TrustDomain>,
     connections: Connections,
-    /// Of the trust domain in force; none before the first epoch.
+    /// Of the trust domain in force; none before the first epoch, and where control issues.
     issuer: ArcSwapOption<Issuer>,
     in_force: Mutex<InForce>,
+    /// Tells who waits that something else is in force.
+    changed: watch::Sender<()>,
+    /// When it was last seen that nothing newer is kept.
+    looked: std::sync::Mutex<Option<Instant>>,
 }
 
 /// What this node has put in force.
@@ -90,26 +123,33 @@ struct InForce {
 }
 
 impl Epochs {
-    /// Puts the last epoch in force that `state` knows, its key sets fetched by `keys`; before the first one, nothing is
-    /// permitted but what the shipped packs give the operators.
+    /// Puts the last epoch in force that `state` knows; before the first one, nothing is permitted but what the shipped packs
+    /// give the operators. Where control issues, nothing is in force before control has said what is: see [`Epochs::take`].
     ///
     /// # Errors
     /// [`EpochsFailed`].
-    pub async fn open(
-        state: State,
-        operators: Vec<PrincipalId>,
-        vars: BTreeMap<String, String>,
-        keys: Keys,
-        issuers: Issuers,
-        connections: Connections,
-        at: Time,
-    ) -> Result<Self, EpochsFailed> {
+    pub async fn open(state: State, setting: Setting, at: Time) -> Result<Self, EpochsFailed> {
+        let Setting { operators, vars, keys, trust, connections, domain } = setting;
         let live = Arc::new(ArcSwap::from_pointee(boot(&operators)));
         let archive = Archive::new(Some(state.clone()), operators);
-        let (issuer, in_force) = (ArcSwapOption::empty(), Mutex::new(InForce::default()));
-        let epochs = Self { state, archive, vars, keys, live, issuers, connections, issuer, in_force };
+        let epochs = Self {
+            state,
+            archive,
+            vars,
+            keys,
+            live,
+            trust,
+            domain,
+            connections,
+            issuer: ArcSwapOption::empty(),
+            in_force: Mutex::default(),
+            changed: watch::Sender::new(()),
+            looked: std::sync::Mutex::default(),
+        };
         epochs.take_revocations().await?;
-        epochs.catch_up(&mut *epochs.in_force.lock().await, at).await?;
+        if !epochs.follows_control() {
+            epochs.look(at).await?;
+        }
         Ok(epochs)
     }
 
@@ -120,6 +160,26 @@ impl Epochs {
     /// What is in force, as it was given.
     pub async fn bundle(&self) -> Option<Bundle> {
         self.in_force.lock().await.bundle.clone()
+    }
+
+    /// Whether control says what is in force here.
+    pub const fn follows_control(&self) -> bool {
+        matches!(self.trust, Trust::Control(_))
+    }
+
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Hears whenever something else is in force, or revoked.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Whether nothing newer was kept `within` so long: a process that cannot read its state does not know what is in force.
+    pub fn is_current(&self, within: Duration) -> bool {
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.is_some_and(|looked| looked.elapsed() <= within)
     }
 
     pub fn archive(&self) -> &Archive {
@@ -141,7 +201,7 @@ impl Epochs {
     /// # Errors
     /// Every [`Problem`] of an estate that does not load.
     pub fn plan(&self, bundle: &Bundle, at: Time) -> Result<Vec<Change>, Vec<Problem>> {
-        let estate = load(bundle, &Vars::Dev(self.vars.clone()), self.archive.operators(), at)?;
+        let estate = load(bundle, &self.vars, self.archive.operators(), at)?;
         Ok(changes(&self.live.load().about.documents, &estate.documents))
     }
 
@@ -150,29 +210,36 @@ impl Epochs {
     ///
     /// # Errors
     /// [`ApplyFailed`]; what was in force stays in force.
-    pub async fn apply(&self, bundle: Bundle, by: &Author, base: Option<u64>) -> Result<Applied, ApplyFailed> {
+    pub async fn apply(&self, bundle: Bundle, by: &Author, how: How) -> Result<Applied, ApplyFailed> {
+        if self.follows_control() {
+            return Err(ApplyFailed::Following);
+        }
         let mut in_force = self.in_force.lock().await;
         self.catch_up(&mut in_force, by.at).await.map_err(ApplyFailed::Unread)?;
         let epoch = in_force.epoch();
-        if let Some(planned) = base.filter(|planned| *planned != epoch) {
+        if let Some(planned) = how.base.filter(|planned| *planned != epoch) {
             return Err(ApplyFailed::Moved { planned, current: epoch });
         }
-        let unchanged = in_force.position.filter(|_| in_force.bundle.as_ref() == Some(&bundle));
-        let position = unchanged.unwrap_or_else(|| in_force.next());
-        let (live, issuer) = self.compiled(&bundle, position, by.at, by.at).await.map_err(|why| match why {
+        let same = in_force.bundle.as_ref() == Some(&bundle) && how.generation == NextGeneration::Same;
+        let unchanged = in_force.position.filter(|_| same);
+        let position = unchanged.unwrap_or_else(|| in_force.next(how.generation));
+        let kept = Kept::new(bundle, &self.vars, by.at);
+        let (live, issuer) = self.compiled(&kept, position, by.at).await.map_err(|why| match why {
             NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
             NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
+            NotCompiled::Following => ApplyFailed::Following,
+            NotCompiled::OtherDomain { found, expected } => ApplyFailed::OtherDomain { found, expected },
         })?;
         let applied = self.applied(&live, by);
         if unchanged.is_none() {
-            let kept = self.keep(&applied, &live, &bundle, by, in_force.position).await.map_err(ApplyFailed::Kept)?;
+            let kept = self.keep(&applied, &live, &kept, in_force.position).await.map_err(ApplyFailed::Kept)?;
             if let Append::Moved { current } = kept {
                 let current = current.map_or(0, |position| position.epoch.0);
                 return Err(ApplyFailed::Moved { planned: epoch, current });
             }
         }
         self.put_in_force(live, issuer).await;
-        (in_force.position, in_force.bundle) = (Some(position), Some(bundle));
+        (in_force.position, in_force.bundle) = (Some(position), Some(kept.bundle));
         Ok(applied)
     }
 
@@ -189,7 +256,7 @@ impl Epochs {
         // epochs start anew in no generation, so that the number alone names one
         let earlier = history.iter().rev().find(|kept| kept.position.epoch.0 == epoch).ok_or_else(unknown)?;
         let kept = self.archive.kept(earlier.estate).await.map_err(unread)?.ok_or_else(unknown)?;
-        Ok(self.apply(kept.bundle, by, None).await?)
+        Ok(self.apply(kept.bundle, by, How::default()).await?)
     }
 
     /// Keeps a revocation, and puts it in force: when this returns, no decision of this node is made without it.
@@ -206,6 +273,7 @@ impl Epochs {
     async fn take_revocations(&self) -> Result<(), StateFault> {
         let revocations = revocations::current(&self.state.revocations().await?);
         self.live.rcu(|live| live.with_revocations(Arc::clone(&revocations)));
+        self.changed.send_replace(());
         Ok(())
     }
 
@@ -217,7 +285,7 @@ impl Epochs {
                 () = stop.asked() => return,
                 () = sleep(wait) => {}
             }
-            wait = match self.look().await {
+            wait = match self.look(now()).await {
                 Ok(()) => LOOK,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "cannot follow what other nodes apply");
@@ -227,14 +295,16 @@ impl Epochs {
         }
     }
 
-    async fn look(&self) -> Result<(), EpochsFailed> {
+    async fn look(&self, at: Time) -> Result<(), EpochsFailed> {
         let mut in_force = self.in_force.lock().await;
+        let looked = Instant::now();
         if let Some(last) = self.state.changes_since(in_force.seen, CHANGES).await?.last() {
             // first: what is revoked must not wait for an estate that has to be compiled
             self.take_revocations().await?;
-            self.catch_up(&mut in_force, now()).await?;
+            self.catch_up(&mut in_force, at).await?;
             in_force.seen = last.seq;
         }
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked);
         Ok(())
     }
 
@@ -245,16 +315,18 @@ impl Epochs {
             return Ok(());
         }
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
-        let mut kept = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
+        let kept = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
         let epoch = last.position.epoch.0;
-        let compiled = self.compiled(&kept.bundle, last.position, kept.time(), at).await;
+        let compiled = self.compiled(&kept, last.position, at).await;
         let (live, issuer) = compiled.map_err(|why| match why {
             NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch, problems },
             NotCompiled::Issuer(source) => EpochsFailed::Issuer { epoch, source },
+            NotCompiled::Following => EpochsFailed::Following,
+            NotCompiled::OtherDomain { found, expected } => EpochsFailed::OtherDomain { epoch, found, expected },
         })?;
+        let kept = kept.under(&self.vars);
         if live.snapshot.digest != last.estate {
             // the substituted addresses are others, and records name the estate by both
-            kept.vars.clone_from(&self.vars);
             self.state.keep_estate(live.snapshot.digest, &kept.document()?).await?;
         }
         self.put_in_force(live, issuer).await;
@@ -265,23 +337,31 @@ impl Epochs {
     async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
         self.connections.trust(issuer.authorities());
         self.issuer.store(Some(issuer));
+        self.show(live).await;
+    }
+
+    async fn show(&self, live: Live) {
         // INVARIANT: whatever is put in force stands under the revocations of now
         self.live.rcu(|now| live.with_revocations(now.snapshot.sources.shared_revocations()));
         self.keys.follow(&self.live).await;
+        self.changed.send_replace(());
     }
 
     async fn keep(
         &self,
         applied: &Applied,
         live: &Live,
-        bundle: &Bundle,
-        by: &Author,
+        kept: &Kept,
         last: Option<Position>,
     ) -> Result<Append, EpochsFailed> {
-        let kept = Kept { bundle: bundle.clone(), vars: self.vars.clone(), time: by.at.to_string() };
         let damaged = |source| EpochsFailed::Damaged { what: "an epoch".to_owned(), source };
         let document = serde_json::to_string(applied).map_err(damaged)?;
         let epoch = KeptEpoch { position: applied.position(), estate: live.snapshot.digest, applied: document };
+        let begins = last.is_some_and(|last| last.generation < epoch.position.generation);
+        if begins {
+            let standing = revocations::standing(&self.state.revocations().await?);
+            return Ok(self.state.begin_generation(last, &epoch, &kept.document()?, &standing).await?);
+        }
         Ok(self.state.append_epoch(last, &epoch, &kept.document()?).await?)
     }
 
@@ -301,21 +381,38 @@ impl Epochs {
         }
     }
 
-    /// Compiles an estate that was applied at `applied`, to be in force from `at`.
-    async fn compiled(
-        &self,
-        bundle: &Bundle,
-        position: Position,
-        applied: Time,
-        at: Time,
-    ) -> Result<(Live, Arc<Issuer>), NotCompiled> {
-        let vars = Vars::Dev(self.vars.clone());
-        let estate = load(bundle, &vars, self.archive.operators(), applied).map_err(NotCompiled::Problems)?;
-        let issuer = self.issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
+    /// Compiles an estate, to be in force from `at` by this process's own word.
+    async fn compiled(&self, kept: &Kept, position: Position, at: Time) -> Result<(Live, Arc<Issuer>), NotCompiled> {
+        let estate = self.loaded(kept)?;
+        let (issuers, enrols) = match &self.trust {
+            Trust::Alone(issuers) => (issuers, false),
+            Trust::Issues(issuers) => (issuers, true),
+            Trust::Control(_) => return Err(NotCompiled::Following),
+        };
+        let issuer = issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
         let fetched = self.keys.fetch(&estate.remote_keys()).await;
-        let beside = Beside { issuer: &issuer, connections: &self.connections, fetched: &fetched };
-        let live = compile(estate, bundle.digest(&vars), position.generation, position.epoch, &beside);
-        Ok((live, issuer))
+        let beside = Beside {
+            authorities: issuer.authorities(),
+            assertions: Arc::clone(&issuer.assertions),
+            enrolment: enrols.then(|| issuer.enrolment_source()),
+            connections: &self.connections,
+            fetched: &fetched,
+        };
+        let digest = kept.bundle.digest(&self.vars);
+        Ok((compile(estate, digest, position.generation, position.epoch, beside), issuer))
+    }
+
+    /// An estate as it is read here.
+    fn loaded(&self, kept: &Kept) -> Result<Estate, NotCompiled> {
+        let estate = load(&kept.bundle, &self.vars, self.archive.operators(), kept.time());
+        let estate = estate.map_err(NotCompiled::Problems)?;
+        let found = &estate.environment.trust_domain;
+        match &self.domain {
+            Some(expected) if expected != found => {
+                Err(NotCompiled::OtherDomain { found: found.clone(), expected: expected.clone() })
+            }
+            Some(_) | None => Ok(estate),
+        }
     }
 }
 
@@ -325,8 +422,12 @@ impl InForce {
         self.position.map_or(0, |position| position.epoch.0)
     }
 
-    fn next(&self) -> Position {
-        let generation = self.position.map_or(FIRST, |position| position.generation);
+    fn next(&self, next: NextGeneration) -> Position {
+        let generation = match (self.position, next) {
+            (None, _) => FIRST,
+            (Some(position), NextGeneration::Same) => position.generation,
+            (Some(position), NextGeneration::New) => Generation(position.generation.0 + 1),
+        };
         Position { generation, epoch: Epoch(self.epoch() + 1) }
     }
 }
@@ -335,6 +436,25 @@ impl InForce {
 enum NotCompiled {
     Problems(Vec<Problem>),
     Issuer(IssuingFailed),
+    Following,
+    OtherDomain { found: TrustDomain, expected: TrustDomain },
+}
+
+/// How an estate is applied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// The epoch that was planned on.
+    pub base: Option<u64>,
+    pub generation: NextGeneration,
+}
+
+/// The generation of the next epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum NextGeneration {
+    #[default]
+    Same,
+    /// A backup was brought back: planes may have seen epochs that this state does not know.
+    New,
 }
 
 /// Who applies, when, and under which record.

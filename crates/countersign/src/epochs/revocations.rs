@@ -48,6 +48,15 @@ pub fn listed(revocations: &Revocations) -> Vec<serde_json::Value> {
     listed.into_iter().map(one).collect()
 }
 
+/// The acts by which something is revoked now, oldest first: each subject's last, unless it was restored.
+pub fn standing(acts: &[(u64, RevocationAct)]) -> Vec<RevocationAct> {
+    let last = |act: &RevocationAct| {
+        let same = |(_, other): &&(u64, RevocationAct)| other.kind == act.kind && other.subject == act.subject;
+        acts.iter().rev().find(same).is_some_and(|(_, last)| last == act)
+    };
+    acts.iter().map(|(_, act)| act).filter(|act| act.act != RESTORE && last(act)).cloned().collect()
+}
+
 /// The revocations that hold now.
 pub fn current(acts: &[(u64, RevocationAct)]) -> Arc<Revocations> {
     Arc::new(fold(acts, u64::MAX))

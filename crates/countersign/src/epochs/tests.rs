@@ -1,6 +1,5 @@
 //! Several nodes on one state: what one applies comes into force on all, and of two at once one is told to plan again.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::archive::Kept;
-use super::{ApplyFailed, Author, Epochs, EpochsFailed};
+use super::{ApplyFailed, Author, Epochs, EpochsFailed, How, NextGeneration, Setting, Trust};
 use crate::estate::{Bundle, Vars};
 use crate::issuing::Issuers;
 use crate::keys;
@@ -19,6 +18,11 @@ use crate::net::tls::OwnSvid;
 use crate::net::{Connections, now, stop};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Planned on `base`.
+fn planned(base: Option<u64>) -> How {
+    How { base, generation: NextGeneration::Same }
+}
 
 /// An estate that loads, told apart by the purpose of its only group.
 fn estate(name: &str) -> Bundle {
@@ -48,7 +52,15 @@ async fn on(dir: &TempDir, state: State) -> Result<Epochs, EpochsFailed> {
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     // these estates name no key set that would be fetched
     let (keys, _keeper) = keys::keeper();
-    Epochs::open(state, Vec::new(), BTreeMap::new(), keys, issuers, connections, now()).await
+    let setting = Setting {
+        operators: Vec::new(),
+        vars: Vars::Refused,
+        keys,
+        trust: Trust::Alone(issuers),
+        connections,
+        domain: None,
+    };
+    Epochs::open(state, setting, now()).await
 }
 
 fn epoch(node: &Epochs) -> u64 {
@@ -67,8 +79,8 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 /// Makes `bundle` the next epoch behind the state's back, named by the digest of `named`.
 async fn append(dir: &TempDir, number: u64, bundle: &Bundle, named: &Bundle) {
     let at = |epoch| Position { generation: Generation(1), epoch: Epoch(epoch) };
-    let kept = Kept { bundle: bundle.clone(), vars: BTreeMap::new(), time: now().to_string() };
-    let digest = named.digest(&Vars::Dev(BTreeMap::new()));
+    let kept = Kept::new(bundle.clone(), &Vars::Refused, now());
+    let digest = named.digest(&Vars::Refused);
     let epoch = KeptEpoch { position: at(number), estate: digest, applied: "{}".to_owned() };
     let last = (number > 1).then(|| at(number - 1));
     let appended = state(dir).await.append_epoch(last, &epoch, &kept.document().unwrap()).await.unwrap();
@@ -83,7 +95,7 @@ async fn what_one_node_applies_comes_into_force_on_the_others() {
     let followed = Arc::clone(&other);
     let following = tokio::spawn(async move { followed.follow(stopped).await });
     for (number, name) in [(1, "readers"), (2, "writers")] {
-        one.apply(estate(name), &author(), None).await.unwrap();
+        one.apply(estate(name), &author(), How::default()).await.unwrap();
         until("the other node decides by it", || epoch(&other) == number).await;
         assert_eq!(other.bundle().await, Some(estate(name)));
         assert_eq!(other.live().load().snapshot.digest, one.live().load().snapshot.digest);
@@ -98,7 +110,7 @@ async fn what_one_node_applies_comes_into_force_on_the_others() {
 async fn of_two_nodes_that_apply_on_one_epoch_the_second_is_told_to_plan_again() {
     let dir = TempDir::new().unwrap();
     let (one, other) = (node(&dir).await, node(&dir).await);
-    let (author, base) = (author(), Some(0));
+    let (author, base) = (author(), planned(Some(0)));
     let (first, second) =
         tokio::join!(one.apply(estate("readers"), &author, base), other.apply(estate("writers"), &author, base));
     let refused = match (first, second) {
@@ -109,7 +121,7 @@ async fn of_two_nodes_that_apply_on_one_epoch_the_second_is_told_to_plan_again()
     assert_eq!(refused.to_string(), "planned on epoch 0, but epoch 1 is in force: plan again");
     // on what is in force now, both go on in turn, and neither had to follow
     for (number, node) in [(2, &one), (3, &other), (4, &one)] {
-        let applied = node.apply(estate(&format!("group-{number}")), &author, Some(number - 1)).await.unwrap();
+        let applied = node.apply(estate(&format!("group-{number}")), &author, planned(Some(number - 1))).await.unwrap();
         assert_eq!((applied.epoch, applied.changes.len()), (number, 2), "one group goes, one comes");
     }
 }
@@ -119,7 +131,7 @@ async fn an_estate_under_the_digest_of_another_is_not_put_in_force() {
     let dir = TempDir::new().unwrap();
     append(&dir, 1, &estate("forged"), &estate("readers")).await;
     let refused = on(&dir, state(&dir).await).await.err().unwrap();
-    let digest = estate("readers").digest(&Vars::Dev(BTreeMap::new()));
+    let digest = estate("readers").digest(&Vars::Refused);
     assert_eq!(refused.to_string(), format!("what is kept as estate `{digest}` is another one"));
 }
 
@@ -127,9 +139,9 @@ async fn an_estate_under_the_digest_of_another_is_not_put_in_force() {
 async fn what_cannot_be_put_in_force_leaves_in_force_what_is_until_the_next() {
     let dir = TempDir::new().unwrap();
     let node = Arc::new(node(&dir).await);
-    node.apply(estate("readers"), &author(), None).await.unwrap();
+    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
     append(&dir, 2, &estate("not a name"), &estate("not a name")).await;
-    let refused = node.apply(estate("writers"), &author(), None).await.unwrap_err();
+    let refused = node.apply(estate("writers"), &author(), How::default()).await.unwrap_err();
     assert_eq!(refused.to_string(), "what is in force cannot be read");
     let cause = refused.source().unwrap().to_string();
     assert!(cause.starts_with("the estate of epoch 2 no longer loads: estate.yaml:"), "{cause}");
@@ -148,9 +160,9 @@ async fn a_state_that_is_away_refuses_and_what_is_in_force_serves_on() {
     let dir = TempDir::new().unwrap();
     let state = state(&dir).await;
     let node = on(&dir, state.clone()).await.unwrap();
-    node.apply(estate("readers"), &author(), None).await.unwrap();
+    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
     state.close().await;
-    let refused = node.apply(estate("writers"), &author(), None).await.unwrap_err();
+    let refused = node.apply(estate("writers"), &author(), How::default()).await.unwrap_err();
     let path = dir.path().join("state.db");
     let causes = "what is in force cannot be read: the state in `PATH` cannot be reached";
     let said = crate::causes::chain(&refused).replace(path.to_str().unwrap(), "PATH");

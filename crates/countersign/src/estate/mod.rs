@@ -14,6 +14,7 @@ mod read;
 mod resources;
 mod routes;
 mod services;
+mod settings;
 mod sources;
 mod surrogates;
 mod vars;
@@ -41,6 +42,7 @@ pub use principals::local_operators;
 pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;
+pub use settings::{BadSettings, GatewaySettings, ServerSettings, StateSettings, gateway_settings, server_settings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
 

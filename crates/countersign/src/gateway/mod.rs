@@ -18,8 +18,7 @@ use credential::{Channel, Message, PeerCertificates, Presented, Token};
 use guard::{Asked, Call, Freshness};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use identity::{Access, Unresolved};
-use model::{Code, Time, TraceId};
+use model::{Code, TraceId};
 use store::FileLedger;
 use tokio::time::sleep;
 
@@ -27,7 +26,7 @@ use crate::gateway::answer::AnswerBody;
 use crate::gateway::head::Read;
 use crate::gateway::voucher::Vouchers;
 use crate::keys::Keys;
-use crate::live::{Current, Live};
+use crate::live::{Current, End, ends};
 use crate::net::tls::Check;
 use crate::net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
 use crate::pulse::Pulse;
@@ -130,28 +129,4 @@ impl Door for Gateway {
 /// A call at this door.
 fn call(trace: TraceId, operation: Option<String>, freshness: Freshness) -> Call {
     Call { id: record_id(), trace, door: DOOR, protocol: PROTOCOL, operation, freshness }
-}
-
-/// Why what authenticated a connection proves nothing any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Open connections are cut.
-    Revoked,
-    /// The next request is told, and is the last.
-    Refused,
-}
-
-/// Whether what authenticated the connection proves nothing any more: then no other request of it can be answered.
-fn ends(peer: &Peer, live: &Live, at: Time) -> Option<End> {
-    let Peer::Tls(peer) = peer else { return None };
-    let presented = Presented { channel: Some(Channel::Tls(peer)), message: None };
-    match credential::verify(&live.snapshot.sources, &presented, at) {
-        Ok(proofs) => {
-            let (directory, revocations) = (&live.snapshot.directory, live.snapshot.sources.revocations());
-            let resolved = identity::resolve(directory, revocations, &proofs, Access::Proved, at);
-            resolved.err().filter(|why| matches!(why, Unresolved::Revoked { .. })).map(|_| End::Revoked)
-        }
-        Err(refused) if refused.cause.code() == Code::Revoked => Some(End::Revoked),
-        Err(_) => Some(End::Refused),
-    }
 }

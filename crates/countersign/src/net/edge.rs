@@ -1,8 +1,10 @@
 //! Where time and randomness enter.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use model::{RecordId, Time, TraceId};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The wall clock, in microseconds.
 pub fn now() -> Time {
@@ -29,6 +31,32 @@ pub fn serial() -> [u8; 16] {
 pub fn jittered(span: Duration) -> Duration {
     let [chance, ..] = random();
     span.saturating_sub(span / 5 * u32::from(chance) / 255)
+}
+
+/// Hears when this process is asked to end.
+pub struct Interrupted {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupted {
+    /// Returns once it is.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Listens for SIGINT and SIGTERM from here on. A file at its size limit is a failed write, which the ledger knows to refuse
+/// by: unhandled, SIGXFSZ would end the process.
+///
+/// # Errors
+/// If a signal cannot be listened for.
+pub fn interrupted() -> io::Result<Interrupted> {
+    drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
+    Ok(Interrupted { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
 }
 
 fn random() -> [u8; 16] {

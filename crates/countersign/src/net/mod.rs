@@ -12,7 +12,7 @@ mod serve;
 mod streams;
 pub mod tls;
 
-pub use edge::{jittered, now, record_id, serial, trace_id};
+pub use edge::{Interrupted, interrupted, jittered, now, record_id, serial, trace_id};
 pub use outbound::{
     BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Unreachable, fetch, has_plain_authority,
 };

@@ -119,6 +119,11 @@ impl Connections {
         pool
     }
 
+    /// How this process connects to the service of this SPIFFE ID, and to no other.
+    pub fn secured(&self, id: SpiffeId) -> Arc<ClientConfig> {
+        self.expecting(id).config
+    }
+
     /// TLS with the service of this SPIFFE ID, and no other.
     fn expecting(&self, id: SpiffeId) -> Expecting {
         let trusted = Arc::clone(&self.trusted);

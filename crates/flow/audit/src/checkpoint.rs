@@ -3,11 +3,12 @@
 
 use std::str::FromStr;
 
-use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{Digest, Time};
 use serde::{Deserialize, Serialize};
+
+use crate::signature::{Signer, SigningFailed, Unsigned, verify_signature};
 
 /// First line of the signed text; names the format, so that a signature made for another purpose never fits.
 const TITLE: &str = "countersign ledger checkpoint v1";
@@ -15,22 +16,6 @@ const TITLE: &str = "countersign ledger checkpoint v1";
 const MAX_JSON: usize = 1 << 20;
 /// Longest name of a writer, in bytes.
 const MAX_WRITER: usize = 64;
-
-/// Signs checkpoints. The private key never leaves it.
-pub trait Signer {
-    /// The 64 bytes of an Ed25519 signature (RFC 8032).
-    ///
-    /// # Errors
-    /// [`SigningFailed`].
-    fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, SigningFailed>;
-
-    /// SubjectPublicKeyInfo of the key, in DER (RFC 8410 §4).
-    fn public_key(&self) -> Vec<u8>;
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the key did not sign")]
-pub struct SigningFailed;
 
 /// How far one writer's chain had come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +108,10 @@ impl Checkpoint {
         let heads = heads.into_iter().map(Head::try_from).collect::<Result<Vec<_>, _>>()?;
         check_writers(&heads)?;
         let signature = STANDARD.decode(signature)?;
-        let key = ParsedPublicKey::new(&ED25519, public_key).or(Err(BadCheckpoint::Key))?;
-        key.verify_sig(&signed_text(&heads), &signature).or(Err(BadCheckpoint::Signature))?;
+        verify_signature(&signed_text(&heads), &signature, public_key).map_err(|why| match why {
+            Unsigned::Key => BadCheckpoint::Key,
+            Unsigned::Signature => BadCheckpoint::Signature,
+        })?;
         Ok(Self { heads, signature })
     }
 }

@@ -11,9 +11,10 @@ mod frame;
 mod ledger;
 mod line;
 mod record;
+mod signature;
 
 pub use chain::{Chain, Fault, FaultKind, Unencodable};
-pub use checkpoint::{BadCheckpoint, Checkpoint, Head, Signer, SigningFailed};
+pub use checkpoint::{BadCheckpoint, Checkpoint, Head};
 pub use frame::{Frame, HEADER, Header, MAX_FRAME, Oversized, Unframed, decode, encode, holds_frame};
 pub use ledger::{Ledger, Slot, Stranger, Unrecorded, Urgency};
 pub use line::Unreadable;
@@ -21,6 +22,7 @@ pub use record::{
     Body, Context, Counted, Inputs, Judgement, Outcome, OutcomeResult, Presented, Principal, Record, Recovered, Stamp,
     Verdict,
 };
+pub use signature::{Signer, SigningFailed, Unsigned, verify_signature};
 
 #[cfg(test)]
 mod tests;

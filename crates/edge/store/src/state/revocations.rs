@@ -1,5 +1,6 @@
 //! Revocations: what was revoked or restored, by whom, in the order of commits. Nothing is ever taken out.
 
+use serde::{Deserialize, Serialize};
 use sqlx::Error;
 
 use super::changes::{self, Change, Changed};
@@ -7,7 +8,8 @@ use super::database::{Row, Transaction, Value};
 use super::{State, StateFault};
 
 /// One revocation or restoration. What its words mean is for those who keep it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RevocationAct {
     /// `principal`, `credential`, `key`, `source`.
     pub kind: String,

@@ -1,0 +1,122 @@
+//! Verbs of a real installation: laying it out, running its processes, and first contact of a plane.
+
+use serde_json::{Value, json};
+
+use super::args::{EnrollToken, Init, Role};
+use super::server::{log, runtime};
+use super::{Client, Exit, Format, Stopped, output};
+use crate::control::EnrolmentRequest;
+use crate::following::{NoContact, NoIdentity};
+use crate::installation::{self, GatewayFailed, InitFailed, NewInstallation, Ready, ServerFailed};
+
+/// Lays out an installation.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn init(init: &Init, directory: Option<std::path::PathBuf>, format: Format) -> Result<(), Stopped> {
+    let directory = directory.ok_or_else(|| Stopped::new(Exit::Usage, "name the directory with --dir DIR"))?;
+    let domain = init.trust_domain.clone().unwrap_or_else(|| format!("{}.internal", init.environment));
+    let trust_domain = domain.parse().map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    let new = NewInstallation { environment: init.environment.clone(), trust_domain, directory };
+    let laid = installation::init(&new).map_err(|error| {
+        let exit = match error {
+            InitFailed::Name { .. } | InitFailed::NotEmpty { .. } => Exit::Invalid,
+            InitFailed::Home(_) | InitFailed::Key(_) | InitFailed::Issuer(_) | InitFailed::Io { .. } => Exit::Failed,
+        };
+        Stopped::because(exit, &error)
+    })?;
+    let told = json!({
+        "directory": laid.directory, "environment": new.environment, "trust_domain": laid.trust_domain.as_str(),
+        "context": laid.context,
+    });
+    output::result(&told, format, |_| {
+        let dir = laid.directory.display();
+        let (flag, context) = match &laid.context {
+            Some(path) => {
+                (String::new(), format!("\n  {}  verbs without --dir are for this installation", path.display()))
+            }
+            None => (format!(" --dir {dir}"), String::new()),
+        };
+        format!(
+            "environment {environment} (trust domain {domain}) is laid out in {dir}
+
+  {dir}/estate        the first estate, yours to edit
+  {dir}/server.yaml, gateway.yaml, units/  settings and systemd units
+  {dir}/keys          whoever reads these is the installation: keep a backup apart, and nobody else in{context}
+
+Next:
+  countersign server --config {dir}/server.yaml
+  countersign apply -f {dir}/estate{flag}
+  countersign enroll token --role gateway --name gateway-1{flag} > token
+  countersign gateway --config {dir}/gateway.yaml --enroll-token-file token",
+            environment = new.environment,
+            domain = laid.trust_domain,
+        )
+    });
+    Ok(())
+}
+
+/// Runs a control plane.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn server(role: &Role, format: Format) -> Result<(), Stopped> {
+    log();
+    let ran = runtime()?.block_on(installation::server(&role.config, |ready| told(ready, format)));
+    ran.map_err(|error| {
+        let exit = if matches!(error, ServerFailed::Settings(_)) { Exit::Invalid } else { Exit::Failed };
+        Stopped::because(exit, &error)
+    })
+}
+
+/// Runs a gateway.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn gateway(role: &Role, token: Option<&std::path::Path>, format: Format) -> Result<(), Stopped> {
+    log();
+    let ran = runtime()?.block_on(installation::gateway(&role.config, token, |ready| told(ready, format)));
+    ran.map_err(|error| {
+        let refused = matches!(&error, GatewayFailed::Identity(NoIdentity::Enrol(NoContact::Refused { .. })));
+        let invalid = matches!(&error, GatewayFailed::Settings(_));
+        let exit = if refused {
+            Exit::Denied
+        } else if invalid {
+            Exit::Invalid
+        } else {
+            Exit::Failed
+        };
+        Stopped::because(exit, &error)
+    })
+}
+
+fn told(ready: &Ready, format: Format) {
+    if format == Format::Json {
+        output::line(&serde_json::to_value(ready).unwrap_or_default().to_string());
+        return;
+    }
+    let mut text = format!("countersign {} of environment {} is ready\n", ready.role, ready.environment);
+    if let Some(planes) = &ready.planes {
+        text.push_str(&format!("\n  planes    {planes}"));
+    }
+    if let Some(gateway) = &ready.gateway {
+        text.push_str(&format!("\n  gateway   {}", gateway.https));
+        if let Some(http) = &gateway.http {
+            text.push_str(&format!(", {http}"));
+        }
+    }
+    text.push_str(&format!("\n  control   {}\n  admin     {}", ready.control, ready.admin));
+    output::line(&text);
+}
+
+/// Prints an enrolment token for a new plane.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn enroll_token(client: &Client, order: &EnrollToken, format: Format) -> Result<(), Stopped> {
+    let request = EnrolmentRequest { role: order.role, name: order.name.clone(), ttl: Some(order.ttl.clone()) };
+    let token = runtime()?.block_on(client.post("/v1/enrolments", &request))?;
+    // the token alone: it goes into a file
+    output::result(&token, format, |token| token.get("token").and_then(Value::as_str).unwrap_or_default().to_owned());
+    Ok(())
+}

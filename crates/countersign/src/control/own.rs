@@ -1,0 +1,59 @@
+//! The SVID of the process itself, minted through the same gates as everyone's and renewed at half of its life.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::svids::{Bearer, SvidOrder};
+use super::{Control, NotMinted};
+use crate::issuing::own_part;
+use crate::net::now;
+use crate::svid::{Made, Minted, Unused, install, new_key, write};
+
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Why an SVID is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSvid {
+    #[error(transparent)]
+    Minting(#[from] NotMinted),
+    #[error(transparent)]
+    Unused(#[from] Unused),
+}
+
+/// Keeps the SVID of a part of the product fresh.
+pub struct OwnPart {
+    control: Arc<Control>,
+    part: &'static str,
+    owner: u32,
+    /// Where the authorities of the trust domain are written, in PEM.
+    ca: PathBuf,
+    made: Option<(Made, Vec<String>)>,
+}
+
+impl OwnPart {
+    pub const fn new(control: Arc<Control>, part: &'static str, owner: u32, ca: PathBuf) -> Self {
+        Self { control, part, owner, ca, made: None }
+    }
+
+    /// Mints it if it is missing or due, or names other hosts; nothing before there is a trust domain.
+    ///
+    /// # Errors
+    /// [`NoSvid`].
+    pub async fn renew(&mut self, hosts: Vec<String>) -> Result<(), NoSvid> {
+        let (live, at) = (self.control.live().load_full(), now());
+        let Some(domain) = &live.domain else { return Ok(()) };
+        let id = own_part(domain, self.part);
+        if self.made.as_ref().is_some_and(|(made, names)| at < made.due && made.id == id && *names == hosts) {
+            return Ok(());
+        }
+        let key = new_key()?;
+        let bearer = Bearer::Part { name: self.part, hosts: hosts.clone() };
+        let order = SvidOrder { bearer, request: key.request.clone(), ttl: LIFETIME };
+        let minted: Minted = self.control.mint_as_owner(order, self.owner).await?;
+        install(self.control.own_svid(), &key, &minted)?;
+        write(&self.ca, minted.bundle.as_bytes(), 0o644)?;
+        self.made = Some((Made::new(&minted, at), hosts));
+        Ok(())
+    }
+}

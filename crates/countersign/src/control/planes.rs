@@ -1,0 +1,168 @@
+//! Planes: enrolled by a token of one use, and known by what they say of themselves.
+
+use std::time::Duration;
+
+use issuer::SigningFailed;
+use model::{Epoch, Generation, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Enrol, KeptPlane, Position, StateFault};
+use tokio::time::{Instant, sleep};
+
+use super::svids::{Bearer, SvidOrder, Unminted, mint};
+use crate::epochs::{Author, Epochs};
+use crate::feed::Report;
+use crate::issuing::LONGEST_ENROLMENT;
+use crate::net::{now, record_id};
+use crate::svid::Minted;
+
+/// Life of an enrolment token where none is asked for.
+pub const DEFAULT_ENROLMENT: Duration = Duration::from_secs(15 * 60);
+/// Life of a plane's SVID; it is renewed at half of it. A plane that hears nothing for longer enrols anew.
+const SVID_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long planes are waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(50);
+/// Longest name of a plane.
+const MAX_NAME: usize = 64;
+
+/// Body of `POST /v1/enrolments`: a token for a new plane.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentRequest {
+    pub role: PlaneRole,
+    /// The plane's name, the last part of its SPIFFE ID.
+    pub name: String,
+    /// Such as `15m`.
+    #[serde(default)]
+    pub ttl: Option<String>,
+}
+
+/// What a plane is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaneRole {
+    Gateway,
+}
+
+/// An enrolment token that was ordered.
+#[derive(Debug, Clone)]
+pub struct EnrolmentOrder {
+    pub name: String,
+    pub life: Duration,
+}
+
+/// Why there is no enrolment token.
+#[derive(Debug, thiserror::Error)]
+pub enum NoToken {
+    #[error("nothing is in force here: apply an estate first")]
+    NoEnvironment,
+    #[error("a plane's name has between 1 and {MAX_NAME} lower-case letters, digits and `-`")]
+    Name,
+    #[error("an enrolment token lives between 1 s and 24 h")]
+    Life,
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
+}
+
+/// Why a plane is not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEnrolled {
+    #[error("the enrolment token was used before")]
+    Spent,
+    #[error(transparent)]
+    Unminted(#[from] Unminted),
+    #[error("it cannot be kept")]
+    Kept(#[from] StateFault),
+}
+
+/// Signs a token for a new plane.
+pub(super) fn token(epochs: &Epochs, order: &EnrolmentOrder, at: Time) -> Result<Value, NoToken> {
+    let issuer = epochs.issuer().ok_or(NoToken::NoEnvironment)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if order.name.is_empty() || order.name.len() > MAX_NAME || !order.name.bytes().all(plain) {
+        return Err(NoToken::Name);
+    }
+    if order.life < Duration::from_secs(1) || order.life > LONGEST_ENROLMENT {
+        return Err(NoToken::Life);
+    }
+    let enrolment = issuer.enrolments.sign(&order.name, record_id(), order.life, at)?;
+    Ok(json!({
+        "token": enrolment.token,
+        "id": format!("{}/{}", crate::issuing::own_part(issuer.authority.domain(), "gateway"), order.name),
+        "credential_id": enrolment.id,
+        "expires": enrolment.expires.to_string(),
+    }))
+}
+
+/// Mints the SVID of a plane, the one that asks. A token with which it proves itself is spent by that.
+pub(super) async fn enrol(
+    epochs: &Epochs,
+    request: &[u8],
+    token: Option<&str>,
+    by: &Author,
+) -> Result<Minted, NotEnrolled> {
+    let hosts = epochs.live().load().hosts.iter().cloned().collect();
+    let bearer = Bearer::Plane { id: by.principal.clone(), hosts };
+    let order = SvidOrder { bearer, request: request.to_vec(), ttl: SVID_LIFE };
+    let minted = mint(epochs, &order, Time::MAX, by.at)?;
+    // INVARIANT: spent before anything is handed out, and only by a request that could be minted
+    if let Some(credential) = token
+        && epochs.state().enrol(credential, &by.principal, &by.at.to_string(), &by.record).await? == Enrol::Spent
+    {
+        return Err(NotEnrolled::Spent);
+    }
+    Ok(minted)
+}
+
+/// Keeps what a plane says of itself.
+pub(super) async fn report(epochs: &Epochs, report: Report, by: &Author) -> Result<(), StateFault> {
+    let position = Position { generation: Generation(report.generation), epoch: Epoch(report.epoch) };
+    epochs.state().report(&by.principal, position, report.revocation_seq, &by.at.to_string()).await
+}
+
+/// Every plane, for people and programs.
+pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
+    let planes = epochs.state().planes().await?;
+    let item = |plane: &KeptPlane| {
+        json!({
+            "name": name(&plane.id),
+            "id": plane.id,
+            "enrolled": plane.enrolled,
+            "heard": Some(&plane.heard).filter(|heard| !heard.is_empty()),
+            "generation": plane.position.generation.0,
+            "epoch": plane.position.epoch.0,
+            "revocation_seq": plane.revocation_seq,
+        })
+    };
+    Ok(json!({"kind": "planes", "items": planes.iter().map(item).collect::<Vec<_>>()}))
+}
+
+/// Planes that have a revocation in force, and those that do not; waits for the latter for a bounded time. Planes that are
+/// themselves revoked hear nothing, and are not waited for.
+pub(super) async fn acknowledged(
+    epochs: &Epochs,
+    seq: u64,
+    wait: bool,
+) -> Result<(Vec<String>, Vec<String>), StateFault> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let live = epochs.live().load_full();
+        let revocations = live.snapshot.sources.revocations();
+        let planes = epochs.state().planes().await?;
+        let heeded = planes
+            .into_iter()
+            .filter(|plane| plane.id.parse().is_ok_and(|id| !revocations.of_principal(&id, Some(now()))));
+        let (has, lacks): (Vec<_>, Vec<_>) = heeded.partition(|plane| plane.revocation_seq >= seq);
+        if lacks.is_empty() || !wait || Instant::now() >= until {
+            let names = |planes: Vec<KeptPlane>| planes.iter().map(|plane| name(&plane.id)).collect();
+            return Ok((names(has), names(lacks)));
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// What follows the product's own part of a SPIFFE ID: `gateway/NAME`.
+fn name(id: &str) -> String {
+    id.split_once("/countersign/").map_or(id, |(_, name)| name).to_owned()
+}

@@ -1,0 +1,190 @@
+//! `server.yaml` and `gateway.yaml`: what a process of an installation is, where it listens and what it trusts. Read like an
+//! estate, with a place for every problem; paths are relative to the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use http::uri::Authority;
+use model::TrustDomain;
+
+use super::problem::{At, Problem};
+use super::read::{Fields, Reader};
+use super::yaml::{self, Node};
+
+/// What `server.yaml` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    pub environment: String,
+    pub trust_domain: TrustDomain,
+    /// Where planes come.
+    pub planes: SocketAddr,
+    pub admin: SocketAddr,
+    /// Host names and addresses under which planes reach it.
+    pub names: Vec<String>,
+    /// Where ledger, keys and socket are.
+    pub directory: PathBuf,
+    pub state: StateSettings,
+}
+
+/// Where the state of a control plane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateSettings {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A file with the URL of a PostgreSQL database: it may hold a password.
+    UrlFile(PathBuf),
+}
+
+/// What `gateway.yaml` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewaySettings {
+    pub environment: String,
+    pub trust_domain: TrustDomain,
+    /// The control plane's listener for planes.
+    pub server: Authority,
+    /// Certificates of the trust domain's authorities, for first contact.
+    pub ca: PathBuf,
+    /// Public key of what the control plane says.
+    pub feed_key: PathBuf,
+    pub https: SocketAddr,
+    /// Without TLS, for callers on a network that is trusted.
+    pub http: Option<SocketAddr>,
+    pub admin: SocketAddr,
+    /// Where state, ledger, keys and socket are.
+    pub directory: PathBuf,
+}
+
+/// Why a settings file is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSettings {
+    #[error("cannot read `{}`", .path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+}
+
+/// Reads `server.yaml`.
+///
+/// # Errors
+/// [`BadSettings`] with every problem.
+pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
+    read(path, |reader, node, folder| {
+        let mut fields = reader.fields(node, "server")?;
+        let common = Common::read(reader, &mut fields, folder);
+        let listen = fields.required(reader, "listen");
+        let names = fields.required(reader, "names").and_then(|node| reader.some(node, |r, n| r.words(n)));
+        let state = fields.optional("state").and_then(|node| reader.words(node));
+        let url = fields.optional("stateUrlFile").and_then(|node| reader.words(node));
+        if let (Some(_), Some(node)) = (&state, fields.optional("stateUrlFile")) {
+            reader.problem(node.at, "server: expected one of `state` and `stateUrlFile`");
+        }
+        fields.close(reader);
+        let mut listen = reader.fields(listen?, "listen")?;
+        let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
+        let admin = listen.required(reader, "admin").and_then(|node| reader.parse(node));
+        listen.close(reader);
+        let Common { environment, trust_domain, directory } = common?;
+        let state = match url {
+            Some(url) => StateSettings::UrlFile(folder.join(url)),
+            None => {
+                StateSettings::File(state.map_or_else(|| directory.join("state/state.db"), |file| folder.join(file)))
+            }
+        };
+        Some(ServerSettings {
+            environment,
+            trust_domain,
+            planes: planes?,
+            admin: admin?,
+            names: names?,
+            directory,
+            state,
+        })
+    })
+}
+
+/// Reads `gateway.yaml`.
+///
+/// # Errors
+/// [`BadSettings`] with every problem.
+pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
+    read(path, |reader, node, folder| {
+        let mut fields = reader.fields(node, "gateway")?;
+        let common = Common::read(reader, &mut fields, folder);
+        let server = fields.required(reader, "server").and_then(|node| authority(reader, node));
+        let ca = fields.required(reader, "ca").and_then(|node| reader.words(node));
+        let feed_key = fields.required(reader, "feedKey").and_then(|node| reader.words(node));
+        let listen = fields.required(reader, "listen");
+        fields.close(reader);
+        let mut listen = reader.fields(listen?, "listen")?;
+        let https = listen.required(reader, "https").and_then(|node| reader.parse(node));
+        let http = listen.optional("http").map(|node| reader.parse(node));
+        let admin = listen.required(reader, "admin").and_then(|node| reader.parse(node));
+        listen.close(reader);
+        let Common { environment, trust_domain, directory } = common?;
+        Some(GatewaySettings {
+            environment,
+            trust_domain,
+            server: server?,
+            ca: folder.join(ca?),
+            feed_key: folder.join(feed_key?),
+            https: https?,
+            http: http.flatten(),
+            admin: admin?,
+            directory,
+        })
+    })
+}
+
+/// What both say.
+struct Common {
+    environment: String,
+    trust_domain: TrustDomain,
+    directory: PathBuf,
+}
+
+impl Common {
+    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, folder: &Path) -> Option<Self> {
+        let environment = fields.required(reader, "environment").and_then(|node| reader.words(node));
+        let trust_domain = fields.required(reader, "trustDomain").and_then(|node| reader.parse(node));
+        let directory = fields.optional("directory").and_then(|node| reader.words(node));
+        let directory = directory.map_or_else(|| folder.to_owned(), |directory| folder.join(directory));
+        Some(Self { environment: environment?, trust_domain: trust_domain?, directory })
+    }
+}
+
+/// `https://HOST:PORT`, and nothing behind it.
+fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
+    let text = reader.text(node)?;
+    let authority = text.strip_prefix("https://").and_then(|rest| rest.parse::<Authority>().ok());
+    let authority = authority.filter(|authority| !authority.as_str().contains('@'));
+    if authority.is_none() {
+        reader.problem(node.at, format!("`{text}`: expected `https://HOST:PORT`"));
+    }
+    authority
+}
+
+fn read<T>(path: &Path, settings: impl FnOnce(&mut Reader<'_>, &Node, &Path) -> Option<T>) -> Result<T, BadSettings> {
+    let io = |source| BadSettings::Io { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(io)?;
+    let path = path.canonicalize().map_err(io)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let file = path.display().to_string();
+    let mut problems = Vec::new();
+    let read = match yaml::read(&text) {
+        Ok(nodes) => match nodes.as_slice() {
+            [node] => settings(&mut Reader { file: &file, problems: &mut problems }, node, folder),
+            _ => {
+                problems.push(Problem::new(&file, At::START, "expected one document"));
+                None
+            }
+        },
+        Err((at, error)) => {
+            problems.push(Problem::new(&file, at, error.to_string()));
+            None
+        }
+    };
+    match read {
+        Some(read) if problems.is_empty() => Ok(read),
+        _ => Err(BadSettings::Problems(problems)),
+    }
+}

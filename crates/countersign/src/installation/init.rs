@@ -1,0 +1,176 @@
+//! `init`: the directory of an installation, with its keys, its settings, unit files and a first estate.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use model::TrustDomain;
+use store::{BadSigner, DiskSigner};
+
+use super::ready::{Context, context_file};
+use crate::files::write_whole;
+use crate::home::{BadHome, Home};
+use crate::issuing::{Issuers, IssuingFailed};
+use crate::net::now;
+
+const PUBLIC: u32 = 0o644;
+const PRIVATE: u32 = 0o600;
+
+/// What is to be laid out.
+#[derive(Debug, Clone)]
+pub struct NewInstallation {
+    pub environment: String,
+    pub trust_domain: TrustDomain,
+    pub directory: PathBuf,
+}
+
+/// What was laid out.
+#[derive(Debug, Clone)]
+pub struct Laid {
+    pub directory: PathBuf,
+    pub trust_domain: TrustDomain,
+    /// The context file, if there was none yet.
+    pub context: Option<PathBuf>,
+}
+
+/// Why nothing was laid out.
+#[derive(Debug, thiserror::Error)]
+pub enum InitFailed {
+    #[error("`{}` is not empty: an installation is laid out once", .path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("`{environment}` is no name of an environment: expected lower-case letters, digits and `-`")]
+    Name { environment: String },
+    #[error(transparent)]
+    Home(#[from] BadHome),
+    #[error("a key cannot be made")]
+    Key(#[from] BadSigner),
+    #[error("the trust domain has no authority")]
+    Issuer(#[from] IssuingFailed),
+    #[error("cannot write into `{}`", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Lays out an installation.
+///
+/// # Errors
+/// [`InitFailed`].
+pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if new.environment.is_empty() || !new.environment.bytes().all(plain) {
+        return Err(InitFailed::Name { environment: new.environment.clone() });
+    }
+    if std::fs::read_dir(&new.directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(InitFailed::NotEmpty { path: new.directory.clone() });
+    }
+    let home = Home::take(&new.directory, "countersign init")?;
+    let feed = DiskSigner::open(&home.path("keys/feed.key"))?;
+    feed.publish(&home.path("feed.pub"))?;
+    DiskSigner::open(&home.path("keys/checkpoint.key"))?.publish(&home.path("checkpoint.pub"))?;
+    let issuer = Issuers::new(home.path("keys/issuer")).of(&new.trust_domain, now())?;
+    let io = |source| InitFailed::Io { path: home.root().to_owned(), source };
+    let files = [
+        ("ca.pem", issuer.bundle_pem()),
+        ("server.yaml", server_yaml(new)),
+        ("gateway.yaml", gateway_yaml(new)),
+        ("estate/estate.yaml", estate_yaml(new)),
+        ("units/countersign-server.service", unit("control plane", "server", "server.yaml", home.root())),
+        ("units/countersign-gateway.service", unit("gateway", "gateway", "gateway.yaml", home.root())),
+    ];
+    for folder in ["estate", "units"] {
+        DirBuilder::new().recursive(true).mode(0o755).create(home.path(folder)).map_err(io)?;
+    }
+    for (name, text) in files {
+        write_whole(&home.path(name), text.as_bytes(), PUBLIC).map_err(io)?;
+    }
+    let context = context(home.root()).map_err(io)?;
+    Ok(Laid { directory: home.root().to_owned(), trust_domain: new.trust_domain.clone(), context })
+}
+
+/// Writes the context file, unless there is one: it may be of another installation.
+fn context(root: &Path) -> io::Result<Option<PathBuf>> {
+    let Some(path) = context_file().filter(|path| !path.exists()) else { return Ok(None) };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let context = Context { server: format!("unix:{}", root.join("control.sock").display()) };
+    write_whole(&path, &serde_json::to_vec_pretty(&context)?, PRIVATE)?;
+    Ok(Some(path))
+}
+
+fn server_yaml(new: &NewInstallation) -> String {
+    format!(
+        "# The control plane of environment `{environment}`. Paths are relative to this file.
+environment: {environment}
+trustDomain: {domain}
+listen:
+  planes: 127.0.0.1:8444      # where gateways come, by mutual TLS
+  admin: 127.0.0.1:8445       # /livez, /readyz, /metrics, /keys, /bundle: never open it to callers
+names: [localhost, 127.0.0.1] # under which gateways reach it
+state: state/state.db         # or stateUrlFile: FILE, with the postgres:// URL that several nodes share
+",
+        environment = new.environment,
+        domain = new.trust_domain
+    )
+}
+
+fn gateway_yaml(new: &NewInstallation) -> String {
+    format!(
+        "# A gateway of environment `{environment}`. To run it elsewhere, take this file, ca.pem and feed.pub along.
+environment: {environment}
+trustDomain: {domain}
+server: https://127.0.0.1:8444
+ca: ca.pem                    # the trust domain's authorities, for first contact
+feedKey: feed.pub             # signs what the control plane says
+directory: gateway            # state, ledger and keys of this gateway
+listen:
+  https: 127.0.0.1:8443       # where callers come
+  admin: 127.0.0.1:8446       # /livez, /readyz, /metrics, /keys: never open it to callers
+",
+        environment = new.environment,
+        domain = new.trust_domain
+    )
+}
+
+fn estate_yaml(new: &NewInstallation) -> String {
+    format!(
+        "# The first estate of environment `{environment}`: nobody may do anything yet.
+# Add trust sources, principals, resources, services, and policies in .cedar files beside this one.
+apiVersion: countersign.dev/v1
+kind: Environment
+metadata: {{name: {environment}}}
+spec:
+  trustDomain: {domain}
+  staleness: {{routine: 1h, sensitive: 5m, critical: 30s}} # how long a gateway decides without hearing its control plane
+",
+        environment = new.environment,
+        domain = new.trust_domain
+    )
+}
+
+fn unit(what: &str, role: &str, settings: &str, root: &Path) -> String {
+    let settings = root.join(settings);
+    format!(
+        "[Unit]
+Description=Countersign {what}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart=/usr/bin/countersign {role} --config {settings}
+Restart=on-failure
+RestartSec=1
+UMask=0077
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={root}
+PrivateTmp=yes
+CapabilityBoundingSet=
+
+[Install]
+WantedBy=multi-user.target
+",
+        settings = settings.display(),
+        root = root.display()
+    )
+}

@@ -1,0 +1,11 @@
+//! A real installation: what `init` lays out, and the processes that run in it, each with a directory of its own.
+
+mod gateway;
+mod init;
+mod ready;
+mod server;
+
+pub use gateway::{GatewayFailed, gateway};
+pub use init::{InitFailed, Laid, NewInstallation, init};
+pub use ready::{Context, READY, Ready, context_file};
+pub use server::{ServerFailed, server};

@@ -1,0 +1,64 @@
+//! What a process leaves for programs once it accepts, and what tells verbs which installation they are for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::write_whole;
+
+/// Name of the file in a process's directory.
+pub const READY: &str = "ready.json";
+
+/// Where a process is: written once all its listeners accept, and removed when it ends.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Ready {
+    pub role: String,
+    pub pid: u32,
+    pub environment: String,
+    /// `unix:PATH`: where operators of this machine come.
+    pub control: String,
+    pub admin: String,
+    /// Where planes come; none at a gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planes: Option<String>,
+    /// Where callers come; none at a control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<ReadyGateway>,
+    pub ledger: PathBuf,
+    /// The authorities of the trust domain, in PEM.
+    pub ca: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadyGateway {
+    /// None where no plain listener is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    pub https: String,
+}
+
+/// The installation that verbs are for, unless another is named.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// `unix:PATH`.
+    pub server: String,
+}
+
+impl Ready {
+    /// # Errors
+    /// If it cannot be written.
+    pub fn announce(&self, directory: &Path) -> io::Result<()> {
+        write_whole(&directory.join(READY), &serde_json::to_vec_pretty(self)?, 0o600)
+    }
+}
+
+/// Where the context file is: `$COUNTERSIGN_CONTEXT`, else under the user's configuration.
+pub fn context_file() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("COUNTERSIGN_CONTEXT").or_else(|| {
+        let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?;
+        Some(config.join("countersign/context.json"))
+    })
+}

@@ -1,0 +1,133 @@
+//! An SVID as it is handed out, used and kept in files. Its key never leaves the machine that asked for it.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use issuer::NewKey;
+use model::Time;
+use serde::{Deserialize, Serialize};
+use store::pem;
+
+use crate::files::write_whole;
+use crate::net::tls::{BadSvid, OwnSvid};
+
+const CERTIFICATE: &str = "CERTIFICATE";
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+/// An SVID as it is handed out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Minted {
+    pub id: String,
+    /// The certificate in PEM.
+    pub svid: String,
+    /// The authorities of the trust domain in PEM.
+    pub bundle: String,
+    /// Names the SVID to `revoke credential`.
+    pub credential_id: String,
+    /// RFC 3339.
+    pub expires: String,
+}
+
+/// Why an SVID that was minted is not in use.
+#[derive(Debug, thiserror::Error)]
+pub enum Unused {
+    #[error("no key could be made")]
+    Key,
+    #[error(transparent)]
+    Unusable(#[from] BadSvid),
+    #[error("what was minted is not PEM")]
+    Pem(#[from] store::BadPem),
+    #[error("cannot use `{}`", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// When an SVID is due for renewal, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub id: String,
+    pub due: Time,
+}
+
+impl Made {
+    /// Of what was minted at `at`: due at half of its life.
+    pub fn new(minted: &Minted, at: Time) -> Self {
+        // an end that cannot be read is due at once
+        let end: Time = minted.expires.parse().unwrap_or(at);
+        Self::until(minted.id.clone(), end, at)
+    }
+
+    /// Of one that ends at `end`, at `at`.
+    pub fn until(id: String, end: Time, at: Time) -> Self {
+        Self { id, due: at.plus(end.since(at) / 2) }
+    }
+}
+
+/// A key for a new SVID.
+///
+/// # Errors
+/// [`Unused::Key`].
+pub fn new_key() -> Result<NewKey, Unused> {
+    NewKey::make().or(Err(Unused::Key))
+}
+
+/// A certificate request in PEM.
+pub fn request_pem(key: &NewKey) -> String {
+    pem::encode("CERTIFICATE REQUEST", &key.request)
+}
+
+/// Uses an SVID from now on.
+///
+/// # Errors
+/// [`Unused`]; what was used stays in use.
+pub fn install(own: &OwnSvid, key: &NewKey, minted: &Minted) -> Result<(), Unused> {
+    Ok(own.install(&[pem::decode(CERTIFICATE, &minted.svid)?], &key.pkcs8)?)
+}
+
+/// Writes `svid.pem`, `svid.key` (0600) and `bundle.pem` into a directory.
+///
+/// # Errors
+/// [`Unused::Io`].
+pub fn save(directory: &Path, key: &NewKey, minted: &Minted) -> Result<(), Unused> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| Unused::Io { path: directory.to_owned(), source })?;
+    // the key first: a certificate is never there without it
+    write(&directory.join("svid.key"), pem::encode(PRIVATE_KEY, &key.pkcs8).as_bytes(), 0o600)?;
+    write(&directory.join("svid.pem"), minted.svid.as_bytes(), 0o644)?;
+    write(&directory.join("bundle.pem"), minted.bundle.as_bytes(), 0o644)
+}
+
+/// An SVID that was kept in files.
+pub struct Saved {
+    /// In DER.
+    pub certificate: Vec<u8>,
+    pub pkcs8: Vec<u8>,
+}
+
+/// What [`save`] wrote; none where it is not there, or not PEM.
+///
+/// # Errors
+/// [`Unused::Io`] where it is there and cannot be read.
+pub fn saved(directory: &Path) -> Result<Option<Saved>, Unused> {
+    let (svid, key) = (read(&directory.join("svid.pem"))?, read(&directory.join("svid.key"))?);
+    let decoded = |label, text: Option<String>| text.and_then(|text| pem::decode(label, &text).ok());
+    let found = decoded(CERTIFICATE, svid).zip(decoded(PRIVATE_KEY, key));
+    Ok(found.map(|(certificate, pkcs8)| Saved { certificate, pkcs8 }))
+}
+
+/// Writes a file that belongs to an SVID.
+///
+/// # Errors
+/// [`Unused::Io`].
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Unused> {
+    write_whole(path, bytes, mode).map_err(|source| Unused::Io { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<Option<String>, Unused> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Unused::Io { path: path.to_owned(), source }),
+    }
+}
