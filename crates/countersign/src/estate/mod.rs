@@ -19,7 +19,7 @@ mod surrogates;
 mod vars;
 mod yaml;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
@@ -163,6 +163,8 @@ impl Loading<'_> {
         }
         let facts = sources.iter().flat_map(|(source, _)| source.evidence.iter().map(|rule| rule.fact.clone()));
         let vocabulary = Vocabulary {
+            environment: environment.name.parse().ok(),
+            other_environments: BTreeSet::new(),
             actions: resources.actions,
             groups: people.groups,
             resources: resources.resources,
