@@ -4,6 +4,7 @@
 mod asks;
 mod bundle;
 mod document;
+mod environment;
 mod groups;
 mod key_sets;
 mod lint;
@@ -27,7 +28,8 @@ use model::{Digest, PrincipalId, ResourceId, Time};
 use policy::{Engine, PolicyFile, Vocabulary};
 use serde::{Deserialize, Serialize};
 
-use self::document::{Document, Environment};
+use self::document::Document;
+use self::environment::Environment;
 use self::problem::{At, Place};
 use self::routes::Declared;
 
@@ -145,7 +147,7 @@ impl Loading<'_> {
             // what could not be read would only be missed elsewhere
             return None;
         }
-        let environment = document::environment(&documents, self.problems)?;
+        let environment = environment::read(&documents, self.problems)?;
         let development = environment.development || !matches!(self.vars, Vars::Refused);
         let sources = sources::read(&documents, self.bundle, development, self.problems);
         check_issuers(&documents, &sources, self.problems);
