@@ -47,11 +47,13 @@ pub enum Verb {
   countersign dev --tour                  walk the story in a temporary directory, and check it
   countersign dev --upstream http://127.0.0.1:9000 --openapi api.yaml \\
       --issuer https://idp.example --audience https://api.example    before your own API
+  countersign dev --environment staging   serve one of several environments of the estate
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
     /// Validate an estate offline
     #[command(after_help = "Examples:
   countersign check -f .countersign/estate
+  countersign check -f estate/ --environment staging
   countersign check -f estate.yaml --output json")]
     Check(Check),
     /// Show what an estate would change, and put it in force
@@ -178,6 +180,9 @@ pub struct Dev {
     /// Apply the estate whenever it is saved
     #[arg(long)]
     pub watch: bool,
+    /// The environment that is served, where the estate has several
+    #[arg(long, env = "COUNTERSIGN_ENVIRONMENT", value_name = "NAME", conflicts_with = "tour")]
+    pub environment: Option<String>,
     #[command(flatten)]
     pub own: OwnApi,
 }
@@ -220,6 +225,9 @@ pub struct Check {
     /// A directory, or one file
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: PathBuf,
+    /// Only this environment of it; else every one
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -271,6 +279,9 @@ pub struct Resolve {
     /// Offline, against this estate
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: Option<PathBuf>,
+    /// The environment, where the estate has several
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -288,6 +299,9 @@ pub struct Decide {
     /// Offline, against this estate
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: Option<PathBuf>,
+    /// The environment, where the estate has several
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -442,10 +456,14 @@ pub enum CatalogVerb {
         /// A directory, or one file
         #[arg(short = 'f', long = "file", value_name = "PATH")]
         file: PathBuf,
+        /// The environment, where the estate has several
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
     },
     /// Point out operations, resources and policies that deserve a look before they are in force
     #[command(
         after_help = "Exits with 0 if there are notes alone, with 1 if there are warnings, with 3 if the estate does not load.
+Without --environment, every environment is looked at, and what two of them have in common.
 
 Examples:
   countersign catalog lint -f .countersign/estate
@@ -455,5 +473,8 @@ Examples:
         /// A directory, or one file
         #[arg(short = 'f', long = "file", value_name = "PATH")]
         file: PathBuf,
+        /// Only this environment of it
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
     },
 }

@@ -21,7 +21,7 @@ use super::svids::{NoSvid, Svids, WORKLOADS};
 use super::{Caller, DevJson, Directory, watch};
 use crate::admin::Admin;
 use crate::control::Control;
-use crate::epochs::{ApplyFailed, Epochs, EpochsFailed};
+use crate::epochs::{ApplyFailed, Epochs, EpochsFailed, Setting};
 use crate::estate::{Bundle, BundleError, Vars};
 use crate::files::write_whole;
 use crate::gateway::Gateway;
@@ -45,6 +45,8 @@ pub struct Options {
     pub listen: SocketAddr,
     pub fresh: Fresh,
     pub watch: bool,
+    /// The environment that is served, where the estate has several.
+    pub environment: Option<String>,
     /// The user's own API and issuer, for a first estate.
     pub own: Option<OwnApi>,
 }
@@ -155,7 +157,8 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let state = State::open(&directory.state()).await?;
-    let epochs = Epochs::open(state.clone(), operators, json.vars(), keys.clone(), issuers, connections, now()).await?;
+    let setting = Setting { operators, environment: options.environment, vars: json.vars() };
+    let epochs = Epochs::open(state.clone(), setting, keys.clone(), issuers, connections, now()).await?;
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, directory.path("ledger"), description);
     let on_disk = Bundle::read(&json.estate)?;

@@ -33,6 +33,9 @@ pub struct Applied {
 pub(super) struct Kept {
     pub bundle: Bundle,
     pub vars: BTreeMap<String, String>,
+    /// The environment of it that was in force; none where it was the only one.
+    #[serde(default)]
+    pub environment: Option<String>,
     /// When it was applied, RFC 3339: what `expires` was checked against.
     pub time: String,
 }
@@ -50,6 +53,8 @@ pub enum EpochsFailed {
     Unknown { digest: String },
     #[error("the estate of epoch {epoch} no longer loads: {}", .problems.first().map(ToString::to_string).unwrap_or_default())]
     Problems { epoch: u64, problems: Vec<Problem> },
+    #[error("epoch {epoch} is of environment `{found}`, and this server of `{own}`: each has a state of its own")]
+    Elsewhere { epoch: u64, found: String, own: String },
     #[error("the trust domain of epoch {epoch} has no issuer")]
     Issuer { epoch: u64, source: IssuingFailed },
 }
@@ -103,7 +108,7 @@ impl Archive {
         let unknown = || EpochsFailed::Unknown { digest: digest.to_owned() };
         let digest: Digest = digest.strip_prefix("sha256:").unwrap_or(digest).parse().ok().ok_or_else(unknown)?;
         let kept = self.kept(digest).await?.ok_or_else(unknown)?;
-        let estate = load(&kept.bundle, &kept.vars(), &self.operators, kept.time());
+        let estate = load(&kept.bundle, &kept.vars(), &self.operators, kept.environment.as_deref(), kept.time());
         let estate = estate.map_err(|problems| EpochsFailed::Problems { epoch: position.epoch.0, problems })?;
         Ok(for_replay(estate, digest, position.generation, position.epoch))
     }
@@ -127,6 +132,20 @@ impl Kept {
     pub(super) fn time(&self) -> Time {
         // a time that we wrote; were it unreadable, the strictest reading is the earliest
         self.time.parse().unwrap_or(Time::MIN)
+    }
+
+    /// Refuses what is of another environment than `own`. One bundle has one digest, whichever environment of it was in force,
+    /// and records must not name two by it.
+    ///
+    /// # Errors
+    /// [`EpochsFailed::Elsewhere`].
+    pub(super) fn check_environment(&self, own: Option<&str>, epoch: u64) -> Result<(), EpochsFailed> {
+        match (self.environment.as_deref(), own) {
+            (Some(found), Some(own)) if found != own => {
+                Err(EpochsFailed::Elsewhere { epoch, found: found.to_owned(), own: own.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn document(&self) -> Result<Vec<u8>, EpochsFailed> {

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use self::archive::Kept;
 use self::compile::{Beside, compile};
 use crate::causes::chain;
-use crate::estate::{Bundle, Change, Problem, Vars, changes, load};
+use crate::estate::{Bundle, Change, Estate, Problem, Vars, changes, load};
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
@@ -64,10 +64,20 @@ pub enum RollBackFailed {
     Apply(#[from] ApplyFailed),
 }
 
+/// What a server is told when it starts, and no estate says.
+pub struct Setting {
+    pub operators: Vec<PrincipalId>,
+    /// The environment that it serves; none where estates have one alone.
+    pub environment: Option<String>,
+    /// What `${DEV_…}` stands for.
+    pub vars: BTreeMap<String, String>,
+}
+
 /// The epochs of an environment.
 pub struct Epochs {
     state: State,
     archive: Archive,
+    environment: Option<String>,
     vars: BTreeMap<String, String>,
     keys: Keys,
     live: Current,
@@ -97,17 +107,17 @@ impl Epochs {
     /// [`EpochsFailed`].
     pub async fn open(
         state: State,
-        operators: Vec<PrincipalId>,
-        vars: BTreeMap<String, String>,
+        setting: Setting,
         keys: Keys,
         issuers: Issuers,
         connections: Connections,
         at: Time,
     ) -> Result<Self, EpochsFailed> {
+        let Setting { operators, environment, vars } = setting;
         let live = Arc::new(ArcSwap::from_pointee(boot(&operators)));
         let archive = Archive::new(Some(state.clone()), operators);
         let (issuer, in_force) = (ArcSwapOption::empty(), Mutex::new(InForce::default()));
-        let epochs = Self { state, archive, vars, keys, live, issuers, connections, issuer, in_force };
+        let epochs = Self { state, archive, environment, vars, keys, live, issuers, connections, issuer, in_force };
         epochs.take_revocations().await?;
         epochs.catch_up(&mut *epochs.in_force.lock().await, at).await?;
         Ok(epochs)
@@ -141,7 +151,7 @@ impl Epochs {
     /// # Errors
     /// Every [`Problem`] of an estate that does not load.
     pub fn plan(&self, bundle: &Bundle, at: Time) -> Result<Vec<Change>, Vec<Problem>> {
-        let estate = load(bundle, &Vars::Dev(self.vars.clone()), self.archive.operators(), at)?;
+        let estate = self.estate(bundle, at)?;
         Ok(changes(&self.live.load().about.documents, &estate.documents))
     }
 
@@ -247,6 +257,7 @@ impl Epochs {
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
         let mut kept = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
         let epoch = last.position.epoch.0;
+        kept.check_environment(self.environment.as_deref(), epoch)?;
         let compiled = self.compiled(&kept.bundle, last.position, kept.time(), at).await;
         let (live, issuer) = compiled.map_err(|why| match why {
             NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch, problems },
@@ -278,7 +289,12 @@ impl Epochs {
         by: &Author,
         last: Option<Position>,
     ) -> Result<Append, EpochsFailed> {
-        let kept = Kept { bundle: bundle.clone(), vars: self.vars.clone(), time: by.at.to_string() };
+        let kept = Kept {
+            bundle: bundle.clone(),
+            vars: self.vars.clone(),
+            environment: self.environment.clone(),
+            time: by.at.to_string(),
+        };
         let damaged = |source| EpochsFailed::Damaged { what: "an epoch".to_owned(), source };
         let document = serde_json::to_string(applied).map_err(damaged)?;
         let epoch = KeptEpoch { position: applied.position(), estate: live.snapshot.digest, applied: document };
@@ -301,6 +317,15 @@ impl Epochs {
         }
     }
 
+    /// The environment of it that this server is of.
+    fn estate(&self, bundle: &Bundle, at: Time) -> Result<Estate, Vec<Problem>> {
+        load(bundle, &self.vars(), self.archive.operators(), self.environment.as_deref(), at)
+    }
+
+    fn vars(&self) -> Vars {
+        Vars::Dev(self.vars.clone())
+    }
+
     /// Compiles an estate that was applied at `applied`, to be in force from `at`.
     async fn compiled(
         &self,
@@ -309,12 +334,11 @@ impl Epochs {
         applied: Time,
         at: Time,
     ) -> Result<(Live, Arc<Issuer>), NotCompiled> {
-        let vars = Vars::Dev(self.vars.clone());
-        let estate = load(bundle, &vars, self.archive.operators(), applied).map_err(NotCompiled::Problems)?;
+        let estate = self.estate(bundle, applied).map_err(NotCompiled::Problems)?;
         let issuer = self.issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
         let fetched = self.keys.fetch(&estate.remote_keys()).await;
         let beside = Beside { issuer: &issuer, connections: &self.connections, fetched: &fetched };
-        let live = compile(estate, bundle.digest(&vars), position.generation, position.epoch, &beside);
+        let live = compile(estate, bundle.digest(&self.vars()), position.generation, position.epoch, &beside);
         Ok((live, issuer))
     }
 }

@@ -1,4 +1,4 @@
-//! Documents: their envelope, and what they are by content.
+//! Documents: the pages that they are written on, their envelope, and what they are by content.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,6 +18,12 @@ const KINDS: &[&str] =
 /// Kinds of what an estate declares, policies among them.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().copied().chain(["Policy"])
+}
+
+/// Where a document is written. What it is, is still to be read, by the environment that it is of.
+pub(super) struct Page {
+    pub file: String,
+    pub node: Node,
 }
 
 /// A document: what it is, and its spec still to be read.
@@ -40,27 +46,41 @@ impl Document {
         Place { file: self.file.clone(), at: self.at }
     }
 
-    /// Paths of the files that belong to this document: a source's key set and roots, a service's described API.
-    fn named_files(&self) -> Vec<String> {
-        let places: &[&[&str]] = match self.kind.as_str() {
-            "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
-            "Service" => &[&["openapi", "file"]],
-            _ => &[],
-        };
-        let named = |place: &&[&str]| place.iter().try_fold(&self.spec, |node, name| node.member(name))?.text();
-        places.iter().filter_map(named).filter_map(|name| beside(&self.file, name)).collect()
+    /// Paths of the files that belong to this document.
+    fn named_files(&self) -> impl Iterator<Item = String> {
+        named_files(&self.kind, &self.spec, &self.file)
     }
 }
 
-/// Reads every document of a bundle, and every described API beside them.
-pub(super) fn read(
-    bundle: &Bundle,
-    vars: &Vars,
-    problems: &mut Vec<Problem>,
-    notes: &mut Vec<Problem>,
-) -> (Vec<Document>, Descriptions) {
-    let mut documents: Vec<Document> = Vec::new();
-    let mut descriptions = Descriptions::new();
+impl Page {
+    /// The text at a path of keys, whatever else is written here.
+    pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
+        self.node.at(path)?.text()
+    }
+
+    fn named_files(&self) -> Vec<String> {
+        let kind = self.text(&["kind"]).unwrap_or_default();
+        self.node.at(&["spec"]).map(|spec| named_files(kind, spec, &self.file).collect()).unwrap_or_default()
+    }
+}
+
+/// Paths of the files that belong to a document: a source's key set and roots, a service's described API.
+fn named_files(kind: &str, spec: &Node, file: &str) -> impl Iterator<Item = String> {
+    let places: &[&[&str]] = match kind {
+        "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
+        "Service" => &[&["openapi", "file"]],
+        _ => &[],
+    };
+    let named = places.iter().filter_map(|place| spec.at(place)?.text());
+    named.filter_map(|name| beside(file, name))
+}
+
+/// Every page of a bundle, and every described API beside them.
+///
+/// # Errors
+/// What is no YAML.
+pub(super) fn pages(bundle: &Bundle) -> Result<(Vec<Page>, Descriptions), Vec<Problem>> {
+    let (mut pages, mut descriptions, mut problems) = (Vec::new(), Descriptions::new(), Vec::new());
     for (file, text) in bundle.with_ending(&[".yaml", ".yml"]) {
         let nodes = match yaml::read(text) {
             Ok(nodes) => nodes,
@@ -73,28 +93,42 @@ pub(super) fn read(
             descriptions.insert(file.to_owned(), nodes);
             continue;
         }
-        for mut node in nodes {
-            Substitution { file, vars, problems, notes }.apply(&mut node);
-            documents.extend(envelope(&mut Reader { file, problems }, &node));
-        }
+        pages.extend(nodes.into_iter().map(|node| Page { file: file.to_owned(), node }));
     }
+    if problems.is_empty() { Ok((pages, descriptions)) } else { Err(problems) }
+}
+
+/// Reads what is written on `pages`.
+pub(super) fn read<'p>(
+    pages: impl Iterator<Item = &'p Page>,
+    vars: &Vars,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<Problem>,
+) -> Vec<Document> {
+    let mut documents: Vec<Document> = Vec::new();
+    for Page { file, node } in pages {
+        let mut node = node.clone();
+        Substitution { file, vars, problems, notes }.apply(&mut node);
+        documents.extend(envelope(&mut Reader { file, problems }, &node));
+    }
+    documents
+}
+
+/// What is declared twice could be read as either.
+pub(super) fn check_unique(documents: &[Document], problems: &mut Vec<Problem>) {
     let mut seen: HashMap<(&str, &str), &Document> = HashMap::new();
-    for document in &documents {
+    for document in documents {
         if let Some(first) = seen.insert((&document.kind, &document.name), document) {
             let place = format!("{}:{}", first.file, first.name_at.line);
             let message = format!("{} `{}` is declared at {place} already", document.kind, document.name);
             problems.push(Problem::new(&document.file, document.name_at, message));
         }
     }
-    if problems.is_empty() {
-        check_named(&documents, &descriptions, problems);
-    }
-    (documents, descriptions)
 }
 
-/// No file is passed over: what is no document of the estate belongs to one.
-fn check_named(documents: &[Document], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
-    let named: HashSet<String> = documents.iter().flat_map(Document::named_files).collect();
+/// No file is passed over: what is no document of the estate belongs to one, of whichever environment.
+pub(super) fn check_named(pages: &[Page], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
+    let named: HashSet<String> = pages.iter().flat_map(Page::named_files).collect();
     for file in descriptions.keys().filter(|file| !named.contains(*file)) {
         let problem = Problem::new(file, At::START, "an OpenAPI file that no Service names");
         problems.push(problem.suggest("name it: `openapi: {file: …}` in the Service that it describes"));

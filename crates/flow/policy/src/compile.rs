@@ -6,19 +6,19 @@ use std::sync::Arc;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::pst::Clause;
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicySet, Schema, ValidationMode, Validator};
-use model::{BadName, BaseAction, EnvironmentName, Owner, PolicyId};
+use model::{BadName, BaseAction, Owner, PolicyId};
 
 use crate::answer::policy_id;
 use crate::cause::{Cause, MAX_FILE, nearest};
 use crate::crowd::{self, Crowd};
 use crate::index::{Bucket, Index};
 use crate::lint;
-use crate::names::{self, Names};
+use crate::names::{self, ENVIRONMENT, Names};
 use crate::rule::{Parts, Rule};
 use crate::scan::{self, Excess, Statement};
 use crate::scope::{Say, Scope};
 use crate::shipped;
-use crate::vocabulary::{PolicyFile, PolicyProblem, Vocabulary};
+use crate::vocabulary::{PolicyFile, PolicyProblem};
 
 /// After so many problems the rest is not read.
 const MAX_PROBLEMS: usize = 100;
@@ -28,9 +28,6 @@ const LEVEL: u32 = 1;
 
 const REQUIRED: &[&str] = &["id", "owner", "purpose"];
 const OPTIONAL: &[&str] = &[ENVIRONMENT];
-
-/// Says of which environment a policy is, where an estate has several.
-const ENVIRONMENT: &str = "environment";
 
 /// What sound policies become.
 #[derive(Debug)]
@@ -121,8 +118,16 @@ impl<'a> Reading<'a> {
                 return None;
             }
         };
-        if origin == Origin::Estate && self.is_elsewhere(&policy) {
-            return None;
+        if origin == Origin::Estate {
+            match self.names.is_own(&policy) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(cause) => {
+                    let at = statement.annotation(ENVIRONMENT).unwrap_or(statement.at);
+                    self.problems.push(cause.at(file, at));
+                    return None;
+                }
+            }
         }
         let id = self.annotations(file, statement, &policy, origin);
         let tree = match policy.to_pst() {
@@ -170,9 +175,6 @@ impl<'a> Reading<'a> {
         for name in REQUIRED.iter().filter(|name| policy.annotation(name).is_none()) {
             found.push((statement.at, Cause::AnnotationMissing { name }));
         }
-        if policy.annotation(ENVIRONMENT).is_none() && origin == Origin::Estate {
-            found.extend(self.without_environment().map(|cause| (statement.at, cause)));
-        }
         for (name, value) in policy.annotations() {
             let at = statement.annotation(name).unwrap_or(statement.at);
             if !REQUIRED.contains(&name) && !OPTIONAL.contains(&name) {
@@ -180,7 +182,7 @@ impl<'a> Reading<'a> {
                 found.push((at, Cause::AnnotationUnknown { name: name.to_owned(), nearest }));
             } else if value.trim().is_empty() {
                 found.push((at, Cause::AnnotationEmpty { name: name.to_owned() }));
-            } else if let Some(cause) = unfit(name, value, origin).or_else(|| self.not_here(name, value)) {
+            } else if let Some(cause) = unfit(name, value, origin) {
                 found.push((at, cause));
             }
         }
@@ -188,30 +190,6 @@ impl<'a> Reading<'a> {
         let sound = found.is_empty();
         self.problems.extend(found.into_iter().map(|(at, cause)| cause.at(file, at)));
         id.filter(|_| sound)
-    }
-
-    /// Whether a policy is of another environment, and so not for this one to read.
-    fn is_elsewhere(&self, policy: &Policy) -> bool {
-        let others = &self.names.vocabulary.other_environments;
-        policy.annotation(ENVIRONMENT).is_some_and(|said| others.iter().any(|name| name.as_str() == said))
-    }
-
-    fn without_environment(&self) -> Option<Cause> {
-        let several = !self.names.vocabulary.other_environments.is_empty();
-        let written = |name: &str| format!("`@{ENVIRONMENT}(\"{name}\")`");
-        several.then(|| Cause::EnvironmentMissing { known: self.environments().map(written).collect() })
-    }
-
-    /// Why an annotation names an environment that there is not.
-    fn not_here(&self, name: &str, value: &str) -> Option<Cause> {
-        let known = name != ENVIRONMENT || self.environments().any(|environment| environment == value);
-        let nearest = || nearest(value, self.environments()).map(str::to_owned);
-        (!known).then(|| Cause::EnvironmentUnknown { name: value.escape_debug().to_string(), nearest: nearest() })
-    }
-
-    fn environments(&self) -> impl Iterator<Item = &str> {
-        let Vocabulary { environment, other_environments, .. } = self.names.vocabulary;
-        other_environments.iter().chain(environment).map(EnvironmentName::as_str)
     }
 
     /// What an estate's policy may not do, though Cedar would let it.

@@ -57,7 +57,7 @@ fn a_policy_says_of_which_environment_it_is_where_there_are_several() {
     refused(
         production(&policy("", "permit")),
         &[
-            "billing.cedar:1:1: the policy has no `@environment(\"…\")`, and the estate has several environments | say which one it is for: `@environment(\"staging\")` or `@environment(\"production\")`",
+            "billing.cedar:1:1: the policy has no `@environment(\"…\")`, and the estate has several environments | say which one it is for: `@environment(\"production\")` or `@environment(\"staging\")`",
         ],
     );
     assert!(compile(&policy("", "permit")).is_ok(), "where there is one, it goes without saying");
