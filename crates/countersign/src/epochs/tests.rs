@@ -1,5 +1,7 @@
 //! Several nodes on one state: what one applies comes into force on all, and of two at once one is told to plan again.
 
+mod crossing;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
