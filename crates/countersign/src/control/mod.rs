@@ -7,6 +7,7 @@ mod perform;
 mod reading;
 mod replay;
 mod reply;
+mod resolving;
 mod revoking;
 mod status;
 mod svids;
@@ -40,9 +41,10 @@ pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackReques
 pub use explain::{NotFound, Where, explain};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
+pub use resolving::{Resolved, resolve};
 pub use revoking::{Act, Kind, NotRevoked, Revocation, RevocationRequest};
 pub use svids::{Bearer, Minted, SvidOrder, SvidRequest, Unminted};
-pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
+pub use whatif::{BadQuestion, DecideContext, DecideRequest, decide};
 
 const DOOR: &str = "control";
 const PROTOCOL: &str = "control";

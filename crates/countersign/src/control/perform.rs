@@ -16,7 +16,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked};
 use super::status;
 use super::svids::{self, Minted, Unminted};
-use super::{Control, tail, whatif};
+use super::{Control, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::Problem;
 use crate::net::now;
@@ -65,7 +65,7 @@ impl Control {
             Command::Replay(which) => looked_up(replay(&self.ledger_directory, self.epochs.archive(), which).await),
             Command::Checkpoint => self.checkpoint().await,
             Command::Resolve { token } => {
-                Reply::ok(&whatif::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
+                Reply::ok(&resolving::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
             }
             Command::Decide(request) => {
                 let live = self.live().load_full();
