@@ -11,6 +11,8 @@ use std::time::Duration;
 use credential::{Authorities, BadBundle, Bundle};
 use issuer::{Assertions, Authority, BACKDATE, MintFailed};
 use model::{Time, TrustDomain};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use store::{BadSigner, P256Signer, pem};
 
 use crate::files::write_whole;
@@ -89,7 +91,8 @@ impl Issuer {
             Err(error) => return Err(io(&path)(error)),
         };
         let bundle = |certificate: &[u8]| {
-            bundle(domain, certificate).map_err(|source| IssuingFailed::Certificate { path: path.clone(), source })
+            bundle(domain, &[certificate.to_vec()])
+                .map_err(|source| IssuingFailed::Certificate { path: path.clone(), source })
         };
         let resumed = kept.map(|der| Ok((bundle(&der)?, der))).transpose()?;
         let resumed = resumed.filter(|(bundle, _)| bundle.ends().is_some_and(|end| !is_half_over(end, at)));
@@ -127,6 +130,25 @@ impl Issuer {
     }
 }
 
+/// Why a text holds no certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCertificates {
+    #[error("it cannot be read as PEM")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    #[error("it holds no certificate in PEM")]
+    None,
+}
+
+/// The certificates of a PEM text in DER, in their order. What else stands in it, such as a key, is passed over.
+///
+/// # Errors
+/// [`BadCertificates`].
+pub fn certificates_in(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificates> {
+    let found: Vec<CertificateDer<'_>> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(BadCertificates::Pem)?;
+    if found.is_empty() { Err(BadCertificates::None) } else { Ok(found.iter().map(|der| der.to_vec()).collect()) }
+}
+
 /// A certificate in PEM.
 pub fn certificate_pem(der: &[u8]) -> String {
     pem::encode(CERTIFICATE, der)
@@ -136,10 +158,14 @@ fn is_half_over(end: Time, at: Time) -> bool {
     end <= at.plus(LIFE / 2)
 }
 
-fn bundle(domain: &TrustDomain, certificate: &[u8]) -> Result<Bundle, BadBundle> {
+/// The bundle of a trust domain, from certificates in DER.
+///
+/// # Errors
+/// [`BadBundle`].
+pub fn bundle(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Bundle, BadBundle> {
     #[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every source's name may be")]
     let source = credential::SVIDS.parse().expect("a source's name");
-    Bundle::new(source, domain.clone(), &[certificate.to_vec()], BACKDATE)
+    Bundle::new(source, domain.clone(), certificates, BACKDATE)
 }
 
 fn read(path: &Path, text: &[u8]) -> Result<Vec<u8>, IssuingFailed> {

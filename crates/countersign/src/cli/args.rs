@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::control::Kind as RevocableKind;
@@ -104,10 +104,16 @@ Examples:
     #[command(after_help = "Examples:
   countersign whoami")]
     Whoami,
-    /// Explain gate 1 step by step: what a token proves, and whom
-    #[command(after_help = "Examples:
+    /// Explain gate 1 step by step: what a token or an X.509-SVID proves, and whom
+    #[command(
+        after_help = "A certificate is no secret: it counts for who proves to hold its key, which this verb does not ask for.
+
+Examples:
   countersign dev token ci-main | countersign resolve --token-file -
-  countersign resolve --token-file token.jwt -f estate/    offline; nothing is recorded")]
+  countersign resolve --token-file token.jwt -f estate/    offline; nothing is recorded
+  countersign resolve --cert svid.pem
+  countersign resolve --cert svid.pem -f estate/ --bundle bundle.pem"
+    )]
     Resolve(Resolve),
     /// Explain gate 2: what a principal may do, given what would be proved
     #[command(after_help = "Examples:
@@ -272,10 +278,17 @@ pub struct Get {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("credential").required(true).args(["token_file", "cert"])))]
 pub struct Resolve {
     /// File with the token, `-` for standard input
     #[arg(long, value_name = "FILE|-")]
-    pub token_file: PathBuf,
+    pub token_file: Option<PathBuf>,
+    /// File with the certificate and what stands above it, in PEM, leaf first; `-` for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub cert: Option<PathBuf>,
+    /// The authorities of the environment's trust domain in PEM, since an estate holds none
+    #[arg(long, value_name = "FILE", requires_all = ["cert", "file"])]
+    pub bundle: Option<PathBuf>,
     /// Offline, against this estate
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: Option<PathBuf>,

@@ -12,6 +12,7 @@ use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
 use crate::estate::{Bundle, read_duration};
+use crate::issuing::certificates_in;
 
 /// Something to do for an operator.
 #[derive(Debug)]
@@ -25,9 +26,7 @@ pub enum Command {
     Tail(Tail),
     Replay(Replay),
     Checkpoint,
-    Resolve {
-        token: String,
-    },
+    Resolve(Shown),
     Decide(DecideRequest),
     MintSvid(SvidOrder),
     Revoke(RevocationRequest),
@@ -88,11 +87,21 @@ pub struct RollBackRequest {
     pub epoch: u64,
 }
 
-/// Body of `POST /v1/resolve`.
+/// Body of `POST /v1/resolve`: one of them.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResolveRequest {
-    pub token: String,
+#[serde(rename_all = "lowercase")]
+pub enum ResolveRequest {
+    Token(String),
+    /// Certificates in PEM, leaf first.
+    Cert(String),
+}
+
+/// A credential to be explained.
+#[derive(Debug)]
+pub enum Shown {
+    Token(String),
+    /// Certificates in DER, leaf first.
+    Chain(Vec<Vec<u8>>),
 }
 
 /// Why a request is no command.
@@ -119,7 +128,7 @@ impl Command {
                 let request: EstateRequest = serde_json::from_slice(body)?;
                 Ok(Self::Apply { bundle: request.estate, base: request.base })
             }
-            ("POST", "resolve") => Ok(Self::Resolve { token: serde_json::from_slice::<ResolveRequest>(body)?.token }),
+            ("POST", "resolve") => Ok(Self::Resolve(shown(serde_json::from_slice(body)?)?)),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
             ("POST", "svids") => svid_order(&serde_json::from_slice(body)?),
             ("POST", "revocations") => Ok(Self::Revoke(serde_json::from_slice(body)?)),
@@ -152,7 +161,7 @@ impl Command {
             Self::Tail(_) => "ledger tail",
             Self::Replay(_) => "replay",
             Self::Checkpoint => "ledger checkpoint",
-            Self::Resolve { .. } => "resolve",
+            Self::Resolve(_) => "resolve",
             Self::Decide(_) => "decide",
             Self::MintSvid(_) => "svid mint",
             Self::Revoke(request) => match request.act {
@@ -173,7 +182,7 @@ impl Command {
             Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
             Self::Revoke(_) => (BaseAction::Administer, "countersign/keys"),
             Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
-            Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) | Self::Get { .. } => {
+            Self::Plan(_) | Self::Resolve(_) | Self::Decide(_) | Self::Get { .. } => {
                 (BaseAction::Read, "countersign/estate")
             }
             Self::Explain(_) | Self::Tail(_) | Self::Replay(_) => (BaseAction::Read, "countersign/ledger"),
@@ -200,6 +209,16 @@ impl Command {
 
     fn is_about_keys(&self) -> bool {
         matches!(self, Self::Get { kind } if kind == "revocations")
+    }
+}
+
+fn shown(request: ResolveRequest) -> Result<Shown, BadCommand> {
+    match request {
+        ResolveRequest::Token(token) => Ok(Shown::Token(token)),
+        ResolveRequest::Cert(pem) => {
+            let bad = BadCommand::Query { name: "cert".to_owned() };
+            certificates_in(pem.as_bytes()).map(Shown::Chain).or(Err(bad))
+        }
     }
 }
 

@@ -37,11 +37,11 @@ use crate::live::Current;
 use crate::net::tls::OwnSvid;
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 
-pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector};
+pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
-pub use resolving::{Resolved, resolve};
+pub use resolving::{Resolved, resolve_svid, resolve_token};
 pub use revoking::{Act, Kind, NotRevoked, Revocation, RevocationRequest};
 pub use svids::{Bearer, Minted, SvidOrder, SvidRequest, Unminted};
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, decide};

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
-use super::command::Command;
+use super::command::{Command, Shown};
 use super::explain::{NotFound, explain};
 use super::reading::ReadingSlot;
 use super::replay::replay;
@@ -64,8 +64,12 @@ impl Control {
             }
             Command::Replay(which) => looked_up(replay(&self.ledger_directory, self.epochs.archive(), which).await),
             Command::Checkpoint => self.checkpoint().await,
-            Command::Resolve { token } => {
-                Reply::ok(&resolving::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
+            Command::Resolve(shown) => {
+                let snapshot = &self.live().load().snapshot;
+                Reply::ok(&match shown {
+                    Shown::Token(token) => resolving::resolve_token(snapshot, token.as_bytes(), author.at),
+                    Shown::Chain(chain) => resolving::resolve_svid(snapshot, chain, None, author.at),
+                })
             }
             Command::Decide(request) => {
                 let live = self.live().load_full();
