@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::super::document::pages;
+use super::super::environment::Environments;
 use super::super::{Bundle, Estate, Finding, Severity, Vars, lint, load, load_all};
 use super::now;
 
@@ -204,6 +206,16 @@ estate.yaml:18:41: environment `staging` is not declared here
 estate.yaml:23:40: environment `staging` is not declared here";
     assert_eq!(problems(&nameless, None), told);
     assert_eq!(problems(&nameless, Some("production")), told);
+}
+
+#[test]
+fn no_bytes_hide_a_page_from_every_environment() {
+    testkit::mutate(YAML.as_bytes(), 2_000, |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        let Ok((pages, _)) = pages(&files(&[("estate.yaml", text)])) else { return };
+        let all = Environments::of(&pages).all();
+        assert!(pages.iter().all(|page| all.iter().any(|choice| choice.takes(page))), "{text}");
+    });
 }
 
 #[test]
