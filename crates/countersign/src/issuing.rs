@@ -11,6 +11,8 @@ use std::time::Duration;
 use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
 use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, MintFailed};
 use model::{PrincipalKind, Time, TrustDomain};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use store::{BadSigner, P256Signer, pem};
 
 use crate::estate::{ENROLMENT, ENROLMENT_ISSUER, OWN};
@@ -93,7 +95,8 @@ impl Issuer {
             Err(error) => return Err(io(&path)(error)),
         };
         let bundle = |certificate: &[u8]| {
-            bundle(domain, certificate).map_err(|source| IssuingFailed::Certificate { path: path.clone(), source })
+            bundle(domain, &[certificate.to_vec()])
+                .map_err(|source| IssuingFailed::Certificate { path: path.clone(), source })
         };
         let resumed = kept.map(|der| Ok((bundle(&der)?, der))).transpose()?;
         let resumed = resumed.filter(|(bundle, _)| bundle.ends().is_some_and(|end| !is_half_over(end, at)));
@@ -167,7 +170,26 @@ pub fn own_part(domain: &TrustDomain, part: &str) -> String {
 /// # Errors
 /// [`BadBundle`] where one is not an authority's.
 pub fn authorities_of(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Authorities, BadBundle> {
-    Ok(Authorities::new([bundle_of(domain, certificates)?]))
+    Ok(Authorities::new([bundle(domain, certificates)?]))
+}
+
+/// Why a text holds no certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCertificates {
+    #[error("it cannot be read as PEM")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    #[error("it holds no certificate in PEM")]
+    None,
+}
+
+/// The certificates of a PEM text in DER, in their order. What else stands in it, such as a key, is passed over.
+///
+/// # Errors
+/// [`BadCertificates`].
+pub fn certificates_in(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificates> {
+    let found: Vec<CertificateDer<'_>> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(BadCertificates::Pem)?;
+    if found.is_empty() { Err(BadCertificates::None) } else { Ok(found.iter().map(|der| der.to_vec()).collect()) }
 }
 
 /// A certificate in PEM.
@@ -179,11 +201,11 @@ fn is_half_over(end: Time, at: Time) -> bool {
     end <= at.plus(LIFE / 2)
 }
 
-fn bundle(domain: &TrustDomain, certificate: &[u8]) -> Result<Bundle, BadBundle> {
-    bundle_of(domain, &[certificate.to_vec()])
-}
-
-fn bundle_of(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Bundle, BadBundle> {
+/// The bundle of a trust domain, from certificates in DER.
+///
+/// # Errors
+/// [`BadBundle`].
+pub fn bundle(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Bundle, BadBundle> {
     #[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every source's name may be")]
     let source = credential::SVIDS.parse().expect("a source's name");
     Bundle::new(source, domain.clone(), certificates, BACKDATE)

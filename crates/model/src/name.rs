@@ -52,6 +52,10 @@ macro_rules! name {
 }
 
 name!(
+    /// An environment: a world of its own.
+    EnvironmentName, check_name
+);
+name!(
     /// A trust source of an estate.
     SourceName, check_name
 );

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::control::{Kind as RevocableKind, PlaneRole};
@@ -47,6 +47,7 @@ pub enum Verb {
   countersign dev --tour                  walk the story in a temporary directory, and check it
   countersign dev --upstream http://127.0.0.1:9000 --openapi api.yaml \\
       --issuer https://idp.example --audience https://api.example    before your own API
+  countersign dev --environment staging   serve one of several environments of the estate
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
     /// Lay out a real installation: keys, settings, unit files, a first estate
@@ -70,6 +71,7 @@ pub enum Verb {
     /// Validate an estate offline
     #[command(after_help = "Examples:
   countersign check -f .countersign/estate
+  countersign check -f estate/ --environment staging
   countersign check -f estate.yaml --output json")]
     Check(Check),
     /// Show what an estate would change, and put it in force
@@ -120,10 +122,16 @@ Examples:
     #[command(after_help = "Examples:
   countersign whoami")]
     Whoami,
-    /// Explain gate 1 step by step: what a token proves, and whom
-    #[command(after_help = "Examples:
+    /// Explain gate 1 step by step: what a token or an X.509-SVID proves, and whom
+    #[command(
+        after_help = "A certificate is no secret: it counts for who proves to hold its key, which this verb does not ask for.
+
+Examples:
   countersign dev token ci-main | countersign resolve --token-file -
-  countersign resolve --token-file token.jwt -f estate/    offline; nothing is recorded")]
+  countersign resolve --token-file token.jwt -f estate/    offline; nothing is recorded
+  countersign resolve --cert svid.pem
+  countersign resolve --cert svid.pem -f estate/ --bundle bundle.pem"
+    )]
     Resolve(Resolve),
     /// Explain gate 2: what a principal may do, given what would be proved
     #[command(after_help = "Examples:
@@ -196,6 +204,9 @@ pub struct Dev {
     /// Apply the estate whenever it is saved
     #[arg(long)]
     pub watch: bool,
+    /// The environment that is served, where the estate has several
+    #[arg(long, env = "COUNTERSIGN_ENVIRONMENT", value_name = "NAME", conflicts_with = "tour")]
+    pub environment: Option<String>,
     #[command(flatten)]
     pub own: OwnApi,
 }
@@ -296,6 +307,9 @@ pub struct Check {
     /// A directory, or one file
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: PathBuf,
+    /// Only this environment of it; else every one
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -343,13 +357,23 @@ pub struct Get {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("credential").required(true).args(["token_file", "cert"])))]
 pub struct Resolve {
     /// File with the token, `-` for standard input
     #[arg(long, value_name = "FILE|-")]
-    pub token_file: PathBuf,
+    pub token_file: Option<PathBuf>,
+    /// File with the certificate and what stands above it, in PEM, leaf first; `-` for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub cert: Option<PathBuf>,
+    /// The authorities of the environment's trust domain in PEM, since an estate holds none
+    #[arg(long, value_name = "FILE", requires_all = ["cert", "file"])]
+    pub bundle: Option<PathBuf>,
     /// Offline, against this estate
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: Option<PathBuf>,
+    /// The environment, where the estate has several
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -367,6 +391,9 @@ pub struct Decide {
     /// Offline, against this estate
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub file: Option<PathBuf>,
+    /// The environment, where the estate has several
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub environment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -521,10 +548,14 @@ pub enum CatalogVerb {
         /// A directory, or one file
         #[arg(short = 'f', long = "file", value_name = "PATH")]
         file: PathBuf,
+        /// The environment, where the estate has several
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
     },
     /// Point out operations, resources and policies that deserve a look before they are in force
     #[command(
         after_help = "Exits with 0 if there are notes alone, with 1 if there are warnings, with 3 if the estate does not load.
+Without --environment, every environment is looked at, and what two of them have in common.
 
 Examples:
   countersign catalog lint -f .countersign/estate
@@ -534,5 +565,8 @@ Examples:
         /// A directory, or one file
         #[arg(short = 'f', long = "file", value_name = "PATH")]
         file: PathBuf,
+        /// Only this environment of it
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
     },
 }

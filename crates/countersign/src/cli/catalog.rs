@@ -4,7 +4,7 @@ use model::Risk;
 use serde_json::{Value, json};
 
 use super::args::{Catalog, CatalogVerb};
-use super::offline::does_not_load;
+use super::offline::{does_not_load, loaded};
 use super::{Exit, Format, Stopped, output};
 use crate::catalog::Asks;
 use crate::estate::{Bundle, Estate, Finding, Problem, Severity, Vars, lint, load};
@@ -15,13 +15,12 @@ use crate::net::now;
 /// # Errors
 /// [`Stopped`].
 pub(super) fn catalog(catalog: &Catalog, format: Format) -> Result<(), Stopped> {
-    let (CatalogVerb::Lint { file } | CatalogVerb::List { file }) = &catalog.verb;
+    let (CatalogVerb::Lint { file, environment } | CatalogVerb::List { file, environment }) = &catalog.verb;
     let bundle = Bundle::read(file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    let estate = load(&bundle, &Vars::Noted, &[], now());
     match &catalog.verb {
         CatalogVerb::Lint { .. } => {
-            let findings = match estate {
-                Ok(estate) => lint(&estate, &bundle),
+            let findings = match loaded(&bundle, environment.as_deref()) {
+                Ok(estates) => lint(&estates, &bundle),
                 Err(problems) => {
                     let error = |problem| Finding { severity: Severity::Error, problem };
                     problems.into_iter().map(error).collect()
@@ -30,6 +29,7 @@ pub(super) fn catalog(catalog: &Catalog, format: Format) -> Result<(), Stopped> 
             print_findings(&findings, format)
         }
         CatalogVerb::List { .. } => {
+            let estate = load(&bundle, &Vars::Noted, &[], environment.as_deref(), now());
             let estate = estate.map_err(|problems| does_not_load(&problems))?;
             print_operations(&estate, format);
             Ok(())

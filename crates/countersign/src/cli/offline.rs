@@ -4,19 +4,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use model::Code;
+use credential::Authorities;
+use model::{Code, TrustDomain};
 use serde_json::{Value, json};
 use store::{State, StateFault};
 
 use super::args::{Check, Completion, Decide, Explain, ExplainCode, NewChain, Replay, Resolve, Verify};
-use super::remote::{decide_request, print_replayed, print_resolved, print_verdict, read_token, selector, which};
+use super::remote::{
+    decide_request, print_replayed, print_resolved, print_verdict, read_certificates, selector, shown, which,
+};
 use super::server::runtime;
 use super::{Cli, Exit, Format, Stopped, explained, output};
-use crate::control::{self, NotFound};
+use crate::control::{self, NotFound, Shown};
 use crate::dev::DevJson;
 use crate::epochs::{Archive, compile_alone};
-use crate::estate::{Bundle, Problem, Vars, load};
+use crate::estate::{Bundle, Estate, Problem, Vars, load, load_all};
 use crate::home::{operator, state_beside};
+use crate::issuing;
 use crate::keys;
 use crate::live::About;
 use crate::net::now;
@@ -27,8 +31,8 @@ use crate::net::now;
 /// [`Stopped`] with [`Exit::Invalid`] if it has problems.
 pub(super) fn check(check: &Check, format: Format) -> Result<(), Stopped> {
     let bundle = Bundle::read(&check.file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    let (errors, notes) = match load(&bundle, &Vars::Noted, &[], now()) {
-        Ok(estate) => (Vec::new(), estate.notes),
+    let (errors, notes) = match loaded(&bundle, check.environment.as_deref()) {
+        Ok(estates) => (Vec::new(), notes(estates)),
         Err(errors) => (errors, Vec::new()),
     };
     let values = |problems: &[Problem]| problems.iter().map(problem_value).collect::<Vec<Value>>();
@@ -46,14 +50,42 @@ pub(super) fn check(check: &Check, format: Format) -> Result<(), Stopped> {
     if errors.is_empty() { Ok(()) } else { Err(Stopped::silently(Exit::Invalid)) }
 }
 
+/// The environment of that name; without a name, every one.
+///
+/// # Errors
+/// Every problem.
+pub(super) fn loaded(bundle: &Bundle, environment: Option<&str>) -> Result<Vec<Estate>, Vec<Problem>> {
+    match environment {
+        Some(_) => load(bundle, &Vars::Noted, &[], environment, now()).map(|estate| vec![estate]),
+        None => load_all(bundle, &Vars::Noted, &[], now()),
+    }
+}
+
+/// What is worth knowing of any of them, once.
+fn notes(estates: Vec<Estate>) -> Vec<Problem> {
+    let mut notes: Vec<Problem> = estates.into_iter().flat_map(|estate| estate.notes).collect();
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
 /// Gate 1 against an estate on disk; key sets that it names by URL are fetched.
 ///
 /// # Errors
 /// [`Stopped`].
 pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> {
-    let token = read_token(&resolve.token_file)?;
-    let (snapshot, _) = compiled(resolve.file.as_deref())?;
-    let resolved = control::resolve(&snapshot, &token, now());
+    let shown = shown(resolve)?;
+    let Compiled { snapshot, domain, .. } = compiled(resolve.file.as_deref(), resolve.environment.as_deref())?;
+    let resolved = match (shown, &resolve.bundle) {
+        (Shown::Token(token), _) => control::resolve_token(&snapshot, token.as_bytes(), now()),
+        (Shown::Chain(chain), None) => control::resolve_svid(&snapshot, chain, Some(&domain), now()),
+        (Shown::Chain(chain), Some(path)) => {
+            let bundle = issuing::bundle(&domain, &read_certificates(path)?);
+            let bundle = bundle.map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+            let sources = snapshot.sources.clone().with_authorities(Authorities::new([bundle]));
+            control::resolve_svid(&guard::Snapshot { sources, ..snapshot }, chain, None, now())
+        }
+    };
     print_resolved(&serde_json::to_value(resolved).unwrap_or_default(), format)
 }
 
@@ -63,19 +95,28 @@ pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> 
 /// [`Stopped`].
 pub(super) fn decide(decide: &Decide, format: Format) -> Result<(), Stopped> {
     let request = decide_request(decide)?;
-    let (snapshot, about) = compiled(decide.file.as_deref())?;
+    let Compiled { snapshot, about, .. } = compiled(decide.file.as_deref(), decide.environment.as_deref())?;
     let verdict =
         control::decide(&snapshot, &about, &request, now()).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     print_verdict(&serde_json::to_value(verdict).unwrap_or_default(), format)
 }
 
-fn compiled(path: Option<&Path>) -> Result<(guard::Snapshot, About), Stopped> {
+/// One environment of an estate on disk.
+struct Compiled {
+    snapshot: guard::Snapshot,
+    about: About,
+    domain: TrustDomain,
+}
+
+fn compiled(path: Option<&Path>, environment: Option<&str>) -> Result<Compiled, Stopped> {
     let path = path.unwrap_or(Path::new("."));
     let bundle = Bundle::read(path).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     let vars = vars(path);
-    let estate = load(&bundle, &vars, &[], now()).map_err(|problems| does_not_load(&problems))?;
+    let estate = load(&bundle, &vars, &[], environment, now()).map_err(|problems| does_not_load(&problems))?;
     let fetched = runtime()?.block_on(keys::fetched_once(&estate.remote_keys()));
-    Ok(compile_alone(estate, &fetched, bundle.digest(&vars)))
+    let domain = estate.environment.trust_domain.clone();
+    let (snapshot, about) = compile_alone(estate, &fetched, bundle.digest(&vars));
+    Ok(Compiled { snapshot, about, domain })
 }
 
 /// The addresses of the dev server in whose directory the estate lies, if it runs: `${DEV_…}` then means them.

@@ -12,13 +12,15 @@ use store::pem;
 use super::args::{Apply, Decide, Explain, Mint, Replay, Resolve, Tail};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, explained, output};
-use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector, SvidRequest};
+use crate::causes::chain;
+use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector, Shown, SvidRequest};
 use crate::estate::{Bundle, read_duration};
+use crate::issuing::{certificate_pem, certificates_in};
 use crate::net::now;
 use crate::svid::{Minted, save};
 
-/// Longest token that is read from a file, in bytes.
-const MAX_TOKEN: u64 = 1024 * 1024;
+/// Longest token, context or chain that is read from a file, in bytes.
+const MAX_INPUT: u64 = 1024 * 1024;
 
 /// Shows what an estate would change, asks, and puts it in force.
 ///
@@ -88,11 +90,27 @@ fn confirmed() -> bool {
 /// # Errors
 /// [`Stopped`].
 pub(super) fn resolve(client: &Client, resolve: &Resolve, format: Format) -> Result<(), Stopped> {
-    let token = read_token(&resolve.token_file)?;
-    // bytes that are no text are no token either; gate 1 says so, whatever stands for them
-    let token = String::from_utf8_lossy(&token).into_owned();
-    let document = runtime()?.block_on(client.post("/v1/resolve", &ResolveRequest { token }))?;
+    let request = match shown(resolve)? {
+        Shown::Token(token) => ResolveRequest::Token(token),
+        Shown::Chain(chain) => ResolveRequest::Cert(chain.iter().map(|der| certificate_pem(der)).collect()),
+    };
+    let document = runtime()?.block_on(client.post("/v1/resolve", &request))?;
     print_resolved(&document, format)
+}
+
+/// The credential that is to be explained. Of a file with certificates nothing else is taken: a key may lie there too.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`].
+pub(super) fn shown(resolve: &Resolve) -> Result<Shown, Stopped> {
+    match (&resolve.cert, &resolve.token_file) {
+        (Some(path), _) => read_certificates(path).map(Shown::Chain),
+        (None, path) => {
+            let token = read_token(path.as_deref().unwrap_or(Path::new("-")))?;
+            // bytes that are no text are no token either; gate 1 says so, whatever stands for them
+            Ok(Shown::Token(String::from_utf8_lossy(&token).into_owned()))
+        }
+    }
 }
 
 /// # Errors
@@ -125,7 +143,7 @@ pub(super) fn decide_request(decide: &Decide) -> Result<DecideRequest, Stopped> 
     let context = match &decide.context {
         None => DecideContext::default(),
         Some(path) => {
-            let bytes = read_input(path, MAX_TOKEN)?;
+            let bytes = read_input(path, MAX_INPUT)?;
             serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?
         }
     };
@@ -257,12 +275,21 @@ fn encoded(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
+/// The certificates of a PEM file in DER, in their order.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`].
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, Stopped> {
+    let unfit = |why| Stopped::new(Exit::Invalid, format!("cannot use `{}`: {}", path.display(), chain(&why)));
+    certificates_in(&read_input(path, MAX_INPUT)?).map_err(unfit)
+}
+
 /// A token from a file or from standard input, without the line's end.
 ///
 /// # Errors
 /// [`Stopped`] with [`Exit::Invalid`].
-pub(super) fn read_token(path: &Path) -> Result<Vec<u8>, Stopped> {
-    let mut token = read_input(path, MAX_TOKEN)?;
+fn read_token(path: &Path) -> Result<Vec<u8>, Stopped> {
+    let mut token = read_input(path, MAX_INPUT)?;
     while token.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         token.pop();
     }

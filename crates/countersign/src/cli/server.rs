@@ -89,6 +89,7 @@ fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), St
         listen: dev.listen,
         fresh: if dev.fresh { Fresh::Emptied } else { Fresh::Reused },
         watch: dev.watch,
+        environment: dev.environment.clone(),
         own: own_api(&dev.own),
     };
     runtime()?

@@ -87,7 +87,8 @@ pub(super) async fn tour(directory: Option<&Path>) -> Result<(), TourFailed> {
         return Err(TourFailed::NotEmpty { path: directory });
     }
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let running = dev::start(Options { directory, listen, fresh: Fresh::Reused, watch: false, own: None }).await?;
+    let options = Options { directory, listen, fresh: Fresh::Reused, watch: false, environment: None, own: None };
+    let running = dev::start(options).await?;
     let mut tour = Tour::new(running)?;
     let walked = tour.walk().await;
     let Tour { running, steps, differ, .. } = tour;

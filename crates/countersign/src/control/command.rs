@@ -17,6 +17,7 @@ use super::whatif::DecideRequest;
 use crate::epochs::{How, NextGeneration};
 use crate::estate::{Bundle, read_duration};
 use crate::feed::{EnrolRequest, Report};
+use crate::issuing::certificates_in;
 use crate::net::Peer;
 
 /// Something to do for an operator.
@@ -31,9 +32,7 @@ pub enum Command {
     Tail(Tail),
     Replay(Replay),
     Checkpoint,
-    Resolve {
-        token: String,
-    },
+    Resolve(Shown),
     Decide(DecideRequest),
     MintSvid(SvidOrder),
     /// A token for a new plane.
@@ -109,11 +108,21 @@ pub struct RollBackRequest {
     pub epoch: u64,
 }
 
-/// Body of `POST /v1/resolve`.
+/// Body of `POST /v1/resolve`: one of them.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResolveRequest {
-    pub token: String,
+#[serde(rename_all = "lowercase")]
+pub enum ResolveRequest {
+    Token(String),
+    /// Certificates in PEM, leaf first.
+    Cert(String),
+}
+
+/// A credential to be explained.
+#[derive(Debug)]
+pub enum Shown {
+    Token(String),
+    /// Certificates in DER, leaf first.
+    Chain(Vec<Vec<u8>>),
 }
 
 /// Why a request is no command.
@@ -141,7 +150,7 @@ impl Command {
                 let generation = if request.new_generation { NextGeneration::New } else { NextGeneration::Same };
                 Ok(Self::Apply { bundle: request.estate, how: How { base: request.base, generation } })
             }
-            ("POST", "resolve") => Ok(Self::Resolve { token: serde_json::from_slice::<ResolveRequest>(body)?.token }),
+            ("POST", "resolve") => Ok(Self::Resolve(shown(serde_json::from_slice(body)?)?)),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
             ("POST", "svids") => svid_order(&serde_json::from_slice(body)?),
             ("POST", "revocations") => Ok(Self::Revoke(serde_json::from_slice(body)?)),
@@ -180,7 +189,7 @@ impl Command {
             Self::Tail(_) => "ledger tail",
             Self::Replay(_) => "replay",
             Self::Checkpoint => "ledger checkpoint",
-            Self::Resolve { .. } => "resolve",
+            Self::Resolve(_) => "resolve",
             Self::Decide(_) => "decide",
             Self::MintSvid(_) => "svid mint",
             Self::EnrolToken(_) => "enroll token",
@@ -210,7 +219,7 @@ impl Command {
             Self::Report(_) => (BaseAction::Write, "countersign/feed"),
             Self::Get { kind } if is_planes(kind) => (BaseAction::Read, "countersign/planes"),
             Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
-            Self::Plan(_) | Self::Resolve { .. } | Self::Decide(_) | Self::Get { .. } => {
+            Self::Plan(_) | Self::Resolve(_) | Self::Decide(_) | Self::Get { .. } => {
                 (BaseAction::Read, "countersign/estate")
             }
             Self::Explain(_) | Self::Tail(_) | Self::Replay(_) => (BaseAction::Read, "countersign/ledger"),
@@ -245,6 +254,16 @@ impl Command {
 
     fn is_about_keys(&self) -> bool {
         matches!(self, Self::Get { kind } if kind == "revocations")
+    }
+}
+
+fn shown(request: ResolveRequest) -> Result<Shown, BadCommand> {
+    match request {
+        ResolveRequest::Token(token) => Ok(Shown::Token(token)),
+        ResolveRequest::Cert(pem) => {
+            let bad = BadCommand::Query { name: "cert".to_owned() };
+            certificates_in(pem.as_bytes()).map(Shown::Chain).or(Err(bad))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod planes;
 mod reading;
 mod replay;
 mod reply;
+mod resolving;
 mod revoking;
 mod status;
 mod svids;
@@ -44,16 +45,17 @@ use crate::net::tls::{Check, OwnSvid};
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 use crate::svid::Minted;
 
-pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector};
+pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
 pub use feed::Feed;
 pub use own::{NoSvid, OwnPart};
 pub use planes::{EnrolmentRequest, PlaneRole};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
+pub use resolving::{Resolved, resolve_svid, resolve_token};
 pub use revoking::{Act, Kind, NotRevoked, OwnGateway, Revocation, RevocationRequest};
 pub use svids::{Bearer, SvidOrder, SvidRequest, Unminted};
-pub use whatif::{BadQuestion, DecideContext, DecideRequest, Resolved, decide, resolve};
+pub use whatif::{BadQuestion, DecideContext, DecideRequest, decide};
 
 const DOOR: &str = "control";
 const PROTOCOL: &str = "control";

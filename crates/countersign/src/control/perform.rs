@@ -9,7 +9,7 @@ use model::Code;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::command::{Command, is_planes};
+use super::command::{Command, Shown, is_planes};
 use super::explain::{NotFound, explain};
 use super::feed::{self, Audience};
 use super::planes::{self, NoToken, NotEnrolled};
@@ -19,7 +19,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, tail, whatif};
+use super::{Control, Post, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 use crate::net::now;
@@ -99,8 +99,12 @@ impl Control {
             }
             Command::Replay(which) => looked_up(replay(&self.ledger_directory, self.epochs.archive(), which).await),
             Command::Checkpoint => self.checkpoint().await,
-            Command::Resolve { token } => {
-                Reply::ok(&whatif::resolve(&self.live().load().snapshot, token.as_bytes(), author.at))
+            Command::Resolve(shown) => {
+                let snapshot = &self.live().load().snapshot;
+                Reply::ok(&match shown {
+                    Shown::Token(token) => resolving::resolve_token(snapshot, token.as_bytes(), author.at),
+                    Shown::Chain(chain) => resolving::resolve_svid(snapshot, chain, None, author.at),
+                })
             }
             Command::Decide(request) => {
                 let live = self.live().load_full();

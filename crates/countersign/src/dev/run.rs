@@ -44,6 +44,8 @@ pub struct Options {
     pub listen: SocketAddr,
     pub fresh: Fresh,
     pub watch: bool,
+    /// The environment that is served, where the estate has several.
+    pub environment: Option<String>,
     /// The user's own API and issuer, for a first estate.
     pub own: Option<OwnApi>,
 }
@@ -150,6 +152,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let state = State::open(&state_beside(&directory.path("ledger"))).await?;
     let setting = Setting {
         operators,
+        environment: options.environment,
         vars: Vars::Dev(json.vars()),
         keys: keys.clone(),
         trust: Trust::Alone(issuers),

@@ -34,6 +34,9 @@ pub struct Kept {
     pub bundle: Bundle,
     /// What was substituted; none where nothing is.
     pub vars: Option<BTreeMap<String, String>>,
+    /// The environment of it that was in force; none where it was the only one.
+    #[serde(default)]
+    pub environment: Option<String>,
     /// When it was applied, RFC 3339: what `expires` was checked against.
     pub time: String,
 }
@@ -55,6 +58,8 @@ pub enum EpochsFailed {
     OtherDomain { epoch: u64, found: TrustDomain, expected: TrustDomain },
     #[error("this process follows control, and puts nothing in force by itself")]
     Following,
+    #[error("epoch {epoch} is of environment `{found}`, and this server of `{own}`: each has a state of its own")]
+    Elsewhere { epoch: u64, found: String, own: String },
     #[error("the trust domain of epoch {epoch} has no issuer")]
     Issuer { epoch: u64, source: IssuingFailed },
 }
@@ -108,7 +113,7 @@ impl Archive {
         let unknown = || EpochsFailed::Unknown { digest: digest.to_owned() };
         let digest: Digest = digest.strip_prefix("sha256:").unwrap_or(digest).parse().ok().ok_or_else(unknown)?;
         let kept = self.kept(digest).await?.ok_or_else(unknown)?;
-        let estate = load(&kept.bundle, &kept.vars(), &self.operators, kept.time());
+        let estate = load(&kept.bundle, &kept.vars(), &self.operators, kept.environment.as_deref(), kept.time());
         let estate = estate.map_err(|problems| EpochsFailed::Problems { epoch: position.epoch.0, problems })?;
         Ok(for_replay(estate, digest, position.generation, position.epoch))
     }
@@ -129,8 +134,8 @@ impl Archive {
 
 impl Kept {
     /// Of an estate that is applied at `at`, under what is substituted there.
-    pub(super) fn new(bundle: Bundle, vars: &Vars, at: Time) -> Self {
-        Self { bundle, vars: substituted(vars), time: at.to_string() }
+    pub(super) fn new(bundle: Bundle, vars: &Vars, environment: Option<String>, at: Time) -> Self {
+        Self { bundle, vars: substituted(vars), environment, time: at.to_string() }
     }
 
     /// Its name by content.
@@ -147,6 +152,20 @@ impl Kept {
     pub(super) fn time(&self) -> Time {
         // a time that we wrote; were it unreadable, the strictest reading is the earliest
         self.time.parse().unwrap_or(Time::MIN)
+    }
+
+    /// Refuses what is of another environment than `own`. One bundle has one digest, whichever environment of it was in force,
+    /// and records must not name two by it.
+    ///
+    /// # Errors
+    /// [`EpochsFailed::Elsewhere`].
+    pub(super) fn check_environment(&self, own: Option<&str>, epoch: u64) -> Result<(), EpochsFailed> {
+        match (self.environment.as_deref(), own) {
+            (Some(found), Some(own)) if found != own => {
+                Err(EpochsFailed::Elsewhere { epoch, found: found.to_owned(), own: own.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn document(&self) -> Result<Vec<u8>, EpochsFailed> {

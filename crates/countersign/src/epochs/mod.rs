@@ -80,9 +80,11 @@ pub enum Trust {
     Control(Arc<Assertions>),
 }
 
-/// What a process that has epochs is.
+/// What a process that has epochs is told when it starts, and no estate says.
 pub struct Setting {
     pub operators: Vec<PrincipalId>,
+    /// The environment that it serves; none where estates have one alone.
+    pub environment: Option<String>,
     /// What is substituted in its estates.
     pub vars: Vars,
     pub keys: Keys,
@@ -96,6 +98,7 @@ pub struct Setting {
 pub struct Epochs {
     state: State,
     archive: Archive,
+    environment: Option<String>,
     vars: Vars,
     keys: Keys,
     live: Current,
@@ -129,12 +132,13 @@ impl Epochs {
     /// # Errors
     /// [`EpochsFailed`].
     pub async fn open(state: State, setting: Setting, at: Time) -> Result<Self, EpochsFailed> {
-        let Setting { operators, vars, keys, trust, connections, domain } = setting;
+        let Setting { operators, environment, vars, keys, trust, connections, domain } = setting;
         let live = Arc::new(ArcSwap::from_pointee(boot(&operators)));
         let archive = Archive::new(Some(state.clone()), operators);
         let epochs = Self {
             state,
             archive,
+            environment,
             vars,
             keys,
             live,
@@ -201,7 +205,7 @@ impl Epochs {
     /// # Errors
     /// Every [`Problem`] of an estate that does not load.
     pub fn plan(&self, bundle: &Bundle, at: Time) -> Result<Vec<Change>, Vec<Problem>> {
-        let estate = load(bundle, &self.vars, self.archive.operators(), at)?;
+        let estate = self.estate(bundle, at)?;
         Ok(changes(&self.live.load().about.documents, &estate.documents))
     }
 
@@ -223,7 +227,7 @@ impl Epochs {
         let same = in_force.bundle.as_ref() == Some(&bundle) && how.generation == NextGeneration::Same;
         let unchanged = in_force.position.filter(|_| same);
         let position = unchanged.unwrap_or_else(|| in_force.next(how.generation));
-        let kept = Kept::new(bundle, &self.vars, by.at);
+        let kept = Kept::new(bundle, &self.vars, self.environment.clone(), by.at);
         let (live, issuer) = self.compiled(&kept, position, by.at).await.map_err(|why| match why {
             NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
             NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
@@ -317,6 +321,7 @@ impl Epochs {
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
         let kept = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
         let epoch = last.position.epoch.0;
+        kept.check_environment(self.environment.as_deref(), epoch)?;
         let compiled = self.compiled(&kept, last.position, at).await;
         let (live, issuer) = compiled.map_err(|why| match why {
             NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch, problems },
@@ -404,8 +409,7 @@ impl Epochs {
 
     /// An estate as it is read here.
     fn loaded(&self, kept: &Kept) -> Result<Estate, NotCompiled> {
-        let estate = load(&kept.bundle, &self.vars, self.archive.operators(), kept.time());
-        let estate = estate.map_err(NotCompiled::Problems)?;
+        let estate = self.estate(&kept.bundle, kept.time()).map_err(NotCompiled::Problems)?;
         let found = &estate.environment.trust_domain;
         match &self.domain {
             Some(expected) if expected != found => {
@@ -413,6 +417,11 @@ impl Epochs {
             }
             Some(_) | None => Ok(estate),
         }
+    }
+
+    /// The environment of it that this process serves.
+    fn estate(&self, bundle: &Bundle, at: Time) -> Result<Estate, Vec<Problem>> {
+        load(bundle, &self.vars, self.archive.operators(), self.environment.as_deref(), at)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Several nodes on one state: what one applies comes into force on all, and of two at once one is told to plan again.
 
+mod crossing;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,12 +50,18 @@ async fn node(dir: &TempDir) -> Epochs {
 
 /// A node on this state. All have the keys of one issuer.
 async fn on(dir: &TempDir, state: State) -> Result<Epochs, EpochsFailed> {
+    of(dir, state, None).await
+}
+
+/// One that serves this environment.
+async fn of(dir: &TempDir, state: State, environment: Option<&str>) -> Result<Epochs, EpochsFailed> {
     let issuers = Issuers::new(dir.path().join("issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     // these estates name no key set that would be fetched
     let (keys, _keeper) = keys::keeper();
     let setting = Setting {
         operators: Vec::new(),
+        environment: environment.map(str::to_owned),
         vars: Vars::Refused,
         keys,
         trust: Trust::Alone(issuers),
@@ -79,7 +87,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 /// Makes `bundle` the next epoch behind the state's back, named by the digest of `named`.
 async fn append(dir: &TempDir, number: u64, bundle: &Bundle, named: &Bundle) {
     let at = |epoch| Position { generation: Generation(1), epoch: Epoch(epoch) };
-    let kept = Kept::new(bundle.clone(), &Vars::Refused, now());
+    let kept = Kept::new(bundle.clone(), &Vars::Refused, None, now());
     let digest = named.digest(&Vars::Refused);
     let epoch = KeptEpoch { position: at(number), estate: digest, applied: "{}".to_owned() };
     let last = (number > 1).then(|| at(number - 1));
@@ -168,4 +176,59 @@ async fn a_state_that_is_away_refuses_and_what_is_in_force_serves_on() {
     let said = crate::causes::chain(&refused).replace(path.to_str().unwrap(), "PATH");
     assert!(said.starts_with(causes), "{said}");
     assert_eq!((epoch(&node), node.bundle().await), (1, Some(estate("readers"))));
+}
+
+/// The estate of two environments, of which each has a group of its own.
+fn two_environments() -> Bundle {
+    let yaml = ["production", "staging"].map(|name| {
+        format!(
+            "apiVersion: countersign.dev/v1\nkind: Environment\nmetadata: {{name: {name}}}\n\
+             spec: {{trustDomain: {name}.acme.test}}\n---\n\
+             apiVersion: countersign.dev/v1\nkind: Principal\nmetadata: {{name: reporter, environment: {name}}}\n\
+             spec: {{kind: Workload, id: spiffe://{name}.acme.test/reporter, owner: a, purpose: a}}\n"
+        )
+    });
+    Bundle::new([("estate.yaml".to_owned(), yaml.join("---\n"))])
+}
+
+#[tokio::test]
+async fn a_server_is_of_one_environment_and_so_is_its_state() {
+    let dir = TempDir::new().unwrap();
+    let node = of(&dir, state(&dir).await, Some("staging")).await.unwrap();
+    node.apply(two_environments(), &author(), How::default()).await.unwrap();
+    let domain = |node: &Epochs| node.live().load().domain.as_ref().map(ToString::to_string);
+    assert_eq!(domain(&node).as_deref(), Some("staging.acme.test"));
+    let again = of(&dir, state(&dir).await, Some("staging")).await.unwrap();
+    assert_eq!(domain(&again).as_deref(), Some("staging.acme.test"));
+
+    let position = Position { generation: Generation(1), epoch: Epoch(1) };
+    let digest = again.live().load().snapshot.digest.to_string();
+    let replayed = again.archive().snapshot(&digest, position).await.unwrap();
+    let knows = |id: &str| replayed.directory.principal(&id.parse().unwrap()).is_some();
+    assert!(knows("spiffe://staging.acme.test/reporter") && !knows("spiffe://production.acme.test/reporter"));
+
+    let refused = async |environment| of(&dir, state(&dir).await, environment).await.err().unwrap().to_string();
+    assert_eq!(
+        refused(Some("production")).await,
+        "epoch 1 is of environment `staging`, and this server of `production`: each has a state of its own"
+    );
+    assert_eq!(
+        refused(None).await,
+        "the estate of epoch 1 no longer loads: estate.yaml:13:18: the estate has several environments: `production`, \
+         `staging`\n  help: choose one with --environment NAME, of an offline verb or of the server that is to serve it"
+    );
+}
+
+#[tokio::test]
+async fn an_estate_with_several_environments_is_applied_where_one_is_chosen() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir).await;
+    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
+    let ApplyFailed::Problems(problems) = node.apply(two_environments(), &author(), How::default()).await.unwrap_err()
+    else {
+        panic!("it is no estate for a server of none of them")
+    };
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, "the estate has several environments: `production`, `staging`");
+    assert_eq!(epoch(&node), 1);
 }

@@ -1,10 +1,8 @@
-//! Documents: their envelope, and the environment that they are of.
+//! Documents: the pages that they are written on, their envelope, and what they are by content.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use guard::Staleness;
-use model::{Digest, Risk, Tier, TrustDomain};
-use policy::MaxCandidates;
+use model::Digest;
 
 use super::bundle::{Bundle, beside};
 use super::openapi;
@@ -22,8 +20,11 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
     KINDS.iter().copied().chain(["Policy"])
 }
 
-/// Most policies for one question that can be allowed: more than an estate can have, so that nothing is refused for it.
-const MOST_CANDIDATES: usize = 1_000_000;
+/// Where a document is written. What it is, is still to be read, by the environment that it is of.
+pub(super) struct Page {
+    pub file: String,
+    pub node: Node,
+}
 
 /// A document: what it is, and its spec still to be read.
 #[derive(Debug)]
@@ -40,45 +41,46 @@ pub(super) struct Document {
 /// Files that describe an API, by path: named by the services that they describe, and no documents of the estate.
 pub(super) type Descriptions = BTreeMap<String, Vec<Node>>;
 
-/// An environment: a separate world.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
-    pub name: String,
-    pub trust_domain: TrustDomain,
-    /// Where plain HTTP to loopback may be written.
-    pub development: bool,
-    pub risk_floor: BTreeMap<Risk, Tier>,
-    /// How old a snapshot may be, by tier.
-    pub staleness: Staleness,
-    pub max_candidates: MaxCandidates,
-}
-
 impl Document {
     pub(super) fn place(&self) -> Place {
         Place { file: self.file.clone(), at: self.at }
     }
 
-    /// Paths of the files that belong to this document: a source's key set and roots, a service's described API.
-    fn named_files(&self) -> Vec<String> {
-        let places: &[&[&str]] = match self.kind.as_str() {
-            "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
-            "Service" => &[&["openapi", "file"]],
-            _ => &[],
-        };
-        let named = |place: &&[&str]| place.iter().try_fold(&self.spec, |node, name| node.member(name))?.text();
-        places.iter().filter_map(named).filter_map(|name| beside(&self.file, name)).collect()
+    /// Paths of the files that belong to this document.
+    fn named_files(&self) -> impl Iterator<Item = String> {
+        named_files(&self.kind, &self.spec, &self.file)
     }
 }
 
-/// Reads every document of a bundle, and every described API beside them.
-pub(super) fn read(
-    bundle: &Bundle,
-    vars: &Vars,
-    problems: &mut Vec<Problem>,
-    notes: &mut Vec<Problem>,
-) -> (Vec<Document>, Descriptions) {
-    let mut documents: Vec<Document> = Vec::new();
-    let mut descriptions = Descriptions::new();
+impl Page {
+    /// The text at a path of keys, whatever else is written here.
+    pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
+        self.node.at(path)?.text()
+    }
+
+    fn named_files(&self) -> Vec<String> {
+        let kind = self.text(&["kind"]).unwrap_or_default();
+        self.node.at(&["spec"]).map(|spec| named_files(kind, spec, &self.file).collect()).unwrap_or_default()
+    }
+}
+
+/// Paths of the files that belong to a document: a source's key set and roots, a service's described API.
+fn named_files(kind: &str, spec: &Node, file: &str) -> impl Iterator<Item = String> {
+    let places: &[&[&str]] = match kind {
+        "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
+        "Service" => &[&["openapi", "file"]],
+        _ => &[],
+    };
+    let named = places.iter().filter_map(|place| spec.at(place)?.text());
+    named.filter_map(|name| beside(file, name))
+}
+
+/// Every page of a bundle, and every described API beside them.
+///
+/// # Errors
+/// What is no YAML.
+pub(super) fn pages(bundle: &Bundle) -> Result<(Vec<Page>, Descriptions), Vec<Problem>> {
+    let (mut pages, mut descriptions, mut problems) = (Vec::new(), Descriptions::new(), Vec::new());
     for (file, text) in bundle.with_ending(&[".yaml", ".yml"]) {
         let nodes = match yaml::read(text) {
             Ok(nodes) => nodes,
@@ -91,28 +93,42 @@ pub(super) fn read(
             descriptions.insert(file.to_owned(), nodes);
             continue;
         }
-        for mut node in nodes {
-            Substitution { file, vars, problems, notes }.apply(&mut node);
-            documents.extend(envelope(&mut Reader { file, problems }, &node));
-        }
+        pages.extend(nodes.into_iter().map(|node| Page { file: file.to_owned(), node }));
     }
+    if problems.is_empty() { Ok((pages, descriptions)) } else { Err(problems) }
+}
+
+/// Reads what is written on `pages`.
+pub(super) fn read<'p>(
+    pages: impl Iterator<Item = &'p Page>,
+    vars: &Vars,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<Problem>,
+) -> Vec<Document> {
+    let mut documents: Vec<Document> = Vec::new();
+    for Page { file, node } in pages {
+        let mut node = node.clone();
+        Substitution { file, vars, problems, notes }.apply(&mut node);
+        documents.extend(envelope(&mut Reader { file, problems }, &node));
+    }
+    documents
+}
+
+/// What is declared twice could be read as either.
+pub(super) fn check_unique(documents: &[Document], problems: &mut Vec<Problem>) {
     let mut seen: HashMap<(&str, &str), &Document> = HashMap::new();
-    for document in &documents {
+    for document in documents {
         if let Some(first) = seen.insert((&document.kind, &document.name), document) {
             let place = format!("{}:{}", first.file, first.name_at.line);
             let message = format!("{} `{}` is declared at {place} already", document.kind, document.name);
             problems.push(Problem::new(&document.file, document.name_at, message));
         }
     }
-    if problems.is_empty() {
-        check_named(&documents, &descriptions, problems);
-    }
-    (documents, descriptions)
 }
 
-/// No file is passed over: what is no document of the estate belongs to one.
-fn check_named(documents: &[Document], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
-    let named: HashSet<String> = documents.iter().flat_map(Document::named_files).collect();
+/// No file is passed over: what is no document of the estate belongs to one, of whichever environment.
+pub(super) fn check_named(pages: &[Page], descriptions: &Descriptions, problems: &mut Vec<Problem>) {
+    let named: HashSet<String> = pages.iter().flat_map(Page::named_files).collect();
     for file in descriptions.keys().filter(|file| !named.contains(*file)) {
         let problem = Problem::new(file, At::START, "an OpenAPI file that no Service names");
         problems.push(problem.suggest("name it: `openapi: {file: …}` in the Service that it describes"));
@@ -163,85 +179,6 @@ fn envelope(reader: &mut Reader<'_>, node: &Node) -> Option<Document> {
     let environment = environment.and_then(|node| Some((reader.words(node)?, node.at)));
     let (file, kind) = (reader.file.to_owned(), kind.to_owned());
     Some(Document { file, at: node.at, kind, name, name_at, environment, spec: spec?.clone() })
-}
-
-/// The one environment that the documents are of.
-pub(super) fn environment(documents: &[Document], problems: &mut Vec<Problem>) -> Option<Environment> {
-    let mut found = documents.iter().filter(|document| document.kind == "Environment");
-    let Some(first) = found.next() else {
-        let file = documents.first().map_or(".", |document| document.file.as_str());
-        let problem = Problem::new(file, At::START, "the estate has no Environment");
-        problems.push(problem.suggest("add a document of kind `Environment` with a `trustDomain`"));
-        return None;
-    };
-    for other in found {
-        let message = format!("`{}` is a second Environment; an estate has one", other.name);
-        problems.push(Problem::new(&other.file, other.name_at, message));
-    }
-    for document in documents {
-        if let Some((name, at)) = &document.environment
-            && *name != first.name
-        {
-            let message = format!("environment `{name}` is not declared here");
-            let suggestion = nearest(name, [first.name.as_str()]);
-            problems.push(Problem { suggestion, ..Problem::new(&document.file, *at, message) });
-        }
-    }
-    read_environment(&mut Reader { file: &first.file, problems }, first)
-}
-
-fn read_environment(reader: &mut Reader<'_>, document: &Document) -> Option<Environment> {
-    let mut fields = reader.fields(&document.spec, "Environment")?;
-    let trust_domain = fields.required(reader, "trustDomain");
-    let development = fields.optional("development");
-    let staleness = fields.optional("staleness");
-    let risk_floor = fields.optional("riskFloor");
-    let policy = fields.optional("policy");
-    fields.close(reader);
-    let mut ages = Staleness::default();
-    if let Some(node) = staleness
-        && let Some(mut fields) = reader.fields(node, "staleness")
-    {
-        for (tier, age) in [
-            (Tier::Routine, &mut ages.routine),
-            (Tier::Sensitive, &mut ages.sensitive),
-            (Tier::Critical, &mut ages.critical),
-        ] {
-            *age = fields.optional(tier.as_str()).and_then(|node| reader.duration(node)).unwrap_or(*age);
-        }
-        fields.close(reader);
-    }
-    let mut floor = BTreeMap::from([(Risk::High, Tier::Sensitive)]);
-    if let Some(node) = risk_floor
-        && let Some(mut fields) = reader.fields(node, "riskFloor")
-    {
-        for risk in Risk::ALL {
-            if let Some(tier) = fields.optional(risk.as_str()).and_then(|node| reader.parse(node)) {
-                floor.insert(*risk, tier);
-            }
-        }
-        fields.close(reader);
-    }
-    Some(Environment {
-        name: document.name.clone(),
-        trust_domain: reader.parse(trust_domain?)?,
-        development: development.and_then(|node| reader.flag(node)).unwrap_or(false),
-        risk_floor: floor,
-        staleness: ages,
-        max_candidates: policy.and_then(|node| max_candidates(reader, node)).unwrap_or_default(),
-    })
-}
-
-fn max_candidates(reader: &mut Reader<'_>, policy: &Node) -> Option<MaxCandidates> {
-    let mut fields = reader.fields(policy, "policy")?;
-    let node = fields.optional("maxCandidates");
-    fields.close(reader);
-    let node = node?;
-    let read = reader.text(node)?.parse().ok().filter(|most| (1..=MOST_CANDIDATES).contains(most));
-    if read.is_none() {
-        reader.problem(node.at, format!("`maxCandidates` is a number from 1 to {MOST_CANDIDATES}"));
-    }
-    read.map(MaxCandidates)
 }
 
 /// The content of every document, by kind and name; the files that one names count to it.

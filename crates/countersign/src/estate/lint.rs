@@ -28,16 +28,25 @@ pub struct Finding {
     pub problem: Problem,
 }
 
-/// Every finding of an estate that loads, the weightiest first.
-pub fn lint(estate: &Estate, bundle: &Bundle) -> Vec<Finding> {
-    let mut lint = Lint { estate, findings: Vec::new() };
-    for service in &estate.services {
-        lint.service(service);
+/// Every finding in environments that load, the weightiest first.
+pub fn lint(estates: &[Estate], bundle: &Bundle) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, estate) in estates.iter().enumerate() {
+        let mut lint = Lint { estate, findings };
+        for service in &estate.services {
+            lint.service(service);
+        }
+        lint.resources();
+        lint.policies(bundle);
+        for other in estates.iter().take(index) {
+            lint.shared_tokens(other);
+        }
+        findings = lint.findings;
     }
-    lint.resources();
-    lint.policies(bundle);
-    lint.findings.sort();
-    lint.findings
+    // a file may be named in two environments
+    findings.sort();
+    findings.dedup();
+    findings
 }
 
 impl Severity {
@@ -154,6 +163,24 @@ impl Lint<'_> {
             if !mentioned.contains(id) {
                 let message = format!("no operation asks for `{id}`, and no policy names it");
                 self.add(Severity::Warning, place, message, Some("take it out, or map what it is for"));
+            }
+        }
+    }
+
+    /// A token that is a credential in two environments lets whoever holds it cross between them.
+    fn shared_tokens(&mut self, other: &Estate) {
+        let [own, beside] = [self.estate, other].map(|estate| &estate.environment.name);
+        for (source, _) in &self.estate.sources {
+            let same = other.sources.iter().map(|(there, _)| there).find(|there| there.issuer == source.issuer);
+            let there = same.map(|there| there.audiences.as_slice()).unwrap_or_default();
+            for audience in source.audiences.iter().filter(|audience| there.contains(audience)) {
+                let issuer = &source.issuer;
+                let message = format!(
+                    "a token of issuer `{issuer}` for `{audience}` is a credential in `{own}` and in `{beside}`"
+                );
+                if let Some(place) = self.estate.source_places.get(&source.name) {
+                    self.add(Severity::Warning, place, message, Some("give each environment an audience of its own"));
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 mod asks;
 mod bundle;
 mod document;
+mod environment;
 mod groups;
 mod key_sets;
 mod lint;
@@ -24,11 +25,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
-use model::{Digest, PrincipalId, ResourceId, Time};
+use model::{Digest, PrincipalId, ResourceId, SourceName, Time};
 use policy::{Engine, PolicyFile, Vocabulary};
 use serde::{Deserialize, Serialize};
 
-use self::document::{Document, Environment};
+use self::document::{Descriptions, Document, Page};
+use self::environment::{Choice, Environment, Environments};
 use self::problem::{At, Place};
 use self::routes::Declared;
 
@@ -53,6 +55,8 @@ const MAX_PROBLEMS: usize = 1_000;
 pub struct Estate {
     pub environment: Environment,
     pub sources: Vec<(Source, Jwks)>,
+    /// Where each source is declared.
+    pub source_places: BTreeMap<SourceName, Place>,
     pub directory: Directory,
     pub engine: Engine,
     pub services: Vec<Service>,
@@ -94,26 +98,42 @@ pub enum ChangeKind {
     Removed,
 }
 
-/// Loads an estate. `operators` are who may operate the server it is for; `now` is what `expires` is checked against.
+/// Loads one environment of an estate: the one of that name, or else the only one. What is of another one is not seen in it.
+/// `operators` are who may operate the server it is for; `now` is what `expires` is checked against.
 ///
 /// # Errors
 /// Every [`Problem`] there is, by file and place, up to a thousand.
-pub fn load(bundle: &Bundle, vars: &Vars, operators: &[PrincipalId], now: Time) -> Result<Estate, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut notes = Vec::new();
-    let loaded = Loading { bundle, vars, operators, now, problems: &mut problems, notes: &mut notes }.load();
-    match loaded {
-        Some(estate) if problems.is_empty() => {
-            notes.truncate(MAX_PROBLEMS);
-            Ok(Estate { notes, ..estate })
-        }
-        _ => {
-            problems.sort();
-            problems.dedup();
-            problems.truncate(MAX_PROBLEMS);
-            Err(problems)
+pub fn load(
+    bundle: &Bundle,
+    vars: &Vars,
+    operators: &[PrincipalId],
+    environment: Option<&str>,
+    now: Time,
+) -> Result<Estate, Vec<Problem>> {
+    let written = Written::read(bundle).map_err(told)?;
+    let choice = written.environments().choose(environment).map_err(|problem| vec![problem])?;
+    written.load(choice, vars, operators, now).map_err(told)
+}
+
+/// Loads every environment of an estate, each by itself.
+///
+/// # Errors
+/// Every [`Problem`] of any of them, once.
+pub fn load_all(
+    bundle: &Bundle,
+    vars: &Vars,
+    operators: &[PrincipalId],
+    now: Time,
+) -> Result<Vec<Estate>, Vec<Problem>> {
+    let written = Written::read(bundle).map_err(told)?;
+    let (mut estates, mut problems) = (Vec::new(), Vec::new());
+    for choice in written.environments().all() {
+        match written.load(choice, vars, operators, now) {
+            Ok(estate) => estates.push(estate),
+            Err(found) => problems.extend(found),
         }
     }
+    if problems.is_empty() { Ok(estates) } else { Err(told(problems)) }
 }
 
 /// What lies between two estates, by kind and name.
@@ -131,8 +151,49 @@ pub fn changes(old: &BTreeMap<(String, String), Digest>, new: &BTreeMap<(String,
     changes
 }
 
-struct Loading<'a> {
+/// Problems as they are told: in order, each once, and not too many.
+fn told(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort();
+    problems.dedup();
+    problems.truncate(MAX_PROBLEMS);
+    problems
+}
+
+/// What is written in a bundle, of whichever environment.
+struct Written<'a> {
     bundle: &'a Bundle,
+    pages: Vec<Page>,
+    descriptions: Descriptions,
+}
+
+impl<'a> Written<'a> {
+    fn read(bundle: &'a Bundle) -> Result<Self, Vec<Problem>> {
+        let (pages, descriptions) = document::pages(bundle)?;
+        Ok(Self { bundle, pages, descriptions })
+    }
+
+    fn environments(&self) -> Environments<'_> {
+        Environments::of(&self.pages)
+    }
+
+    fn load(&self, choice: Choice, vars: &Vars, operators: &[PrincipalId], now: Time) -> Result<Estate, Vec<Problem>> {
+        let (mut problems, mut notes) = (Vec::new(), Vec::new());
+        let loading =
+            Loading { written: self, choice, vars, operators, now, problems: &mut problems, notes: &mut notes };
+        match loading.load() {
+            Some(estate) if problems.is_empty() => {
+                notes.truncate(MAX_PROBLEMS);
+                Ok(Estate { notes, ..estate })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+/// One environment being loaded.
+struct Loading<'a> {
+    written: &'a Written<'a>,
+    choice: Choice,
     vars: &'a Vars,
     operators: &'a [PrincipalId],
     now: Time,
@@ -142,17 +203,25 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn load(self) -> Option<Estate> {
-        let (documents, descriptions) = document::read(self.bundle, self.vars, self.problems, self.notes);
+        let Written { bundle, pages, descriptions } = self.written;
+        let own = pages.iter().filter(|page| self.choice.takes(page));
+        let documents = document::read(own, self.vars, self.problems, self.notes);
+        let documents = self.choice.only_own(documents, self.problems);
+        document::check_unique(&documents, self.problems);
+        if self.problems.is_empty() {
+            document::check_named(pages, descriptions, self.problems);
+            self.written.environments().check_domains(self.problems);
+        }
         if !self.problems.is_empty() {
             // what could not be read would only be missed elsewhere
             return None;
         }
-        let environment = document::environment(&documents, self.problems)?;
+        let environment = self.choice.read(&documents, self.problems)?;
         let development = environment.development || !matches!(self.vars, Vars::Refused);
-        let sources = sources::read(&documents, self.bundle, development, self.problems);
+        let sources = sources::read(&documents, bundle, development, self.problems);
         check_issuers(&documents, &sources, self.problems);
         let resources = resources::read(&documents, self.problems);
-        let declared = Declared { resources: &resources, bundle: self.bundle, descriptions: &descriptions };
+        let declared = Declared { resources: &resources, bundle, descriptions };
         let services = services::read(&documents, &declared, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
         if !self.problems.is_empty() {
@@ -160,11 +229,13 @@ impl Loading<'_> {
             return None;
         }
         let mut policies = Vec::new();
-        for (name, text) in self.bundle.with_ending(&[".cedar"]) {
+        for (name, text) in bundle.with_ending(&[".cedar"]) {
             policies.push(PolicyFile { name: name.to_owned(), text: text.to_owned() });
         }
         let facts = sources.iter().flat_map(|(source, _)| source.evidence.iter().map(|rule| rule.fact.clone()));
         let vocabulary = Vocabulary {
+            environment: self.choice.own,
+            other_environments: self.choice.others,
             actions: resources.actions,
             groups: people.groups,
             resources: resources.resources,
@@ -182,13 +253,16 @@ impl Loading<'_> {
                 return None;
             }
         };
-        let mut digests = document::digests(&documents, self.bundle);
+        let places = documents.iter().filter(|document| document.kind == "TrustSource");
+        let places = places.filter_map(|document| Some((document.name.parse().ok()?, document.place())));
+        let mut digests = document::digests(&documents, bundle);
         for (id, text) in engine.policy_texts() {
             digests.insert(("Policy".to_owned(), id.to_string()), credential::digest_of(text.as_bytes()));
         }
         Some(Estate {
             environment,
             sources,
+            source_places: places.collect(),
             directory,
             engine,
             services,

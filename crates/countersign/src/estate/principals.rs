@@ -9,7 +9,8 @@ use identity::{Class, Principal, Template};
 use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time, TrustDomain};
 use policy::{Group, OWN};
 
-use super::document::{Document, Environment};
+use super::document::Document;
+use super::environment::Environment;
 use super::groups::{Groups, shipped};
 use super::key_sets::Jwks;
 use super::problem::{At, Problem, nearest};

@@ -1,6 +1,7 @@
 //! Estates that do not load, in exact words; and bytes that are no estate.
 
 mod bundle;
+mod environments;
 mod lint;
 mod openapi;
 mod principals;
@@ -35,7 +36,7 @@ fn bundle(yaml: &str, cedar: &str) -> Bundle {
 }
 
 fn loaded(yaml: &str) -> Result<Estate, Vec<Problem>> {
-    load(&bundle(yaml, POLICY), &dev(), &[], now())
+    load(&bundle(yaml, POLICY), &dev(), &[], None, now())
 }
 
 /// The problems of an estate, one a line.
@@ -193,9 +194,9 @@ fn credential_key(estate: &Estate, repository: &str) -> bool {
 
 #[test]
 fn dev_addresses_are_for_dev_alone() {
-    let problems = load(&bundle(QUICKSTART, POLICY), &Vars::Refused, &[], now()).err().unwrap();
+    let problems = load(&bundle(QUICKSTART, POLICY), &Vars::Refused, &[], None, now()).err().unwrap();
     assert!(problems.iter().any(|problem| problem.message == "only `dev` knows what `${DEV_ISSUER}` is"));
-    let estate = load(&bundle(QUICKSTART, POLICY), &Vars::Noted, &[], now()).ok().unwrap();
+    let estate = load(&bundle(QUICKSTART, POLICY), &Vars::Noted, &[], None, now()).ok().unwrap();
     let notes: Vec<_> = estate.notes.iter().map(ToString::to_string).collect();
     assert_eq!(notes[0], "estate.yaml:15:13: `${DEV_ISSUER}` is served by `dev` alone");
     check(
@@ -269,7 +270,8 @@ fn a_plan_names_what_changes() {
 fn a_policy_is_refused_at_its_place() {
     let refusal = |from: &str, to: &str| {
         assert!(POLICY.contains(from), "`{from}` is not in the policies");
-        let problems = load(&bundle(QUICKSTART, &POLICY.replacen(from, to, 1)), &dev(), &[], now()).err().unwrap();
+        let problems =
+            load(&bundle(QUICKSTART, &POLICY.replacen(from, to, 1)), &dev(), &[], None, now()).err().unwrap();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(

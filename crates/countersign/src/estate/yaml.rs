@@ -82,6 +82,11 @@ impl Node {
         }
     }
 
+    /// What stands at a path of keys; nothing where nothing is said.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.member(key)).filter(|node| !node.is_null())
+    }
+
     /// The text of a scalar.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {

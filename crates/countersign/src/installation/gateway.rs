@@ -188,6 +188,7 @@ async fn parts(
     let shelf = Shelf::new(home.root(), Voice { environment: settings.environment.clone(), key });
     let setting = Setting {
         operators: vec![operator(home.owner()?)],
+        environment: Some(settings.environment.clone()),
         vars: Vars::Refused,
         keys,
         trust: Trust::Control(Arc::clone(&assertions)),

@@ -80,6 +80,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let state = open(state).await?;
     let setting = Setting {
         operators: vec![operator(owner)],
+        environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys,
         trust: Trust::Issues(Issuers::new(home.path("keys/issuer"))),

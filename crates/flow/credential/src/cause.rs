@@ -4,7 +4,7 @@ use model::{Binding, Code, Digest, SourceName, SpiffeId, Time, TrustDomain};
 
 use crate::{CredentialKind, Finding, Flaw, Revocable};
 
-/// The steps of verification, in their order: a credential refused at one passed those before it.
+/// The steps of verification, in the order of a token's: what is refused at one of them passed those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     Shape,

@@ -38,7 +38,7 @@ pub use revocations::{Revocable, Revocations, Standing};
 pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Source, SourceKeys};
 pub use sources::{MemoCounts, SharedIssuer, Sources};
 pub use unknown_key::UnknownKey;
-pub use verify::{digest_of, verify};
+pub use verify::{digest_of, examine, verify};
 
 /// The source of an environment's own SVIDs: each names its principal itself. No estate can declare a source of this name.
 pub const SVIDS: &str = "spiffe";

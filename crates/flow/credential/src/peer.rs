@@ -40,7 +40,8 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 ];
 
 /// What a TLS peer presented. Whoever makes one vouches that the peer holds the leaf's key: it is made after a handshake
-/// that proved so, or to record why one was refused.
+/// that proved so, to record why one was refused, or to be
+/// examined, from which no [`Verified`](crate::Verified) comes.
 pub struct PeerCertificates {
     chain: Vec<Vec<u8>>,
     digest: Digest,
@@ -102,6 +103,11 @@ impl PeerCertificates {
         drop(checked);
         // an authority above may end before its leaf does
         if found.until <= at { Err(Cause::Expired { at: found.until }) } else { Ok((*found).clone()) }
+    }
+
+    /// Whether the leaf keeps the rules of one, whoever signed it.
+    pub(crate) const fn has_sound_leaf(&self) -> bool {
+        self.leaf.is_ok()
     }
 
     fn finding(&self, leaf: &Leaf, bundle: &Bundle, until: Time) -> Finding {

@@ -17,7 +17,7 @@ use crate::jws::Jws;
 use crate::memo::Held;
 use crate::{
     Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, PeerCertificates, Presented,
-    Proofs, Refused, Source, Sources, Token, Verified,
+    Proofs, Refused, Source, Sources, Step, Token, Verified,
 };
 
 /// How far the issuer's clock may be from ours.
@@ -59,9 +59,20 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
     Ok(Proofs::new(channel.map(Arc::new).map(Verified::earned), message.map(Verified::earned)))
 }
 
+/// What certificates in DER, leaf first, prove of whoever holds the leaf's key: plain facts, for explanations. No
+/// [`Verified`] comes from them, because a certificate is no secret.
+///
+/// # Errors
+/// The [`Cause`], and the step that found it: shape, times, issuer (the trust domain), signature (the path) or revocation, in
+/// this order.
+pub fn examine(sources: &Sources, chain: Vec<Vec<u8>>, at: Time) -> Result<Finding, (Step, Cause)> {
+    let peer = PeerCertificates::new(chain);
+    let step = |cause: &Cause| if peer.has_sound_leaf() { cause.step() } else { Step::Shape };
+    held_svid(sources, &peer, at).map_err(|cause| (step(&cause), cause))
+}
+
 fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
-    let found = peer.check(sources.authorities(), at);
-    found.and_then(|finding| unrevoked(sources, &finding).map(|()| finding)).map_err(|cause| {
+    held_svid(sources, peer, at).map_err(|cause| {
         Box::new(Refused {
             cause,
             source: None,
@@ -71,6 +82,13 @@ fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding,
             beside: None,
         })
     })
+}
+
+/// An SVID that holds, and that nobody revoked since.
+fn held_svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Cause> {
+    let finding = peer.check(sources.authorities(), at)?;
+    unrevoked(sources, &finding)?;
+    Ok(finding)
 }
 
 /// A token that holds, and that nobody revoked since.

@@ -35,6 +35,10 @@ pub(crate) enum Cause {
     AnnotationUnknown { name: String, nearest: Option<String> },
     #[error("`@{name}` cannot be read")]
     AnnotationUnfit { name: &'static str, source: BadName },
+    #[error("the policy has no `@environment(\"…\")`, and the estate has several environments")]
+    EnvironmentMissing { known: Vec<String> },
+    #[error("environment `{name}` is not declared here")]
+    EnvironmentUnknown { name: String, nearest: Option<String> },
     #[error("`{id}`: a policy id has only letters, digits, `.`, `_`, `-`, `/` and `:`")]
     IdCharacters { id: String },
     #[error("`{id}`: ids that start with `countersign/` belong to the shipped policies")]
@@ -78,7 +82,9 @@ impl Cause {
                 Some("every policy has an `@id`, an `@owner` and a `@purpose`, before `permit` or `forbid`".to_owned())
             }
             Self::TooDeep | Self::TooLong { .. } => Some("split it into several policies".to_owned()),
+            Self::EnvironmentMissing { known } => Some(format!("say which one it is for: {}", known.join(" or "))),
             Self::AnnotationUnknown { nearest, .. }
+            | Self::EnvironmentUnknown { nearest, .. }
             | Self::Undeclared { nearest, .. }
             | Self::UnknownFact { nearest, .. } => mean(nearest),
             Self::NamedParams { .. } => Some("read `context.params.getTag(\"…\")`".to_owned()),

@@ -13,7 +13,7 @@ use crate::cause::{Cause, MAX_FILE, nearest};
 use crate::crowd::{self, Crowd};
 use crate::index::{Bucket, Index};
 use crate::lint;
-use crate::names::{self, Names};
+use crate::names::{self, ENVIRONMENT, Names};
 use crate::rule::{Parts, Rule};
 use crate::scan::{self, Excess, Statement};
 use crate::scope::{Say, Scope};
@@ -27,7 +27,7 @@ const MAX_PROBLEMS: usize = 100;
 const LEVEL: u32 = 1;
 
 const REQUIRED: &[&str] = &["id", "owner", "purpose"];
-const OPTIONAL: &[&str] = &["environment"];
+const OPTIONAL: &[&str] = &[ENVIRONMENT];
 
 /// What sound policies become.
 #[derive(Debug)]
@@ -118,6 +118,17 @@ impl<'a> Reading<'a> {
                 return None;
             }
         };
+        if origin == Origin::Estate {
+            match self.names.is_own(&policy) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(cause) => {
+                    let at = statement.annotation(ENVIRONMENT).unwrap_or(statement.at);
+                    self.problems.push(cause.at(file, at));
+                    return None;
+                }
+            }
+        }
         let id = self.annotations(file, statement, &policy, origin);
         let tree = match policy.to_pst() {
             Ok(tree) => tree,

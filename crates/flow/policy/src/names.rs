@@ -1,14 +1,19 @@
 //! What an estate's policies may name, and what they may do with it.
 
-use cedar_policy::{Effect, EntityUid};
+use std::collections::BTreeSet;
+
+use cedar_policy::{Effect, EntityUid, Policy};
 use identity::Directory;
-use model::{BaseAction, Fact, PrincipalId, PrincipalKind};
+use model::{BaseAction, EnvironmentName, Fact, PrincipalId, PrincipalKind};
 
 use crate::cause::{Cause, nearest};
 use crate::lint::Sight;
 use crate::scan::Statement;
 use crate::vocabulary::Vocabulary;
 use crate::world::World;
+
+/// The annotation that says of which environment a policy is, where an estate has several.
+pub(crate) const ENVIRONMENT: &str = "environment";
 
 /// Everything that is declared.
 #[derive(Clone, Copy)]
@@ -19,6 +24,28 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
+    /// Whether a policy is of the environment that is compiled, and not of another one.
+    ///
+    /// # Errors
+    /// Why that is not plain.
+    pub(crate) fn is_own(&self, policy: &Policy) -> Result<bool, Cause> {
+        let Vocabulary { environment: own, other_environments: others, .. } = self.vocabulary;
+        let known: BTreeSet<&str> = others.iter().chain(own).map(EnvironmentName::as_str).collect();
+        match policy.annotation(ENVIRONMENT) {
+            None if others.is_empty() => Ok(true),
+            None => {
+                let written = |name: &&str| format!("`@{ENVIRONMENT}(\"{name}\")`");
+                Err(Cause::EnvironmentMissing { known: known.iter().map(written).collect() })
+            }
+            Some(said) if said.trim().is_empty() => Err(Cause::AnnotationEmpty { name: ENVIRONMENT.to_owned() }),
+            Some(said) if known.contains(said) => Ok(own.as_ref().is_some_and(|own| own.as_str() == said)),
+            Some(said) => {
+                let nearest = nearest(said, known).map(str::to_owned);
+                Err(Cause::EnvironmentUnknown { name: said.escape_debug().to_string(), nearest })
+            }
+        }
+    }
+
     /// Why an estate's policy may not do what was seen.
     pub(crate) fn sight(&self, sight: Sight, effect: Effect, statement: &Statement<'_>) -> Option<(usize, Cause)> {
         let start = statement.at;

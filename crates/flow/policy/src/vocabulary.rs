@@ -1,8 +1,10 @@
 //! What an estate declares that policies may speak of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ActionName, BaseAction, Fact, GroupName, Owner, PrincipalId, ResourceId, Risk, ServiceName, Tier};
+use model::{
+    ActionName, BaseAction, EnvironmentName, Fact, GroupName, Owner, PrincipalId, ResourceId, Risk, ServiceName, Tier,
+};
 
 /// A named set of principals and other groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct PolicyFile {
 /// Everything that an estate's policies may name.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
+    /// The environment whose policies are compiled.
+    pub environment: Option<EnvironmentName>,
+    /// The environments beside it. Their policies are theirs alone: they are not looked at, whatever they name.
+    pub other_environments: BTreeSet<EnvironmentName>,
     /// Declared members of base actions.
     pub actions: BTreeMap<ActionName, BaseAction>,
     pub groups: Vec<Group>,

@@ -1,6 +1,9 @@
 //! What verbs print for programs: a contract, held by golden files. What differs each time is replaced by its name.
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -39,6 +42,60 @@ fn json_of_offline_verbs_is_as_promised() {
     Estate::ours().replacing("maxAge: 10m", "maxage: 10m").upstream("http://127.0.0.1:1").write(folder.path());
     same("check-errors", &run(&["check", "-f", path, "--output", "json"], b"").ended(3));
     same("explain-code", &run(&["explain-code", "audience_wrong", "--output", "json"], b"").ended(0));
+}
+
+#[test]
+fn json_of_an_svid_that_is_explained_is_as_promised() {
+    let dev = Dev::start();
+    let svid = dev.minted("reporter", "out", &[]);
+    let (cert, key) = (fs::read(&svid.cert).unwrap(), fs::read(&svid.key).unwrap());
+    let bundle = dev.path("out/bundle.pem");
+    let (bundle, estate) = (bundle.to_str().unwrap(), dev.estate().to_str().unwrap());
+    let asked = ["resolve", "--cert", "-", "--output", "json"];
+    let online = dev.cli_with(&asked, &cert).ended(0);
+    same("resolve-cert", &online);
+    let offline = |more: &[&str], stdin: &[u8]| run(&[&asked[..], &["-f", estate], more].concat(), stdin);
+    assert_eq!(offline(&["--bundle", bundle], &cert).ended(0).json(), online.json());
+    same("resolve-cert-without-bundle", &offline(&[], &cert).ended(2));
+    let other = dev.minted("spiffe://prod.acme.test/agents/dunning", "other", &[]);
+    dev.cli(&["revoke", "principal", "dunning"]).ended(0);
+    same("resolve-cert-revoked", &dev.cli_with(&asked, &fs::read(other.cert).unwrap()).ended(2));
+    same("resolve-cert-authority", &dev.cli_with(&asked, &fs::read(bundle).unwrap()).ended(2));
+
+    for stdin in [&b"x"[..], &key] {
+        let unread = dev.cli_with(&asked, stdin).ended(3);
+        assert!(unread.err.contains("cannot use `-`: it holds no certificate in PEM"), "{unread:?}");
+    }
+    let token = dev.token("ci-main");
+    dev.cli_with(&["resolve", "--cert", "-", "--token-file", "-"], token.as_bytes()).ended(64);
+    dev.cli_with(&["resolve", "--cert", "-", "--bundle", bundle], &cert).ended(64);
+}
+
+#[test]
+fn a_key_that_lies_beside_its_certificate_is_not_sent_to_a_server() {
+    let dev = Dev::start();
+    let svid = dev.minted("reporter", "out", &[]);
+    let both = [fs::read_to_string(&svid.key).unwrap(), fs::read_to_string(&svid.cert).unwrap()].concat();
+    let socket = dev.path("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"END CERTIFICATE-----\\n\"}") {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).unwrap();
+            assert!(read > 0, "the request breaks off");
+            sent.extend_from_slice(&part[..read]);
+        }
+        String::from_utf8(sent).unwrap()
+    });
+    let server_at = format!("unix:{}", socket.to_str().unwrap());
+    run(&["resolve", "--cert", "-", "--server", &server_at], both.as_bytes()).ended(4);
+    let sent = server.join().unwrap();
+    let secret = both.lines().nth(1).unwrap();
+    assert!(
+        sent.contains("{\"cert\":\"-----BEGIN CERTIFICATE-----") && !sent.contains("PRIVATE") && !sent.contains(secret)
+    );
 }
 
 #[test]

@@ -3,4 +3,5 @@
 mod applying;
 mod checking;
 mod described;
+mod environments;
 mod kept;

@@ -87,7 +87,7 @@ pub async fn lay_out(
     // last: an estate is there once this file is
     let files = [(file, description), ("api.cedar", starter.policies()), ("estate.yaml", starter.estate())];
     let bundle = Bundle::new(files.iter().map(|(name, text)| ((*name).to_owned(), text.clone())));
-    load(&bundle, vars, operators, now()).map_err(OwnApiFailed::Estate)?;
+    load(&bundle, vars, operators, None, now()).map_err(OwnApiFailed::Estate)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OwnApiFailed::Write { path, source }

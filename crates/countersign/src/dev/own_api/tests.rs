@@ -39,7 +39,7 @@ fn started(own: &OwnApi, api: &str) -> (String, Result<Estate, String>) {
     let (estate, policies) = (starter.estate(), starter.policies());
     let files = [("api.openapi.json", api), ("api.cedar", &policies), ("estate.yaml", &estate)];
     let bundle = Bundle::new(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-    let loaded = load(&bundle, &Vars::Dev(BTreeMap::new()), &[], now());
+    let loaded = load(&bundle, &Vars::Dev(BTreeMap::new()), &[], None, now());
     (estate, loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect()))
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::super::{Bundle, Vars, load};
+use super::super::{Bundle, Vars, load, load_all};
 use super::{KEYS, POLICY, QUICKSTART, check, dev, now, quickstart};
 
 /// A directory with these files.
@@ -38,7 +38,7 @@ fn every_example_loads() {
         let files = read.with_ending(&[""]).map(|(name, text)| (name.to_owned(), text.to_owned()));
         // made by `dev`, with the private half that stays outside the estate
         let bundle = Bundle::new(files.chain([("keys/platform.jwks.json".to_owned(), KEYS.to_owned())]));
-        let problems = load(&bundle, &dev(), &[], now()).err().unwrap_or_default();
+        let problems = load_all(&bundle, &dev(), &[], now()).err().unwrap_or_default();
         assert!(problems.is_empty(), "{}", problems[0]);
         loaded += 1;
     }
@@ -59,7 +59,7 @@ fn a_directory_is_read_with_the_key_sets_that_it_names() {
     ]);
     let bundle = Bundle::read(root.path()).unwrap();
     assert_eq!(names(&bundle), ["a/estate.yaml", "keys/platform.jwks.json", "more.yml", "policies/billing.cedar"]);
-    assert!(load(&bundle, &dev(), &[], now()).is_ok());
+    assert!(load(&bundle, &dev(), &[], None, now()).is_ok());
     let one = Bundle::read(&root.path().join("more.yml")).unwrap();
     assert_eq!(names(&one), ["more.yml"]);
 }
@@ -127,7 +127,7 @@ fn what_is_no_estate_is_refused() {
 #[test]
 fn an_empty_directory_is_no_estate() {
     let root = directory(&[]);
-    let problems = load(&Bundle::read(root.path()).unwrap(), &dev(), &[], now()).err().unwrap();
+    let problems = load(&Bundle::read(root.path()).unwrap(), &dev(), &[], None, now()).err().unwrap();
     assert_eq!(
         problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [".:1:1: the estate has no Environment\n  help: add a document of kind `Environment` with a `trustDomain`"]

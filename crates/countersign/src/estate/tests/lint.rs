@@ -7,8 +7,9 @@ use super::{KEYS, POLICY, QUICKSTART, and, dev, now, quickstart};
 fn found(yaml: &str, cedar: &str, api: &str) -> String {
     let files = [("estate.yaml", yaml), ("p/a.cedar", cedar), ("keys/platform.jwks.json", KEYS), ("api.json", api)];
     let bundle = Bundle::new(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-    let estate = load(&bundle, &dev(), &[], now()).map_err(|problems| problems[0].to_string()).unwrap();
-    let findings = lint(&estate, &bundle).into_iter().map(|one| format!("{}: {}", one.severity.as_str(), one.problem));
+    let estate = load(&bundle, &dev(), &[], None, now()).map_err(|problems| problems[0].to_string()).unwrap();
+    let findings =
+        lint(&[estate], &bundle).into_iter().map(|one| format!("{}: {}", one.severity.as_str(), one.problem));
     findings.filter(|text| !text.contains("GET does not imply them")).collect::<Vec<_>>().join("\n")
 }
 
@@ -99,8 +100,8 @@ fn what_get_does_not_imply_is_told_once_a_path() {
     );
     let files = [("estate.yaml", yaml.as_str()), ("a.cedar", POLICY), ("keys/platform.jwks.json", KEYS)];
     let bundle = Bundle::new(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-    let estate = load(&bundle, &dev(), &[], now()).map_err(|problems| problems[0].to_string()).unwrap();
-    let findings: Vec<String> = lint(&estate, &bundle).iter().map(|one| one.problem.to_string()).collect();
+    let estate = load(&bundle, &dev(), &[], None, now()).map_err(|problems| problems[0].to_string()).unwrap();
+    let findings: Vec<String> = lint(&[estate], &bundle).iter().map(|one| one.problem.to_string()).collect();
     assert_eq!(
         findings,
         [

@@ -26,7 +26,7 @@ fn estate(service: &str, file: &str, api: &str) -> Result<Vec<Service>, Vec<Prob
     let yaml = format!("{}{service}\n", &QUICKSTART[..start]);
     let files = [("estate.yaml", yaml.as_str()), ("a.cedar", POLICY), ("keys/platform.jwks.json", KEYS), (file, api)];
     let bundle = Bundle::new(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-    load(&bundle, &dev(), &[], now()).map(|estate| estate.services)
+    load(&bundle, &dev(), &[], None, now()).map(|estate| estate.services)
 }
 
 fn said(service: &str, file: &str, api: &str) -> String {
@@ -74,7 +74,7 @@ fn the_example_imports_what_it_describes() {
     let bundle = Bundle::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/openapi"))).unwrap();
     let files = bundle.with_ending(&[""]).map(|(name, text)| (name.to_owned(), text.to_owned()));
     let bundle = Bundle::new(files.chain([("keys/platform.jwks.json".to_owned(), KEYS.to_owned())]));
-    let estate = load(&bundle, &Vars::Refused, &[], now()).map_err(|problems| problems[0].to_string()).unwrap();
+    let estate = load(&bundle, &Vars::Refused, &[], None, now()).map_err(|problems| problems[0].to_string()).unwrap();
     let routes = estate.services.iter().flat_map(|service| {
         service.routes.iter().zip(&service.places).map(|(route, place)| {
             let asks = match &route.asks {
@@ -355,7 +355,7 @@ fn a_change_of_the_file_is_a_change_of_its_service() {
         let files =
             [("estate.yaml", yaml.as_str()), ("a.cedar", POLICY), ("keys/platform.jwks.json", KEYS), ("api.json", api)];
         let bundle = Bundle::new(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-        let estate = load(&bundle, &dev(), &[], now()).map_err(|problems| problems[0].to_string()).unwrap();
+        let estate = load(&bundle, &dev(), &[], None, now()).map_err(|problems| problems[0].to_string()).unwrap();
         estate.documents[&("Service".to_owned(), "billing-api".to_owned())]
     };
     let api = r#"{"openapi": "3.1.0", "paths": {"/a": {"get": {"x-countersign": {"access": "public"}}}}}"#;

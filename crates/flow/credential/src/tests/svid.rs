@@ -9,7 +9,10 @@ use rcgen::{
 };
 use testkit::{TestCa, date, uri};
 
-use crate::{Authorities, BadBundle, Bundle, Cause, Channel, PeerCertificates, Presented, Sources, verify};
+use crate::{
+    Authorities, BadBundle, Bundle, Cause, Channel, PeerCertificates, Presented, Revocable, Revocations, Sources,
+    Standing, Step, examine, verify,
+};
 
 const DOMAIN: &str = "prod.acme.test";
 const ID: &str = "spiffe://prod.acme.test/billing/reporter";
@@ -59,6 +62,28 @@ fn a_sound_svid_proves_its_id_bound_to_the_connection() {
     let second = Duration::from_secs(1);
     assert_eq!(finding.until, finding.expires.unwrap().plus(second));
     assert_eq!(finding.issued, Some(now().minus(Duration::from_secs(3600)).plus(BACKDATE)));
+}
+
+#[test]
+fn a_chain_is_examined_step_by_step_and_proves_nobody() {
+    let (ca, other) = (TestCa::new(DOMAIN, now(), sound), TestCa::new(DOMAIN, now(), sound));
+    let sources = Sources::default().with_authorities(trusting(&[&ca]));
+    let step = |ca: &TestCa, id: &str, at: Time| {
+        let chain = vec![ca.leaf(id, now(), sound).0];
+        examine(&sources, chain, at).map(|finding| finding.key.join(" ")).map_err(|(step, cause)| (step, cause.code()))
+    };
+    let later = now().plus(Duration::from_secs(7200));
+    assert_eq!(step(&ca, ID, now()), Ok(ID.to_owned()));
+    assert_eq!(step(&ca, "spiffe://prod.acme.test", later), Err((Step::Shape, Code::ChainInvalid)));
+    assert_eq!(step(&other, "spiffe://other.test/a", later), Err((Step::Times, Code::Expired)));
+    assert_eq!(step(&other, "spiffe://other.test/a", now()), Err((Step::Issuer, Code::IssuerUnknown)));
+    assert_eq!(step(&other, ID, now()), Err((Step::Signature, Code::ChainInvalid)));
+    let source = Revocable::Source(crate::SVIDS.parse().unwrap());
+    let revoked = Revocations::new(1, [(source, now(), Standing::Revoked)]);
+    let sources = sources.with_revocations(revoked.into());
+    let (step, cause) = examine(&sources, vec![ca.leaf(ID, now(), sound).0], now()).unwrap_err();
+    assert_eq!((step, cause.code()), (Step::Revocation, Code::Revoked));
+    assert_eq!(examine(&sources, Vec::new(), now()).unwrap_err().0, Step::Shape);
 }
 
 #[test]

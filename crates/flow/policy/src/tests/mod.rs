@@ -2,6 +2,7 @@
 
 mod cases;
 mod crowd;
+mod environments;
 mod equivalence;
 mod fails_closed;
 mod operators;
@@ -47,6 +48,8 @@ pub(crate) fn vocabulary() -> Vocabulary {
         parents: parents.iter().map(|name| name.parse().unwrap()).collect(),
     };
     Vocabulary {
+        environment: Some("production".parse().unwrap()),
+        other_environments: BTreeSet::new(),
         actions: BTreeMap::from([("refund".parse().unwrap(), BaseAction::Effect)]),
         groups: vec![group("ci-billing", &["ci"]), group("ci", &["machines"]), group("machines", &[])],
         resources: vec![

@@ -47,7 +47,8 @@ fn an_unknown_annotation_does_not_load() {
             "billing.cedar:1:56: unknown annotation `@zzz`",
         ],
     );
-    let sound = "@id(\"a\") @owner(\"o\") @purpose(\"p\") @environment(\"prod\") permit (principal, action, resource);";
+    let sound =
+        "@id(\"a\") @owner(\"o\") @purpose(\"p\") @environment(\"production\") permit (principal, action, resource);";
     check(sound, &[]);
 }
 
