@@ -3,6 +3,7 @@
 mod args;
 mod catalog;
 mod client;
+mod codes;
 mod explained;
 mod offline;
 mod operate;
