@@ -131,3 +131,6 @@ fn run(cli: Cli) -> Result<(), Stopped> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
