@@ -11,6 +11,7 @@ mod jose;
 mod layers;
 mod lex;
 mod licence;
+mod links;
 mod paths;
 mod purity;
 mod roles;

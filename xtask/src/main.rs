@@ -1,4 +1,4 @@
-//! `cargo run -p xtask -- tidy`: scans the sources and fails with every place that breaks a rule.
+//! `cargo run -p xtask -- tidy`: scans sources and pages, and fails with every place that breaks a rule.
 
 #![expect(
     clippy::print_stdout,
@@ -22,14 +22,14 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     match tidy(&root) {
         Ok((files, findings)) if findings.is_empty() => {
-            println!("tidy: {files} source files, nothing to mend");
+            println!("tidy: {files} files, nothing to mend");
             ExitCode::SUCCESS
         }
         Ok((files, findings)) => {
             for finding in &findings {
                 println!("{finding}");
             }
-            eprintln!("tidy: {files} source files, {} to mend", findings.len());
+            eprintln!("tidy: {files} files, {} to mend", findings.len());
             ExitCode::FAILURE
         }
         Err(failed) => {

@@ -2,7 +2,7 @@
 
 use crate::lex::{Comment, Kind, Lexed, Token, lex};
 
-/// A file of Rust, by its path from the workspace's root.
+/// A file of Rust, or a page, by its path from the workspace's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// With `/`, whatever the system says.

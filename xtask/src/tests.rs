@@ -2,6 +2,7 @@
 
 mod graphs;
 mod licences;
+mod links;
 mod order;
 mod outside;
 mod roles;

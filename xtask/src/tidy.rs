@@ -1,12 +1,13 @@
-//! The scan: every source file, every rule.
+//! The scan: every source file and every page, every rule.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::finding::Finding;
 use crate::source::{Parsed, Source};
-use crate::{hash_order, jose, purity, roles, shape};
+use crate::{hash_order, jose, links, purity, roles, shape};
 
 /// Directories that hold no sources of ours.
 const SKIPPED: &[&str] = &["target", "node_modules"];
@@ -32,13 +33,15 @@ impl std::fmt::Display for TidyFailed {
 
 impl std::error::Error for TidyFailed {}
 
-/// Scans the workspace at `root`: how many files, and what breaks a rule.
+/// Scans the workspace at `root`: how many sources and pages, and what breaks a rule.
 ///
 /// # Errors
 /// Where a file cannot be read, or the sources are not where they should be.
 pub fn tidy(root: &Path) -> Result<(usize, Vec<Finding>), TidyFailed> {
-    let mut sources = Vec::new();
-    collect(root, "", &mut sources)?;
+    let mut files = BTreeSet::new();
+    collect(root, "", &mut files)?;
+    let sources = read(root, &files, ".rs")?;
+    let pages = read(root, &files, ".md")?;
     for path in LANDMARKS.iter().copied() {
         if !sources.iter().any(|source| source.path == path) {
             return Err(TidyFailed::NotThere { path });
@@ -47,8 +50,9 @@ pub fn tidy(root: &Path) -> Result<(usize, Vec<Finding>), TidyFailed> {
     let mut findings = check_sources(&sources);
     let parsed: Vec<Parsed<'_>> = sources.iter().map(Source::parse).collect();
     findings.extend(roles::unused_allowances(&parsed));
+    findings.extend(links::check(&pages, &files));
     findings.sort();
-    Ok((sources.len(), findings))
+    Ok((sources.len() + pages.len(), findings))
 }
 
 /// What breaks a rule in each of `sources`, in order of file and line.
@@ -64,7 +68,8 @@ pub fn check_sources(sources: &[Source]) -> Vec<Finding> {
     findings
 }
 
-fn collect(directory: &Path, inside: &str, sources: &mut Vec<Source>) -> Result<(), TidyFailed> {
+/// Every file below `directory`, by its path from the workspace's root.
+fn collect(directory: &Path, inside: &str, files: &mut BTreeSet<String>) -> Result<(), TidyFailed> {
     let failed = |cause| TidyFailed::Read { path: directory.to_owned(), cause };
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -72,11 +77,18 @@ fn collect(directory: &Path, inside: &str, sources: &mut Vec<Source>) -> Result<
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
         if kind.is_dir() && !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
-            collect(&entry.path(), &path, sources)?;
-        } else if kind.is_file() && name.ends_with(".rs") {
-            let read = |cause| TidyFailed::Read { path: entry.path(), cause };
-            sources.push(Source { path, text: fs::read_to_string(entry.path()).map_err(read)? });
+            collect(&entry.path(), &path, files)?;
+        } else if kind.is_file() {
+            files.insert(path);
         }
     }
     Ok(())
+}
+
+fn read(root: &Path, files: &BTreeSet<String>, ending: &str) -> Result<Vec<Source>, TidyFailed> {
+    let read = |path: &String| match fs::read_to_string(root.join(path)) {
+        Ok(text) => Ok(Source { path: path.clone(), text }),
+        Err(cause) => Err(TidyFailed::Read { path: root.join(path), cause }),
+    };
+    files.iter().filter(|path| path.ends_with(ending)).map(read).collect()
 }

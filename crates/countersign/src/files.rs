@@ -10,7 +10,8 @@ use std::path::Path;
 /// # Errors
 /// If it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // the parent of a bare name is empty, and nothing that can be opened
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
     // the file itself: its temporary name would tell a reader of the error nothing
     file.as_file_mut().write_all(bytes)?;

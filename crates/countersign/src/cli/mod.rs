@@ -3,6 +3,7 @@
 mod args;
 mod catalog;
 mod client;
+mod codes;
 mod explained;
 mod installation;
 mod offline;
@@ -137,3 +138,6 @@ fn run(cli: Cli) -> Result<(), Stopped> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use super::remote::{
     decide_request, print_replayed, print_resolved, print_verdict, read_certificates, selector, shown, which,
 };
 use super::server::runtime;
-use super::{Cli, Exit, Format, Stopped, explained, output};
+use super::{Cli, Exit, Format, Stopped, codes, explained, output};
 use crate::control::{self, NotFound, Shown};
 use crate::dev::DevJson;
 use crate::epochs::{Archive, compile_alone};
@@ -219,14 +219,22 @@ pub(super) fn new_chain(chain: &NewChain, format: Format) -> Result<(), Stopped>
     Ok(())
 }
 
-/// Says what a code means.
+/// Says what a code means, what it often comes from and what to do.
 ///
 /// # Errors
 /// [`Stopped`] with [`Exit::Invalid`] if there is no such code.
 pub(super) fn explain_code(asked: &ExplainCode, format: Format) -> Result<(), Stopped> {
     let code: Code = asked.code.parse().map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    let document = json!({"code": code.as_str(), "layer": code.layer().as_str(), "title": code.title()});
-    output::result(&document, format, |_| format!("{code} ({} layer): {}", code.layer(), code.title()));
+    let parts = codes::parts(code);
+    let [name, layer, title] = [code.as_str(), code.layer().as_str(), code.title()];
+    let fixed =
+        [("code", name), ("layer", layer), ("title", title)].map(|(field, text)| (field.to_owned(), text.into()));
+    let told = parts.iter().map(|part| (part.name.to_owned(), part.lines.join(" ").into()));
+    let document = Value::Object(fixed.into_iter().chain(told).collect());
+    output::result(&document, format, |_| {
+        let told = parts.iter().map(|part| format!("{:<8}{}\n", part.name, part.lines.join("\n        ")));
+        format!("{name} ({layer} layer): {title}\n\n{}", told.collect::<String>())
+    });
     Ok(())
 }
 

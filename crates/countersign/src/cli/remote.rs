@@ -255,7 +255,8 @@ pub(super) async fn tail(client: &Client, tail: Tail, format: Format) -> Result<
 pub(super) fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<(), Stopped> {
     let document = runtime()?.block_on(client.post("/v1/checkpoints", &json!({})))?;
     let text = format!("{document}\n");
-    crate::files::write_whole(out, text.as_bytes(), 0o644).map_err(|error| Stopped::because(Exit::Failed, &error))?;
+    let failed = |error| Stopped::new(Exit::Failed, format!("cannot write `{}`: {error}", out.display()));
+    crate::files::write_whole(out, text.as_bytes(), 0o644).map_err(failed)?;
     output::result(&document, format, |_| format!("wrote {}; keep it away from the ledger", out.display()));
     Ok(())
 }

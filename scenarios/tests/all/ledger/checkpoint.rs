@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::harness::{Dev, Ran, command, finish, folder, run};
+use crate::harness::{Dev, Ran, binary, command, finish, folder, run};
 
 fn openssl(args: &[&str]) -> Ran {
     finish(command(Path::new("openssl"), args), b"")
@@ -64,4 +64,18 @@ fn openssl_verifies_a_checkpoint_by_what_the_format_says() {
     let (_, end, why) = verified(&path("checkpoint.json"), inside.to_str().unwrap());
     assert_eq!(end, "not_proven");
     assert!(why.contains("inside the ledger"), "{why}");
+}
+
+#[test]
+fn a_checkpoint_is_written_where_one_works_and_a_place_that_is_not_there_is_named() {
+    let (dev, folder) = (Dev::start(), folder());
+    let checkpoint = |out: &str| {
+        let mut asked = command(&binary(), &["ledger", "checkpoint", "--out", out, "--server", dev.control()]);
+        asked.current_dir(folder.path());
+        finish(asked, b"")
+    };
+    checkpoint("checkpoint.json").ended(0);
+    assert!(folder.path().join("checkpoint.json").exists());
+    let refused = checkpoint("nowhere/checkpoint.json").ended(1);
+    assert!(refused.err.contains("cannot write `nowhere/checkpoint.json`: No such file"), "{refused:?}");
 }

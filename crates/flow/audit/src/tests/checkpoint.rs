@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{Digest, Time};
 
-use crate::checkpoint::{BadCheckpoint, Checkpoint, Head, Signer, SigningFailed};
+use crate::checkpoint::{BadCheckpoint, Checkpoint, Head};
+use crate::signature::{Signer, SigningFailed};
 
 struct TestSigner(Ed25519KeyPair);
 
