@@ -130,6 +130,8 @@ pub enum Shown {
 pub enum BadCommand {
     #[error("no such operation")]
     Unknown,
+    #[error("more than one `Authorization` header")]
+    Ambiguous,
     #[error("the body is not what this operation takes")]
     Body(#[from] serde_json::Error),
     #[error("`{name}` is not understood")]

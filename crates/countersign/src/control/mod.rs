@@ -204,6 +204,7 @@ impl Door for Control {
         let why = command.as_ref().err().map(ToString::to_string);
         let code = |bad: command::BadCommand| match bad {
             command::BadCommand::Unknown => Code::OperationUnmapped,
+            command::BadCommand::Ambiguous => Code::RequestAmbiguous,
             command::BadCommand::Body(_) | command::BadCommand::Query { .. } => Code::RequestMalformed,
         };
         let bearer = bearer(&parts);
@@ -218,6 +219,14 @@ impl Door for Control {
             (Err(refusal), Peer::Local(_)) => Reply::refused(&refusal, why).into(),
             (Err(refusal), Peer::Tls(_) | Peer::Network) => Reply::refused_abroad(&refusal, why).into(),
         }
+    }
+
+    async fn handshake_failed(&self, peer: Option<PeerCertificates>) {
+        // what was presented is verified once more, for the record to say what became of it; nothing was asked, and nobody is
+        // left to answer
+        let presented = Presented { channel: peer.as_ref().map(Channel::Tls), message: None };
+        let code = if peer.is_some() { Code::OperationUnmapped } else { Code::RequestMalformed };
+        let _ = self.admit(&presented, Err(code)).await;
     }
 
     async fn dismissed(&self, peer: &Peer) {
@@ -240,6 +249,9 @@ fn by_kernel(peer: PeerCredentials) -> Presented<'static> {
 }
 
 fn read(parts: &http::request::Parts, body: &Bytes) -> Result<Command, command::BadCommand> {
+    if parts.headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(command::BadCommand::Ambiguous);
+    }
     Command::read(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default(), body)
 }
 

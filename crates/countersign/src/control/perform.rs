@@ -8,6 +8,7 @@ use http::StatusCode;
 use model::Code;
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::StateFault;
 
 use super::command::{Command, Shown, is_planes};
 use super::explain::{NotFound, explain};
@@ -54,14 +55,8 @@ impl Control {
                 let audience = Audience { peer, live: self.live(), until: deadline };
                 return feed::lines(feed, after, audience, Settling(settlement));
             }
-            Command::Report(report) => match planes::report(&self.epochs, report, &author).await {
-                Ok(()) => Reply::ok(&json!({})),
-                Err(why) => Reply::failed(&why),
-            },
-            Command::Get { kind } if is_planes(&kind) => match planes::listed(&self.epochs).await {
-                Ok(document) => Reply::ok(&document),
-                Err(why) => Reply::failed(&why),
-            },
+            Command::Report(report) => kept(planes::report(&self.epochs, report, &author).await.map(|()| json!({}))),
+            Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
                 let live = Arc::new(tail);
@@ -191,6 +186,13 @@ fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
 fn enrolment_token(permit: &Permit<Command, ReadingSlot>) -> Option<String> {
     let mut proved = permit.caller().resolution().proved();
     proved.find(|finding| finding.source.as_str() == ENROLMENT).map(|finding| finding.credential_id.clone())
+}
+
+fn kept(document: Result<Value, StateFault>) -> Reply {
+    match document {
+        Ok(document) => Reply::ok(&document),
+        Err(why) => Reply::failed(&why),
+    }
 }
 
 fn enrolment(token: Result<Value, NoToken>) -> Reply {

@@ -40,8 +40,8 @@ pub enum StateSettings {
 pub struct GatewaySettings {
     pub environment: String,
     pub trust_domain: TrustDomain,
-    /// The control plane's listener for planes.
-    pub server: Authority,
+    /// Listeners for planes of the control plane's nodes; the first that answers is heard.
+    pub servers: Vec<Authority>,
     /// Certificates of the trust domain's authorities, for first contact.
     pub ca: PathBuf,
     /// Public key of what the control plane says.
@@ -110,7 +110,7 @@ pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
     read(path, |reader, node, folder| {
         let mut fields = reader.fields(node, "gateway")?;
         let common = Common::read(reader, &mut fields, folder);
-        let server = fields.required(reader, "server").and_then(|node| authority(reader, node));
+        let servers = fields.required(reader, "servers").and_then(|node| reader.some(node, authority));
         let ca = fields.required(reader, "ca").and_then(|node| reader.words(node));
         let feed_key = fields.required(reader, "feedKey").and_then(|node| reader.words(node));
         let listen = fields.required(reader, "listen");
@@ -124,7 +124,7 @@ pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
         Some(GatewaySettings {
             environment,
             trust_domain,
-            server: server?,
+            servers: servers?,
             ca: folder.join(ca?),
             feed_key: folder.join(feed_key?),
             https: https?,

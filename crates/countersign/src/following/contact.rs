@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::feed::MAX_LINE;
 
@@ -30,7 +32,10 @@ const MAX_DOCUMENT: usize = 1024 * 1024;
 
 /// Where control is, and how it is connected to.
 pub struct Contact {
-    authority: Authority,
+    /// Its nodes; never empty.
+    nodes: Vec<Authority>,
+    /// The node that answered last.
+    node: AtomicUsize,
     tls: Arc<ClientConfig>,
 }
 
@@ -63,8 +68,8 @@ pub struct Lines {
 }
 
 impl Contact {
-    pub const fn new(authority: Authority, tls: Arc<ClientConfig>) -> Self {
-        Self { authority, tls }
+    pub const fn new(nodes: Vec<Authority>, tls: Arc<ClientConfig>) -> Self {
+        Self { nodes, node: AtomicUsize::new(0), tls }
     }
 
     /// Sends a document, and reads the one that answers.
@@ -100,8 +105,7 @@ impl Contact {
         token: Option<&str>,
         body: Bytes,
     ) -> Result<(Incoming, JoinHandle<()>), NoContact> {
-        let connecting = |source| NoContact::Connect { authority: self.authority.clone(), source };
-        let stream = timeout(WITHIN, self.connect()).await.or(Err(NoContact::Late))?.map_err(connecting)?;
+        let (authority, stream) = self.reach().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(async move {
             // how it went shows in the exchange itself
@@ -110,7 +114,7 @@ impl Contact {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, self.authority.as_str())
+            .header(header::HOST, authority.as_str())
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -130,9 +134,28 @@ impl Contact {
         Err(NoContact::Refused { status: parts.status, why })
     }
 
-    async fn connect(&self) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let host = self.authority.host().trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, self.authority.port_u16().unwrap_or(443))).await?;
+    /// A connection to the node that answered last, else to the next one that does.
+    async fn reach(&self) -> Result<(&Authority, TlsStream<TcpStream>), NoContact> {
+        let first = self.node.load(Ordering::Relaxed);
+        let mut why = NoContact::Late;
+        for node in (first..).take(self.nodes.len()) {
+            let node = node % self.nodes.len();
+            let Some(authority) = self.nodes.get(node) else { continue };
+            match timeout(WITHIN, self.connect(authority)).await {
+                Ok(Ok(stream)) => {
+                    self.node.store(node, Ordering::Relaxed);
+                    return Ok((authority, stream));
+                }
+                Ok(Err(source)) => why = NoContact::Connect { authority: authority.clone(), source },
+                Err(_late) => why = NoContact::Late,
+            }
+        }
+        Err(why)
+    }
+
+    async fn connect(&self, authority: &Authority) -> io::Result<TlsStream<TcpStream>> {
+        let host = authority.host().trim_matches(['[', ']']);
+        let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(443))).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

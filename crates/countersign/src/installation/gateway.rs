@@ -183,7 +183,7 @@ async fn parts(
     let connections = Connections::new(Arc::clone(&own));
     connections.trust(authorities(settings)?);
     let server = server_id(settings);
-    let contact = Arc::new(Contact::new(settings.server.clone(), connections.secured(server)));
+    let contact = Arc::new(Contact::new(settings.servers.clone(), connections.secured(server)));
     let key = read_pem(&settings.feed_key, "PUBLIC KEY")?;
     let shelf = Shelf::new(home.root(), Voice { environment: settings.environment.clone(), key });
     let setting = Setting {

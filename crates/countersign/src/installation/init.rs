@@ -118,7 +118,7 @@ fn gateway_yaml(new: &NewInstallation) -> String {
         "# A gateway of environment `{environment}`. To run it elsewhere, take this file, ca.pem and feed.pub along.
 environment: {environment}
 trustDomain: {domain}
-server: https://127.0.0.1:8444
+servers: [https://127.0.0.1:8444] # nodes of the control plane
 ca: ca.pem                    # the trust domain's authorities, for first contact
 feedKey: feed.pub             # signs what the control plane says
 directory: gateway            # state, ledger and keys of this gateway
