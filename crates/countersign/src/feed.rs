@@ -44,11 +44,22 @@ pub struct Acts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
-    pub generation: u64,
-    pub epoch: u64,
-    pub revocation_seq: u64,
+    pub reached: Reached,
     /// By control's clock, RFC 3339.
     pub time: String,
+}
+
+/// How far somebody is: what it decides by. Numbers alone would not do: after a backup came back, they are given again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    pub generation: u64,
+    pub epoch: u64,
+    /// Digest of the estate.
+    pub snapshot: String,
+    /// Number of the last revocation or restoration, and the record of it; 0 and nothing before the first.
+    pub revocation_seq: u64,
+    pub revocation_record: String,
 }
 
 /// Body of `POST /v1/enrol`, by a plane: with its token, or with its SVID to have another.
@@ -57,15 +68,6 @@ pub struct Heartbeat {
 pub struct EnrolRequest {
     /// A certificate request (PKCS #10) in PEM.
     pub csr: String,
-}
-
-/// Body of `POST /v1/reports`: how far a plane is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    pub generation: u64,
-    pub epoch: u64,
-    pub revocation_seq: u64,
 }
 
 /// Why a line says nothing.
@@ -107,9 +109,25 @@ pub struct Voice {
     pub key: Vec<u8>,
 }
 
-impl Heartbeat {
+impl Reached {
     pub const fn position(&self) -> Position {
         Position { generation: model::Generation(self.generation), epoch: model::Epoch(self.epoch) }
+    }
+
+    /// Whether both decide by the same. What was revoked in a generation before, and is not known to control any more, stays
+    /// revoked where it was heard: the first revocations of a new generation are all that still stand.
+    pub fn is(&self, other: &Self) -> bool {
+        self.decides_by(other) && self.of_generation() == other.of_generation()
+    }
+
+    fn decides_by(&self, other: &Self) -> bool {
+        self.position() == other.position() && self.snapshot == other.snapshot
+    }
+
+    /// The last revocation, if it is of this generation.
+    fn of_generation(&self) -> Option<(u64, &str)> {
+        let first = store::first_change(model::Generation(self.generation));
+        Some((self.revocation_seq, self.revocation_record.as_str())).filter(|(seq, _)| *seq >= first)
     }
 }
 

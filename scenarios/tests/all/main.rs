@@ -14,6 +14,7 @@ mod estate;
 mod harness;
 mod keys;
 mod ledger;
+mod planes;
 mod quickstart;
 mod requests;
 mod revoked;

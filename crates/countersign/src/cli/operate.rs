@@ -47,7 +47,9 @@ pub(super) fn revoke(client: &Client, act: Act, revoke: &Revoke, format: Format)
         let word = if act == Act::Revoke { "revoked" } else { "restored" };
         let mut text = format!("{} {} (revocation {})", word, text(done, "id"), number(done, "revocation_seq"));
         if revoke.wait {
-            text.push_str(&format!("\nin force at: {}", listed(done, "acknowledged").join(", ")));
+            let at = listed(done, "acknowledged").join(", ");
+            let at = if at.is_empty() { "no gateway, for none has it yet" } else { &at };
+            text.push_str(&format!("\nin force at: {at}"));
         }
         text
     });

@@ -16,7 +16,7 @@ use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
 use crate::epochs::{How, NextGeneration};
 use crate::estate::{Bundle, read_duration};
-use crate::feed::{EnrolRequest, Report};
+use crate::feed::{EnrolRequest, Reached};
 use crate::issuing::certificates_in;
 use crate::net::Peer;
 
@@ -46,7 +46,7 @@ pub enum Command {
         after: u64,
         peer: Option<Peer>,
     },
-    Report(Report),
+    Report(Reached),
     Revoke(RevocationRequest),
     /// What was in force in an earlier epoch comes into force again.
     RollBack {

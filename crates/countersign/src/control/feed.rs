@@ -37,7 +37,7 @@ pub struct Feed {
 #[derive(Clone, Default)]
 struct Said {
     snapshot: Option<(Name, Bytes)>,
-    acts: Arc<[(u64, RevocationAct)]>,
+    acts: Arc<Vec<(u64, RevocationAct)>>,
     heartbeat: Option<Bytes>,
 }
 
@@ -89,10 +89,8 @@ impl Feed {
             return Ok(());
         }
         let live = epochs.live().load_full();
-        let revocations = live.snapshot.sources.revocations().seq();
-        if said.acts.last().map_or(0, |(seq, _)| *seq) != revocations {
-            said.acts = epochs.archive().revocations().await?.into();
-        }
+        let reached = epochs.reached();
+        said.acts = epochs.acts();
         let (generation, epoch) = (live.snapshot.generation.0, live.snapshot.epoch.0);
         let name = Name { generation, epoch, keys: live.snapshot.keys };
         if said.snapshot.as_ref().is_none_or(|(known, _)| *known != name)
@@ -101,14 +99,11 @@ impl Feed {
             let name = Name { generation: publication.generation, epoch: publication.epoch, ..name };
             said.snapshot = Some((name, self.line(Says::Snapshot(Box::new(publication)))?));
         }
-        said.heartbeat = match &said.snapshot {
-            Some((name, _)) => Some(self.line(Says::Heartbeat(Heartbeat {
-                generation: name.generation,
-                epoch: name.epoch,
-                revocation_seq: said.acts.last().map_or(0, |(seq, _)| *seq),
-                time: now().to_string(),
-            }))?),
-            None => None,
+        // what is published is what is in force, or planes hear of it in a moment
+        let published = said.snapshot.as_ref().is_some_and(|(known, _)| *known == name && known.epoch == reached.epoch);
+        said.heartbeat = match published {
+            true => Some(self.line(Says::Heartbeat(Heartbeat { reached, time: now().to_string() }))?),
+            false => None,
         };
         self.said.send_replace(said);
         Ok(())

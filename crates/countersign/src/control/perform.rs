@@ -55,7 +55,7 @@ impl Control {
                 let audience = Audience { peer, live: self.live(), until: deadline };
                 return feed::lines(feed, after, audience, Settling(settlement));
             }
-            Command::Report(report) => kept(planes::report(&self.epochs, report, &author).await.map(|()| json!({}))),
+            Command::Report(reached) => kept(planes::report(&self.epochs, &reached, &author).await.map(|()| json!({}))),
             Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it

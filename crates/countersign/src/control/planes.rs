@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use issuer::SigningFailed;
-use model::{Epoch, Generation, Time};
+use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Enrol, KeptPlane, Position, StateFault};
+use store::{Enrol, KeptPlane, RevocationAct, StateFault};
 use tokio::time::{Instant, sleep};
 
 use super::svids::{Bearer, SvidOrder, Unminted, mint};
 use crate::epochs::{Author, Epochs};
-use crate::feed::Report;
+use crate::feed::Reached;
 use crate::issuing::LONGEST_ENROLMENT;
 use crate::net::{now, record_id};
 use crate::svid::Minted;
@@ -115,10 +115,13 @@ pub(super) async fn enrol(
     Ok(minted)
 }
 
-/// Keeps what a plane says of itself.
-pub(super) async fn report(epochs: &Epochs, report: Report, by: &Author) -> Result<(), StateFault> {
-    let position = Position { generation: Generation(report.generation), epoch: Epoch(report.epoch) };
-    epochs.state().report(&by.principal, position, report.revocation_seq, &by.at.to_string()).await
+/// Keeps what a plane says of itself. A revocation that is another one here was not heard from here.
+pub(super) async fn report(epochs: &Epochs, reached: &Reached, by: &Author) -> Result<(), StateFault> {
+    let acts = epochs.acts();
+    let ours =
+        |(seq, act): &&(u64, RevocationAct)| *seq == reached.revocation_seq && act.record == reached.revocation_record;
+    let revocation_seq = acts.iter().rev().find(ours).map_or(0, |(seq, _)| *seq);
+    epochs.state().report(&by.principal, reached.position(), revocation_seq, &by.at.to_string()).await
 }
 
 /// Every plane, for people and programs.

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use self::compile::{Beside, compile};
 use crate::causes::chain;
 use crate::estate::{Bundle, Change, Estate, Problem, Vars, changes, load};
+use crate::feed::Reached;
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
@@ -108,6 +109,8 @@ pub struct Epochs {
     /// Of the trust domain in force; none before the first epoch, and where control issues.
     issuer: ArcSwapOption<Issuer>,
     in_force: Mutex<InForce>,
+    /// Every revocation and restoration, oldest first.
+    acts: ArcSwap<Vec<(u64, RevocationAct)>>,
     /// Tells who waits that something else is in force.
     changed: watch::Sender<()>,
     /// When it was last seen that nothing newer is kept.
@@ -147,6 +150,7 @@ impl Epochs {
             connections,
             issuer: ArcSwapOption::empty(),
             in_force: Mutex::default(),
+            acts: ArcSwap::default(),
             changed: watch::Sender::new(()),
             looked: std::sync::Mutex::default(),
         };
@@ -164,6 +168,21 @@ impl Epochs {
     /// What is in force, as it was given.
     pub async fn bundle(&self) -> Option<Bundle> {
         self.in_force.lock().await.bundle.clone()
+    }
+
+    /// Every revocation and restoration, oldest first.
+    pub fn acts(&self) -> Arc<Vec<(u64, RevocationAct)>> {
+        self.acts.load_full()
+    }
+
+    /// Where this process is: what it decides by, told apart from all else that ever had the same numbers.
+    pub fn reached(&self) -> Reached {
+        let live = self.live.load();
+        let (generation, epoch) = (live.snapshot.generation.0, live.snapshot.epoch.0);
+        let snapshot = live.snapshot.digest.to_string();
+        let (revocation_seq, revocation_record) =
+            self.acts.load().last().map(|(seq, act)| (*seq, act.record.clone())).unwrap_or_default();
+        Reached { generation, epoch, snapshot, revocation_seq, revocation_record }
     }
 
     /// Whether control says what is in force here.
@@ -275,8 +294,11 @@ impl Epochs {
     }
 
     async fn take_revocations(&self) -> Result<(), StateFault> {
-        let revocations = revocations::current(&self.state.revocations().await?);
+        let acts = self.state.revocations().await?;
+        let revocations = revocations::current(&acts);
         self.live.rcu(|live| live.with_revocations(Arc::clone(&revocations)));
+        // afterwards: whoever asks how far this process is hears of what is in force
+        self.acts.store(Arc::new(acts));
         self.changed.send_replace(());
         Ok(())
     }

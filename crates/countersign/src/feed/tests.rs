@@ -4,7 +4,7 @@ use audit::{Signer, SigningFailed};
 use store::DiskSigner;
 use tempfile::TempDir;
 
-use super::{Acts, BadLine, Heartbeat, Says, Statement, Voice, line};
+use super::{Acts, BadLine, Heartbeat, Reached, Says, Statement, Voice, line};
 
 fn signer(dir: &TempDir, name: &str) -> DiskSigner {
     DiskSigner::open(&dir.path().join(name)).unwrap()
@@ -15,13 +15,29 @@ fn voice(signer: &DiskSigner) -> Voice {
 }
 
 fn heartbeat(environment: &str) -> Statement {
-    let says = Says::Heartbeat(Heartbeat {
-        generation: 1,
-        epoch: 7,
-        revocation_seq: 9,
-        time: "2026-11-01T00:00:00.000000Z".to_owned(),
-    });
+    let says =
+        Says::Heartbeat(Heartbeat { reached: reached(1, 9, "r9"), time: "2026-11-01T00:00:00.000000Z".to_owned() });
     Statement { environment: environment.to_owned(), says }
+}
+
+fn reached(generation: u64, revocation_seq: u64, record: &str) -> Reached {
+    Reached { generation, epoch: 7, snapshot: "00".to_owned(), revocation_seq, revocation_record: record.to_owned() }
+}
+
+#[test]
+fn the_same_numbers_after_a_backup_came_back_are_not_the_same_place() {
+    let here = reached(1, 9, "r9");
+    assert!(here.is(&reached(1, 9, "r9")));
+    // another estate, or another revocation, under a number that was given before
+    assert!(!here.is(&Reached { snapshot: "01".to_owned(), ..reached(1, 9, "r9") }));
+    assert!(!here.is(&reached(1, 9, "another")));
+    assert!(!here.is(&reached(1, 8, "r8")));
+    // in a new generation, what only planes still know of the last one tells nobody apart, and what is new does
+    let (lost, none) = (reached(2, 9, "r9"), reached(2, 0, ""));
+    assert!(lost.is(&none) && none.is(&lost));
+    let first = (2 << 32) + 2;
+    assert!(!lost.is(&reached(2, first, "r10")));
+    assert!(reached(2, first, "r10").is(&reached(2, first, "r10")));
 }
 
 #[test]
@@ -31,7 +47,7 @@ fn what_control_signed_is_heard_as_it_said_it() {
     let said = line(&heartbeat("production"), &signer).unwrap();
     assert!(!said.contains('\n'), "one line");
     let Says::Heartbeat(heard) = voice(&signer).hear(said.as_bytes()).unwrap() else { panic!("a heartbeat") };
-    assert_eq!((heard.epoch, heard.revocation_seq), (7, 9));
+    assert_eq!(heard.reached, reached(1, 9, "r9"));
     let acts = Acts { after: 3, through: 3, acts: Vec::new() };
     let statement = Statement { environment: "production".to_owned(), says: Says::Revocations(acts.clone()) };
     let said = line(&statement, &signer).unwrap();

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::Time;
-use store::{Position, StateFault};
+use store::StateFault;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::causes::chain;
 use crate::epochs::{Epochs, NotTaken, Publication};
-use crate::feed::{Acts, BadLine, Heartbeat, Report, Says};
+use crate::feed::{Acts, BadLine, Heartbeat, Says};
 use crate::net::{Stop, jittered, now};
 use crate::pulse::Pulse;
 
@@ -91,9 +91,7 @@ impl Follower {
     pub async fn report(&self, mut stop: Stop) {
         let mut changed = self.epochs.changed();
         loop {
-            let (position, revocation_seq) = self.reached();
-            let (generation, epoch) = (position.generation.0, position.epoch.0);
-            let report = Report { generation, epoch, revocation_seq };
+            let report = self.epochs.reached();
             let wait = match self.contact.post::<serde_json::Value>("/v1/reports", None, &report).await {
                 Ok(_) => REPORT,
                 Err(error) => {
@@ -117,7 +115,7 @@ impl Follower {
     }
 
     async fn hear_all(&self) -> Result<(), Unheard> {
-        let (_, known) = self.reached();
+        let known = self.epochs.reached().revocation_seq;
         let mut lines = self.contact.lines(&format!("/v1/feed?after={known}")).await?;
         // a snapshot takes its time to compile; what is revoked meanwhile does not wait for it
         let mut taking = JoinSet::new();
@@ -143,7 +141,7 @@ impl Follower {
     }
 
     async fn revoke(&self, acts: &Acts) -> Result<(), Unheard> {
-        let (_, known) = self.reached();
+        let known = self.epochs.reached().revocation_seq;
         if acts.after > known {
             return Err(Unheard::Gap { known, after: acts.after });
         }
@@ -152,28 +150,22 @@ impl Follower {
 
     /// Whether control says that exactly what is in force here is in force.
     fn beat(&self, heartbeat: &Heartbeat) -> bool {
-        let ours = self.reached();
-        let theirs = (heartbeat.position(), heartbeat.revocation_seq);
-        if theirs.0 < ours.0 || (theirs.0 == ours.0 && theirs.1 < ours.1) {
+        let (ours, theirs) = (self.epochs.reached(), &heartbeat.reached);
+        if ours.is(theirs) {
+            let Ok(time) = heartbeat.time.parse::<Time>() else { return false };
+            self.pulse.beat(time, now());
+            return true;
+        }
+        let behind = theirs.position() < ours.position();
+        let another = theirs.position() == ours.position() && theirs.revocation_seq <= ours.revocation_seq;
+        if behind || another {
             tracing::error!(
-                control = %format_args!("{} and revocation {}", theirs.0, theirs.1),
-                here = %format_args!("{} and revocation {}", ours.0, ours.1),
+                control = %format_args!("{} and revocation {}", theirs.position(), theirs.revocation_seq),
+                here = %format_args!("{} and revocation {}", ours.position(), ours.revocation_seq),
                 "control is behind this gateway: was a backup brought back? `countersign apply --new-generation` says so"
             );
         }
-        let Ok(time) = heartbeat.time.parse::<Time>() else { return false };
-        if ours != theirs {
-            return false;
-        }
-        self.pulse.beat(time, now());
-        true
-    }
-
-    /// What is in force here.
-    fn reached(&self) -> (Position, u64) {
-        let live = self.epochs.live().load_full();
-        let position = Position { generation: live.snapshot.generation, epoch: live.snapshot.epoch };
-        (position, live.snapshot.sources.revocations().seq())
+        false
     }
 }
 

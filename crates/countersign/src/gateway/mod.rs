@@ -113,8 +113,12 @@ impl Door for Gateway {
     async fn dismissed(&self, peer: &Peer) {
         match peer {
             Peer::Tls(_) => {
-                while ends(peer, &self.live.load(), now()) != Some(End::Revoked) {
+                // the first look comes late enough for a request to be refused, and recorded
+                loop {
                     sleep(LOOK).await;
+                    if ends(peer, &self.live.load(), now()) == Some(End::Revoked) {
+                        return;
+                    }
                 }
             }
             Peer::Network | Peer::Local(_) => std::future::pending().await,

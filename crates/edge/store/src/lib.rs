@@ -40,7 +40,7 @@ pub use signer::{BadSigner, DiskSigner};
 pub use start::begin_new_chain;
 pub use state::{
     Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptEpoch, KeptPlane, Position, RevocationAct, Said, State,
-    StateFault,
+    StateFault, first_change,
 };
 pub use verify::{End, Note, Verification, verify};
 

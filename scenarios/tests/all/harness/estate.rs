@@ -134,6 +134,15 @@ impl Estate {
         ))
     }
 
+    /// The same for another environment of another trust domain.
+    #[must_use]
+    pub fn of_environment(mut self, name: &str, domain: &str) -> Self {
+        for text in [&mut self.yaml, &mut self.cedar] {
+            *text = text.replace("prod.acme.test", domain).replace("name: production", &format!("name: {name}"));
+        }
+        self
+    }
+
     pub fn write(&self, folder: &Path) {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);

@@ -28,9 +28,9 @@ impl Identity {
     }
 }
 
-/// Shakes hands with whoever listens at `address` as `HOST` under `ca`. A server that refuses our certificate says so only
+/// Shakes hands with whoever listens at `address` as `host` under `ca`. A server that refuses our certificate says so only
 /// after we are done: with the first read.
-pub fn shake_hands(address: &str, ca: &Path, identity: Option<&Identity>) -> io::Result<Conn> {
+pub fn shake_hands(address: &str, host: &'static str, ca: &Path, identity: Option<&Identity>) -> io::Result<Conn> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).expect("a CA")).expect("a CA that can be used");
     let config = ClientConfig::builder().with_root_certificates(roots);
@@ -43,7 +43,7 @@ pub fn shake_hands(address: &str, ca: &Path, identity: Option<&Identity>) -> io:
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let name = ServerName::try_from(HOST).expect("a name");
+    let name = ServerName::try_from(host).expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a sound configuration");
     let tcp = TcpStream::connect(address)?;
     tcp.set_nodelay(true)?;
@@ -85,7 +85,7 @@ impl Dev {
 
     /// A connection over TLS.
     pub fn shake(&self, identity: Option<&Identity>) -> Conn {
-        shake_hands(self.secure(), &self.ca(), identity).expect("hands are shaken")
+        shake_hands(self.secure(), HOST, &self.ca(), identity).expect("hands are shaken")
     }
 
     /// Certificate and key under which an authority signs: what an insider has.

@@ -76,10 +76,15 @@ pub(super) async fn next_seq(tx: &mut Transaction) -> Result<u64, Error> {
     only(&tx.rows(NEXT, &[]).await?)
 }
 
+/// Below every number of a generation's changes, and above every one of those before it.
+pub const fn first_change(generation: Generation) -> u64 {
+    // the first generation's begin at 1; beyond 2^30 generations there are no numbers left
+    if generation.0 <= 1 || generation.0 >= 1 << 30 { 0 } else { generation.0 << 32 }
+}
+
 /// Numbers of a generation that is not the first start where no other's can be.
 pub(super) async fn begin_generation(tx: &mut Transaction, generation: Generation) -> Result<(), Error> {
-    let first = generation.0.checked_shl(32).filter(|_| generation.0 < 1 << 30).unwrap_or(0);
-    tx.execute(BEGIN, &[Value::number(first)?]).await
+    tx.execute(BEGIN, &[Value::number(first_change(generation))?]).await
 }
 
 pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use self::database::Database;
 
-pub use changes::{Change, Changed};
+pub use changes::{Change, Changed, first_change};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};
 pub use planes::{Enrol, KeptPlane};

@@ -1,0 +1,250 @@
+//! A real installation: a control plane and gateways, each a process and a directory of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{command, end, until_within};
+use super::{Answer, Estate, Identity, Ran, binary, call, folder, run, signal, until};
+
+/// How long a start may take.
+const READY: Duration = Duration::from_secs(30);
+
+/// Processes of one installation; ended when dropped.
+pub struct Installation {
+    folder: TempDir,
+    running: BTreeMap<String, Child>,
+}
+
+impl Installation {
+    /// Laid out, its control plane running, with this estate in force.
+    pub fn serving(estate: &Estate) -> Self {
+        let mut installation = Self::laid_out("production", "prod.acme.test");
+        installation.start("server");
+        installation.apply(estate, &[]).ended(0);
+        installation
+    }
+
+    /// Laid out on ports that are free.
+    pub fn laid_out(environment: &str, domain: &str) -> Self {
+        let installation = Self { folder: folder(), running: BTreeMap::new() };
+        let dir = installation.dir();
+        let args = ["init", "--environment", environment, "--trust-domain", domain, "--dir"];
+        let mut init = command(&binary(), &[&args[..], &[text(&dir)]].concat());
+        init.env("COUNTERSIGN_CONTEXT", installation.path("context.json"));
+        super::finish(init, b"").ended(0);
+        installation.edit("server.yaml", &[("127.0.0.1:8444", "127.0.0.1:0"), ("127.0.0.1:8445", "127.0.0.1:0")]);
+        installation
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.path("d")
+    }
+
+    /// A path beside the installation's directory, for what a test keeps.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a settings file anew.
+    pub fn edit(&self, file: &str, changes: &[(&str, &str)]) {
+        let path = self.dir().join(file);
+        let mut text = fs::read_to_string(&path).expect("a settings file");
+        for (old, new) in changes {
+            assert!(text.contains(old), "{file} has no `{old}`");
+            text = text.replace(old, new);
+        }
+        fs::write(path, text).expect("it can be written");
+    }
+
+    /// The settings of a gateway of this name, in a directory of its own.
+    fn gateway_settings(&self, name: &str) -> PathBuf {
+        let file = format!("{name}.yaml");
+        let planes = self.ready("server")["planes"].as_str().expect("where planes come").to_owned();
+        fs::copy(self.dir().join("gateway.yaml"), self.dir().join(&file)).expect("it can be copied");
+        self.edit(
+            &file,
+            &[
+                ("https://127.0.0.1:8444", &planes),
+                ("directory: gateway ", &format!("directory: {name} ")),
+                ("  https: 127.0.0.1:8443", "  http: 127.0.0.1:0\n  https: 127.0.0.1:0"),
+                ("127.0.0.1:8446", "127.0.0.1:0"),
+            ],
+        );
+        self.dir().join(file)
+    }
+
+    /// A token for a gateway of this name, in a file.
+    pub fn token(&self, name: &str) -> PathBuf {
+        let token = self.cli(&["enroll", "token", "--role", "gateway", "--name", name]).ended(0).out;
+        let path = self.path(&format!("{name}.token"));
+        fs::write(&path, token).expect("it can be written");
+        path
+    }
+
+    /// Enrols a gateway of this name, and waits until it decides by what is in force.
+    pub fn enrol(&mut self, name: &str) {
+        let token = self.token(name);
+        self.gateway_settings(name);
+        self.launch(name, &["--enroll-token-file", text(&token)], &[]);
+        self.wait(name);
+        self.until_ready(name);
+    }
+
+    /// A gateway that is started with this token; not waited for.
+    pub fn attempt(&self, name: &str, token: &Path) -> Ran {
+        let settings = self.gateway_settings(name);
+        run(&["gateway", "--config", text(&settings), "--enroll-token-file", text(token)], b"")
+    }
+
+    /// Starts the control plane, or a gateway that is enrolled, and waits until it accepts.
+    pub fn start(&mut self, name: &str) {
+        self.start_with(name, &[]);
+    }
+
+    /// Likewise, under these variables.
+    pub fn start_with(&mut self, name: &str, variables: &[(&str, &str)]) {
+        self.launch(name, &[], variables);
+        self.wait(name);
+        if name == "server" {
+            // gateways know it by its address
+            let ready = self.ready(name);
+            for what in ["planes", "admin"] {
+                let address = ready[what].as_str().expect("an address").rsplit('/').next().expect("host and port");
+                let line = format!("  {what}: 127.0.0.1:0");
+                let text = fs::read_to_string(self.dir().join("server.yaml")).expect("settings");
+                if text.contains(&line) {
+                    self.edit("server.yaml", &[(&line, &format!("  {what}: {address}"))]);
+                }
+            }
+        }
+    }
+
+    fn launch(&mut self, name: &str, more: &[&str], variables: &[(&str, &str)]) {
+        assert!(!self.running.contains_key(name), "`{name}` is still running");
+        let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log"))).expect("a log");
+        let settings = self.dir().join(format!("{name}.yaml"));
+        let role = if name == "server" { "server" } else { "gateway" };
+        let mut args = vec![role, "--config", text(&settings)];
+        args.extend(more);
+        let mut process: Command = command(&binary(), &args);
+        process.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
+        process.envs(variables.iter().copied());
+        // a killed process leaves it
+        let _ = fs::remove_file(self.home(name).join("ready.json"));
+        self.running.insert(name.to_owned(), process.spawn().expect("the binary starts"));
+    }
+
+    fn wait(&mut self, name: &str) {
+        let ready = self.home(name).join("ready.json");
+        let child = self.running.get_mut(name).expect("launched");
+        let seen = until_within(READY, || (ready.exists() || child.try_wait().ok()?.is_some()).then_some(()));
+        assert!(seen.is_some() && ready.exists(), "{name} is not ready:\n{}", self.log(name));
+    }
+
+    /// Waits until a gateway has something in force, and has heard lately that it is.
+    pub fn until_ready(&self, name: &str) {
+        let admin = self.word(name, "/admin");
+        let admin = admin.trim_start_matches("http://");
+        until("readiness", || (call(admin, "GET", "/readyz", None, &[]).status == 200).then_some(()));
+    }
+
+    /// The directory of a process.
+    pub fn home(&self, name: &str) -> PathBuf {
+        if name == "server" { self.dir() } else { self.dir().join(name) }
+    }
+
+    pub fn ready(&self, name: &str) -> Value {
+        let bytes = fs::read(self.home(name).join("ready.json")).expect("ready.json");
+        serde_json::from_slice(&bytes).expect("ready.json is JSON")
+    }
+
+    pub fn word(&self, name: &str, pointer: &str) -> String {
+        let ready = self.ready(name);
+        ready.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}: {ready}")).to_owned()
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default()
+    }
+
+    /// Ctrl-C: drains and ends; gives the exit code.
+    pub fn stop(&mut self, name: &str) -> i32 {
+        let mut child = self.running.remove(name).expect("running");
+        signal(child.id(), Signal::INT);
+        let ended = until_within(Duration::from_secs(15), || child.try_wait().expect("its own child"));
+        if ended.is_none() {
+            end(&mut child);
+        }
+        ended.unwrap_or_else(|| panic!("{name} did not drain:\n{}", self.log(name))).code().unwrap_or(-1)
+    }
+
+    pub fn kill9(&mut self, name: &str) {
+        end(&mut self.running.remove(name).expect("running"));
+    }
+
+    /// Runs a verb against the control plane.
+    pub fn cli(&self, args: &[&str]) -> Ran {
+        self.cli_at("server", args)
+    }
+
+    /// Runs a verb against a process.
+    pub fn cli_at(&self, name: &str, args: &[&str]) -> Ran {
+        run(&[args, &["--dir", text(&self.home(name))]].concat(), b"")
+    }
+
+    pub fn apply(&self, estate: &Estate, more: &[&str]) -> Ran {
+        let folder = self.path("estate");
+        estate.write(&folder);
+        self.cli(&[&["apply", "--yes", "-f", text(&folder)], more].concat())
+    }
+
+    /// One request over plain HTTP at a gateway, on a connection of its own.
+    pub fn call(&self, name: &str, method: &str, target: &str, token: Option<&str>) -> Answer {
+        let address = self.word(name, "/gateway/http");
+        call(address.trim_start_matches("http://"), method, target, token, &[])
+    }
+
+    /// The ledger code of a judgement at a gateway.
+    pub fn code(&self, name: &str, answer: &Answer) -> Value {
+        let record = self.cli_at(name, &["explain", answer.record(), "--output", "json"]).ended(0).json();
+        record["verdicts"][0]["code"].clone()
+    }
+
+    /// Every record of a process, in order.
+    pub fn records(&self, name: &str) -> Vec<Value> {
+        self.cli_at(name, &["ledger", "tail", "--output", "json"]).ended(0).lines()
+    }
+
+    /// Generation and epoch that a process decides by.
+    pub fn position(&self, name: &str) -> (u64, u64) {
+        let status = self.cli_at(name, &["status", "--output", "json"]).ended(0).json();
+        let number = |field: &str| status[field].as_u64().expect("a number");
+        (number("generation"), number("epoch"))
+    }
+
+    /// Has an SVID minted into a folder of that name.
+    pub fn minted(&self, id: &str, folder: &str, more: &[&str]) -> Identity {
+        let folder = self.path(folder);
+        self.cli(&[&["svid", "mint", id, "--out", text(&folder)], more].concat()).ended(0);
+        Identity::under(&folder)
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            end(child);
+        }
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
