@@ -73,13 +73,7 @@ fn a_gateway_that_is_revoked_hears_nothing_more_and_is_not_waited_for() {
     let id = "spiffe://prod.acme.test/countersign/gateway/edge-1";
     let revoked = installation.cli(&["revoke", "principal", id, "--wait", "--output", "json"]).ended(0).json();
     assert_eq!((&revoked["acknowledged"], &revoked["missing"]), (&json!([]), &json!([])), "{revoked}");
-    if crate::harness::until_within(std::time::Duration::from_secs(10), || {
-        installation.log("edge-1").contains("control refused (401").then_some(())
-    })
-    .is_none()
-    {
-        panic!("{} {}", installation.log("edge-1"), installation.log("server"));
-    }
+    until("the feed is refused", || installation.log("edge-1").contains("control refused (401").then_some(()));
     installation
         .apply(&super::estate(&upstream, LONG).policy("later", "forbid (principal is Job, action, resource);"), &[]);
     until("another try", || (installation.log("edge-1").matches("control refused (401").count() > 1).then_some(()));
