@@ -20,6 +20,9 @@ use crate::feed::{EnrolRequest, Reached};
 use crate::issuing::certificates_in;
 use crate::net::Peer;
 
+/// Longest name of what an operation is about, in bytes: no id that there is is longer.
+const MAX_NAME: usize = 2048;
+
 /// Something to do for an operator.
 #[derive(Debug)]
 pub enum Command {
@@ -155,7 +158,10 @@ impl Command {
             ("POST", "resolve") => Ok(Self::Resolve(shown(serde_json::from_slice(body)?)?)),
             ("POST", "decide") => Ok(Self::Decide(serde_json::from_slice(body)?)),
             ("POST", "svids") => svid_order(&serde_json::from_slice(body)?),
-            ("POST", "revocations") => Ok(Self::Revoke(serde_json::from_slice(body)?)),
+            ("POST", "revocations") => {
+                let request: RevocationRequest = serde_json::from_slice(body)?;
+                Ok(Self::Revoke(RevocationRequest { id: name("id", request.id)?, ..request }))
+            }
             ("POST", "rollback") => {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
@@ -238,12 +244,33 @@ impl Command {
         })
     }
 
-    /// What a policy may narrow an operation by.
+    /// What a policy may narrow an operation by, and what its record says that it was about.
     fn params(&self) -> Vec<(String, String)> {
-        if let Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) = self {
-            return vec![("id".to_owned(), id.clone())];
+        let named = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        match self {
+            Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) => named(&[("id", id)]),
+            Self::Revoke(request) => named(&[("kind", request.kind.as_str()), ("id", &request.id)]),
+            Self::EnrolToken(order) => named(&[("role", "gateway"), ("name", &order.name)]),
+            Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
+            Self::Get { kind } => named(&[("kind", kind)]),
+            Self::Plan(_)
+            | Self::Apply { .. }
+            | Self::Explain(_)
+            | Self::Tail(_)
+            | Self::Replay(_)
+            | Self::Checkpoint
+            | Self::Resolve(_)
+            | Self::Decide(_)
+            | Self::MintSvid(_)
+            | Self::Enrol { .. }
+            | Self::Feed { .. }
+            | Self::Report(_)
+            | Self::Status
+            | Self::WhoAmI
+            | Self::Describe => Vec::new(),
         }
-        Vec::new()
     }
 
     /// The same, asked by `peer`.
@@ -271,15 +298,20 @@ fn shown(request: ResolveRequest) -> Result<Shown, BadCommand> {
 
 fn svid_order(order: &SvidRequest) -> Result<Command, BadCommand> {
     let ttl = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_TTL);
-    let bearer = Bearer::Principal(order.id.clone());
+    let bearer = Bearer::Principal(name("id", order.id.clone())?);
     Ok(Command::MintSvid(SvidOrder { bearer, request: request(&order.csr)?, ttl }))
 }
 
 fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {
     let life = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_ENROLMENT);
     match order.role {
-        PlaneRole::Gateway => Ok(Command::EnrolToken(EnrolmentOrder { name: order.name, life })),
+        PlaneRole::Gateway => Ok(Command::EnrolToken(EnrolmentOrder { name: name("name", order.name)?, life })),
     }
+}
+
+/// A name that stands in the record of what is asked: it is short, whatever else is wrong with it.
+fn name(what: &str, name: String) -> Result<String, BadCommand> {
+    if name.len() <= MAX_NAME { Ok(name) } else { Err(BadCommand::Query { name: what.to_owned() }) }
 }
 
 fn lifetime(ttl: Option<&str>) -> Result<Option<Duration>, BadCommand> {

@@ -46,6 +46,17 @@ pub enum Kind {
     Source,
 }
 
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Principal => "principal",
+            Self::Credential => "credential",
+            Self::Key => "key",
+            Self::Source => "source",
+        }
+    }
+}
+
 /// What was done, and where it holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Revocation {
