@@ -265,8 +265,7 @@ impl World {
                 return (None, Target { address: self.service, tls: None, protocol, credentials });
             }
             Proxy::Countersign => {
-                let estate =
-                    Estate { service: self.service, issuers: &[&self.es256, &self.rs256], remote: &[] };
+                let estate = Estate { service: self.service, issuers: &[&self.es256, &self.rs256], remote: &[] };
                 let (product, _) = Product::start(&estate, self.cores.measured, self.cores, folder);
                 let target = over(product.secure(), &product.caller());
                 return (Some(product.process), target);

@@ -39,19 +39,15 @@ pub async fn table(service: SocketAddr, cores: Cores, folder: &Path, trials: usi
         .map(|issuer| (issuer.before.name.clone(), format!("http://{keys}/{}", issuer.before.name)))
         .collect();
     let fixed = Issuer::es256("fixed", "fixed-1");
-    let (product, _) = Product::start(
-        &Estate { service, issuers: &[&fixed], remote: &remote },
-        cores.measured,
-        cores,
-        folder,
-    );
+    let (product, _) =
+        Product::start(&Estate { service, issuers: &[&fixed], remote: &remote }, cores.measured, cores, folder);
 
     let (mut credential, mut key, mut accepted, mut refused) = (vec![], vec![], vec![], vec![]);
     for (trial, issuer) in issuers.iter().enumerate() {
-        let id = format!("trial-{trial}");
-        let mut caller = caller(&product, fixed.token(&id)).await;
+        let (id, revoked) = (format!("trial-{trial}"), format!("revoked-{trial}"));
+        let mut caller = caller(&product, fixed.token(&revoked)).await;
         assert_eq!(caller.ask().await, StatusCode::OK);
-        credential.push(until_refused(&mut caller, product.revoke("credential", &id)).await);
+        credential.push(until_refused(&mut caller, product.revoke("credential", &revoked)).await);
 
         let mut old = self::caller(&product, issuer.before.token(&id)).await;
         let mut new = self::caller(&product, issuer.after.token(&id)).await;

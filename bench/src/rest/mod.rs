@@ -39,7 +39,10 @@ pub fn run(extent: &Extent) -> ExitCode {
     let most = extent.connections.iter().max().copied().unwrap_or_default() as u64;
     let allowed = raise_descriptors();
     if allowed < most + BESIDE {
-        eprintln!("{most} connections need {} descriptors and {allowed} are allowed: raise `ulimit -Hn`", most + BESIDE);
+        eprintln!(
+            "{most} connections need {} descriptors and {allowed} are allowed: raise `ulimit -Hn`",
+            most + BESIDE
+        );
         return ExitCode::FAILURE;
     }
     let cores = cores();
