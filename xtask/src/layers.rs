@@ -62,8 +62,8 @@ const LAYERS: &[Layer] = &[
         outside: None,
     },
     Layer { name: "scenarios", ours: &["model", "testkit"], outside: None },
-    // measures the engine beside Cedar alone
-    Layer { name: "bench", ours: &["model", "identity", "policy"], outside: Some(&["arc-swap", "cedar-policy"]) },
+    // measures the engine beside Cedar alone, the ledger, and the built binary from outside
+    Layer { name: "bench", ours: &["model", "identity", "policy", "audit", "store", "testkit"], outside: None },
     Layer { name: "xtask", ours: &[], outside: Some(&["serde_json"]) },
 ];
 

@@ -28,7 +28,8 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; 2 * $bytes];
+                f.write_str(hex(&self.0, &mut text))
             }
         }
 
@@ -81,6 +82,19 @@ impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Writes each byte as two digits; a record has hundreds of them, so not each through a formatter of its own.
+fn hex<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
+    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(digit));
+    }
+    // digits are ASCII, so this always reads
+    str::from_utf8(into).unwrap_or_default()
+}
+
+const fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 fn read_hex(text: &str, into: &mut [u8]) -> Result<(), BadHex> {

@@ -1,5 +1,7 @@
 //! Headers that cannot be read in one way, headers that never cross, and the trace.
 
+use std::borrow::Cow;
+
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::TraceId;
@@ -34,7 +36,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
     if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
         return Err(Ambiguous);
     }
-    if headers.keys().any(|name| METHOD_OVERRIDES.contains(&hyphens(name).as_str())) {
+    if headers.keys().any(|name| METHOD_OVERRIDES.contains(&hyphens(name).as_ref())) {
         return Err(Ambiguous);
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
@@ -137,8 +139,8 @@ fn read_traceparent(text: &str) -> Option<TraceId> {
 fn crosses(name: &HeaderName) -> bool {
     // an underscore twin is the same header to a reader that maps both to one variable
     let name = hyphens(name);
-    let removed = HOP_BY_HOP.contains(&name.as_str())
-        || CREDENTIAL_OR_IDENTITY.contains(&name.as_str())
+    let removed = HOP_BY_HOP.contains(&name.as_ref())
+        || CREDENTIAL_OR_IDENTITY.contains(&name.as_ref())
         || name.starts_with("x-forwarded-")
         || name == "traceparent"
         || is_ours(&name);
@@ -149,8 +151,9 @@ fn is_ours(name: &str) -> bool {
     name.contains("countersign")
 }
 
-fn hyphens(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
+fn hyphens(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
 
 fn named_in_connection(headers: &HeaderMap) -> impl Iterator<Item = String> {

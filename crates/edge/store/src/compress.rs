@@ -14,7 +14,7 @@ use crate::layout::{Form, Segment};
 
 /// Most segments that wait; one that does not fit is compressed after the next start.
 const WAITING: usize = 64;
-const LEVEL: i32 = 6;
+const LEVEL: i32 = 1;
 const CHUNK: usize = 256 * 1024;
 
 /// Where closed segments are handed in. The thread ends when it is dropped.

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use audit::{Body, Head, Judgement, Outcome, Stranger, Unrecorded, Urgency};
@@ -53,6 +54,8 @@ struct Queue {
     state: State,
     disk: Disk,
     latest: Option<Time>,
+    /// Whether the writer waits to be woken.
+    asleep: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl Mailbox {
         let (answer, answered) = oneshot::channel();
         let mut queue = self.room(at)?;
         queue.judgements.push_back(Asked { judgement: Box::new(judgement), at, answer: Answer::Recorded(answer) });
-        self.wake.notify_one();
+        self.wake(queue);
         Ok(answered)
     }
 
@@ -106,7 +109,7 @@ impl Mailbox {
         queue.open += 1;
         let answer = Answer::Opened(urgency, answer);
         queue.judgements.push_back(Asked { judgement: Box::new(judgement), at, answer });
-        self.wake.notify_one();
+        self.wake(queue);
         Ok(answered)
     }
 
@@ -127,7 +130,7 @@ impl Mailbox {
             return Err(Unrecorded::Full);
         }
         queue.strangers.push_back(Asked { judgement: Box::new(judgement), at, answer: Answer::Recorded(answer) });
-        self.wake.notify_one();
+        self.wake(queue);
         Ok(answered)
     }
 
@@ -138,11 +141,11 @@ impl Mailbox {
         id: RecordId,
         at: Time,
     ) -> Result<RecordId, Unrecorded> {
-        let mut queue = self.taking(at)?;
+        let queue = self.taking(at)?;
         if queue.disk == Disk::Refuses {
             return Err(Unrecorded::Unwritable);
         }
-        Ok(self.add(&mut queue, stranger.code, stranger.source.map(SourceName::as_str), id, at))
+        Ok(self.add(queue, stranger.code, stranger.source.map(SourceName::as_str), id, at))
     }
 
     /// Takes in the outcome of an opened judgement. Without an instant it ends at the latest one that was heard of.
@@ -154,23 +157,31 @@ impl Mailbox {
         let Some(at) = at.or(queue.latest) else { return };
         queue.latest = queue.latest.max(Some(at));
         queue.outcomes.push_back(Settled { body: Body::Outcome(outcome), at });
-        self.wake.notify_one();
+        self.wake(queue);
     }
 
     /// Counts a judgement that is not recorded by itself.
     pub(crate) fn count(&self, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
         let mut queue = self.queue();
         queue.latest = queue.latest.max(Some(at));
-        self.add(&mut queue, code, source, id, at)
+        self.add(queue, code, source, id, at)
     }
 
-    fn add(&self, queue: &mut Queue, code: Code, source: Option<&str>, id: RecordId, at: Time) -> RecordId {
+    fn add(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        code: Code,
+        source: Option<&str>,
+        id: RecordId,
+        at: Time,
+    ) -> RecordId {
+        let counter = queue.counts.add(code, source, id, at);
         if queue.counting_since.is_none() {
             queue.counting_since = Some(Instant::now());
             // the writer learns until when it may sleep; of the next ones it need not hear
-            self.wake.notify_one();
+            self.wake(queue);
         }
-        queue.counts.add(code, source, id, at)
+        counter
     }
 
     /// Takes in a wish for a checkpoint.
@@ -181,16 +192,24 @@ impl Mailbox {
             return Err(Unrecorded::Full);
         }
         queue.checkpoints.push_back(Mark { at, answer });
-        self.wake.notify_one();
+        self.wake(queue);
         Ok(answered)
     }
 
-    /// Waits until there is something to write, at most until `until`.
+    /// Waits until there is something to write, at most until `until`. What wakes it seldom comes alone: whoever runs on
+    /// this core goes on first, so that all that stand ready are written at once.
     pub(crate) fn take(&self, backlog: Backlog, until: Option<Instant>) -> Work {
         let mut queue = self.queue();
+        let mut slept = false;
         loop {
             let now = Instant::now();
             if queue.is_ready(backlog, now) || until.is_some_and(|until| until <= now) {
+                if std::mem::take(&mut slept) {
+                    drop(queue);
+                    thread::yield_now();
+                    queue = self.queue();
+                    continue;
+                }
                 return queue.take(backlog, now);
             }
             let counting = queue.counting_until().filter(|_| backlog == Backlog::Wanted);
@@ -198,6 +217,7 @@ impl Mailbox {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             };
+            queue.asleep = true;
             queue = match until {
                 Some(until) => {
                     let span = until.saturating_duration_since(now).max(Duration::from_millis(1));
@@ -205,6 +225,16 @@ impl Mailbox {
                 }
                 None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
+            queue.asleep = false;
+            slept = true;
+        }
+    }
+
+    /// Wakes the writer if it sleeps, and lets go of the queue first: it would only wait for it.
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        if std::mem::take(&mut queue.asleep) {
+            drop(queue);
+            self.wake.notify_one();
         }
     }
 

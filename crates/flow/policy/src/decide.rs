@@ -72,7 +72,7 @@ impl Grant {
 /// [`Denial`] unless a policy permits, none forbids, none errors, and the tier's evidence is there.
 pub fn decide(engine: &Engine, caller: &Caller, question: &Question, at: Time) -> Result<Grant, Denial> {
     let resolution = caller.resolution();
-    let finding = engine.decide(&Facts {
+    let finding = engine.decide_or_recall(&Facts {
         principal: &resolution.actor,
         evidence: Engine::evidence_of(resolution.proved()),
         question,

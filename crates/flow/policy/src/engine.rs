@@ -14,6 +14,7 @@ use crate::compile::{self, Compiled};
 use crate::decide::Question;
 use crate::explain;
 use crate::index::{Candidates, Index};
+use crate::memo::Memo;
 use crate::names::Names;
 use crate::scene::Scene;
 use crate::schema;
@@ -55,6 +56,7 @@ pub struct Engine {
     most_candidates: usize,
     /// Where each policy is written: name of its file, and the byte at which it begins there.
     places: BTreeMap<PolicyId, (Arc<str>, usize)>,
+    memo: Memo,
 }
 
 impl Engine {
@@ -75,12 +77,29 @@ impl Engine {
         let world = World::new(vocabulary, &schema).map_err(|error| unfit(error.to_string()))?;
         let names = Names { vocabulary, world: &world, directory };
         let Compiled { index, most_candidates, places } = compile::compile(&shipped::packs(), files, &schema, &names)?;
-        Ok(Self { world, index, most_candidates, places })
+        Ok(Self { world, index, most_candidates, places, memo: Memo::default() })
     }
 
     /// Decides. Total: an error in a policy denies.
     pub fn decide(&self, facts: &Facts<'_>) -> Finding {
         self.decide_among(facts, |scene| self.index.candidates(scene))
+    }
+
+    /// Decides as [`Self::decide`] does; what was decided before and cannot have changed is not decided again.
+    pub(crate) fn decide_or_recall(&self, facts: &Facts<'_>) -> Finding {
+        if let Some(finding) = self.memo.recall(facts) {
+            return finding;
+        }
+        let mut lasts = false;
+        let finding = self.decide_among(facts, |scene| {
+            let candidates = self.index.candidates(scene);
+            lasts = !candidates.read_time && !candidates.read_params;
+            candidates
+        });
+        if lasts && finding.code != Some(Code::PolicyError) {
+            self.memo.remember(facts, &finding);
+        }
+        finding
     }
 
     /// Decides among the policies that `candidates` finds for a question.

@@ -34,6 +34,7 @@ pub(crate) struct Bucket {
     pub(crate) set: PolicySet,
     pub(crate) rules: Vec<Rule>,
     reads_time: bool,
+    reads_params: bool,
 }
 
 /// The shelves of a principal or a group: about whoever is in it, and about those of one kind.
@@ -84,6 +85,8 @@ pub(crate) struct Candidates<'a> {
     pub(crate) rules: Vec<&'a Rule>,
     /// Whether the time can matter to one of them.
     pub(crate) read_time: bool,
+    /// Whether parameters can matter to one of them.
+    pub(crate) read_params: bool,
 }
 
 impl Index {
@@ -153,6 +156,7 @@ impl Bucket {
     pub(crate) fn add(&mut self, policy: Policy, rule: Rule) -> Result<(), Box<PolicySetError>> {
         self.set.add(policy).map_err(Box::new)?;
         self.reads_time |= rule.reads_time;
+        self.reads_params |= rule.reads_params;
         self.rules.push(rule);
         Ok(())
     }
@@ -189,6 +193,7 @@ impl<'a> Candidates<'a> {
         self.sets.push(&bucket.set);
         self.rules.extend(&bucket.rules);
         self.read_time |= bucket.reads_time;
+        self.read_params |= bucket.reads_params;
     }
 }
 

@@ -15,6 +15,7 @@ mod entity;
 mod explain;
 mod index;
 mod lint;
+mod memo;
 mod names;
 mod rule;
 mod scan;

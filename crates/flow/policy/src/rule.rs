@@ -18,6 +18,8 @@ pub(crate) struct Rule {
     pub(crate) facts: BTreeSet<Fact>,
     /// Whether its conditions can depend on the time.
     pub(crate) reads_time: bool,
+    /// Whether they can depend on parameters.
+    pub(crate) reads_params: bool,
     pub(crate) parts: Vec<Arc<Part>>,
 }
 
@@ -51,19 +53,21 @@ impl Rule {
         known: &mut Parts,
     ) -> Result<Self, Box<pst::PstConstructionError>> {
         let sights = lint::sights(clauses);
-        let time = |sight: &Sight| match sight {
-            Sight::Field(field) => field == "now",
-            Sight::WholeContext => true,
-            Sight::Fact(_) | Sight::BaseAction(_) => false,
+        let reads = |name: &str| {
+            sights.iter().any(|sight| match sight {
+                Sight::Field(field) => field == name,
+                Sight::WholeContext => true,
+                Sight::Fact(_) | Sight::BaseAction(_) => false,
+            })
         };
-        let reads_time = sights.iter().any(time);
+        let (reads_time, reads_params) = (reads("now"), reads("params"));
         let facts = sights.into_iter().filter_map(|sight| match sight {
             Sight::Fact(fact) => fact.parse().ok(),
             Sight::Field(_) | Sight::WholeContext | Sight::BaseAction(_) => None,
         });
         let parts = clauses.iter().flat_map(|clause| exprs(effect, clause));
         let parts = parts.map(|(blamed, expr)| known.part(blamed, expr)).collect::<Result<_, _>>()?;
-        Ok(Self { id, effect, facts: facts.collect(), reads_time, parts })
+        Ok(Self { id, effect, facts: facts.collect(), reads_time, reads_params, parts })
     }
 }
 

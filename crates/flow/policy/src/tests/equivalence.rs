@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use identity::Principal;
 use model::{BaseAction, Fact, Risk};
-use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use proptest::{collection, prop_assert, prop_assert_eq};
@@ -136,15 +136,19 @@ fn caller() -> impl Strategy<Value = (Principal, bool)> {
 
 fn asked() -> impl Strategy<Value = (Question, BTreeSet<Fact>)> {
     let facts = subsequence(FACTS.to_vec(), 0..=FACTS.len());
-    (select(ACTIONS.to_vec()), select(RESOURCES.to_vec()), facts, any::<bool>()).prop_map(
-        |(action, resource, facts, with_params)| {
-            let mut question = question(action, resource);
-            if !with_params {
-                question.params.clear();
-            }
-            (question, evidence(&facts))
+    // most are fit to be asked about
+    let params = prop_oneof![8 => Just(&[] as &[&str]), 6 => Just(&["1"] as _), 2 => Just(&["2"] as _), 1 => Just(&["1", "1"] as _)];
+    (select(ACTIONS.to_vec()), select(RESOURCES.to_vec()), facts, params).prop_map(
+        |(action, resource, facts, params)| {
+            let params = params.iter().map(|invoice| ("invoice".to_owned(), (*invoice).to_owned())).collect();
+            (Question { params, ..question(action, resource) }, evidence(&facts))
         },
     )
+}
+
+/// When some of the conditions have changed.
+fn late() -> model::Time {
+    "2031-01-01T00:00:00.000000Z".parse().unwrap()
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test may be told to run longer")]
@@ -174,6 +178,10 @@ fn the_index_answers_as_a_scan_of_every_policy_does() {
                 candidates
             });
             prop_assert_eq!(&indexed, &scan.decide(&engine, &facts), "{:#?}\n{:#?}\n{}", principal, question, text);
+            for at in [at(), late()] {
+                let facts = Facts { at, evidence: evidence.clone(), ..facts };
+                prop_assert_eq!(engine.decide_or_recall(&facts), engine.decide(&facts), "recalled\n{}", text);
+            }
             prop_assert!(!is_known || met.get() <= engine.most_candidates());
             count(&answered);
             match indexed.code {

@@ -5,6 +5,7 @@ mod crowd;
 mod environments;
 mod equivalence;
 mod fails_closed;
+mod memo;
 mod operators;
 mod properties;
 mod quickstart;

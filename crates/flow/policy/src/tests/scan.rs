@@ -60,7 +60,7 @@ impl Scan {
             };
             let about = set.policies().filter(|policy| is_about(policy, scene));
             let rules = about.filter_map(|policy| self.rules.get(&policy.id().to_string().parse().ok()?)).collect();
-            Candidates { sets: vec![set], rules, read_time: true }
+            Candidates { sets: vec![set], rules, read_time: true, read_params: true }
         })
     }
 }
