@@ -2,6 +2,7 @@
 //! requests, a third for bytes that stand ready.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,7 +159,20 @@ pub(super) struct Paced<T> {
     /// Runs while bytes stand ready that the peer does not take.
     stall: Option<Pin<Box<Sleep>>>,
     rejections: Rejections,
+    lingering: Option<Lingering>,
 }
+
+/// The end of a connection whose peer may still be sending what nobody reads: a body that was refused by its head. Closed at
+/// once, the answer would be lost to it (RFC 9112 §9.6).
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    /// How many more bytes are read.
+    left: usize,
+}
+
+/// How long, and for how many bytes, a peer is listened to that got its last answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -170,7 +184,8 @@ impl<T> Paced<T> {
     pub(super) fn new(inner: T, pace: Arc<Pace>, pacing: Pacing) -> Self {
         let sleep = Box::pin(sleep(pacing.header));
         let rejections = Rejections::default();
-        Self { inner, pace, pacing, armed: Phase::Fresh, sleep, told: Told::No, stall: None, rejections }
+        let (armed, told, stall, lingering) = (Phase::Fresh, Told::No, None, None);
+        Self { inner, pace, pacing, armed, sleep, told, stall, rejections, lingering }
     }
 
     fn arm(&mut self, phase: Phase) {
@@ -224,6 +239,26 @@ impl<T> Paced<T> {
     }
 }
 
+impl Lingering {
+    /// Reads and forgets, until the peer is done or has had its time. However it ends, the connection does.
+    fn poll<T: AsyncRead + Unpin>(&mut self, inner: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unread = [MaybeUninit::uninit(); 8 * 1024];
+        loop {
+            if self.left == 0 || self.until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buf = ReadBuf::uninit(&mut unread);
+            match Pin::new(&mut *inner).poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.left = self.left.saturating_sub(buf.filled().len());
+                }
+                Poll::Ready(Ok(()) | Err(_)) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
@@ -253,7 +288,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(count)) = wrote {
@@ -268,8 +303,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.timed(cx, shut)
+        if self.lingering.is_none() {
+            let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+            let shut = self.timed(cx, shut);
+            if self.pace.reading == Reading::ByConnection || !matches!(shut, Poll::Ready(Ok(()))) {
+                return shut;
+            }
+        }
+        let Self { inner, lingering, .. } = &mut *self;
+        let lingering =
+            lingering.get_or_insert_with(|| Lingering { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES });
+        lingering.poll(inner, cx)
     }
 
     fn poll_write_vectored(

@@ -168,3 +168,17 @@ fn a_body_is_as_long_as_the_service_takes() {
     let long = format!("X-A: {}", "a".repeat(2100));
     assert_eq!(post("long", &[&long], b"").is(431).code(), "request_too_large");
 }
+
+#[test]
+fn whoever_sends_a_body_that_is_refused_by_its_head_still_gets_the_answer() {
+    let dev = Dev::start();
+    let length = 1 << 20;
+    let head = format!("POST /invoices HTTP/1.1\r\nHost: billing.acme.test\r\nContent-Length: {length}\r\n\r\n");
+    for _ in 0..20 {
+        let mut conn = Conn::open(dev.gateway());
+        // as most clients do: all of it, and only then a look at the answer
+        conn.send(head.as_bytes());
+        assert!(conn.send(&vec![b'x'; length]), "the connection was closed under it");
+        assert_eq!(conn.answer().status, 401);
+    }
+}
