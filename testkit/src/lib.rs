@@ -1,12 +1,14 @@
-//! For tests alone: a ledger in memory, bytes that are almost right, and an authority that signs anything.
+//! For tests alone: a ledger in memory, bytes that are almost right, an authority that signs anything, and a PostgreSQL
+//! server.
 //!
 //! No shipping crate depends on this one.
 
-#![allow(clippy::expect_used, reason = "a test that cannot be set up stops")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up stops")]
 
 mod ca;
 mod ledger;
 mod mutate;
+pub mod postgres;
 
 pub use ca::{TestCa, date, uri};
 pub use ledger::{MemoryLedger, MemorySlot};

@@ -43,6 +43,20 @@ impl Installation {
         installation
     }
 
+    /// Another node of the same control plane: its settings and keys, in a directory of its own.
+    pub fn twin(first: &Self) -> Self {
+        let twin = Self { folder: folder(), running: BTreeMap::new() };
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(first.dir()).arg(twin.dir());
+        super::finish(copy, b"").ended(0);
+        twin
+    }
+
+    /// Gateways that are laid out from here on know another node of the control plane, at this address.
+    pub fn also_at(&self, planes: &str) {
+        self.edit("gateway.yaml", &[("[https://127.0.0.1:8444]", &format!("[https://127.0.0.1:8444, {planes}]"))]);
+    }
+
     pub fn dir(&self) -> PathBuf {
         self.path("d")
     }

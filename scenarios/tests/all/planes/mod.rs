@@ -5,6 +5,7 @@ mod away;
 mod backup;
 mod doors;
 mod enrolment;
+mod nodes;
 mod pushed;
 
 use serde_json::json;

@@ -5,7 +5,6 @@
 mod node;
 mod place;
 mod postgres;
-mod server;
 mod silent;
 mod sqlite;
 mod suite;

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use store::State;
 use tempfile::TempDir;
-
-use crate::server::Server;
+use testkit::postgres::Postgres as Server;
 
 /// Where state is; gone when dropped.
 pub(crate) enum Place {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::node::{history, try_next};
 use crate::place::{Place, run};
-use crate::server::{Server, until};
+use testkit::postgres::{Postgres as Server, until};
 
 /// Fault and cause of a URL that is not usable.
 async fn refused(url: &str) -> (String, String) {
@@ -65,7 +65,7 @@ fn tls_is_verified_against_the_root_that_the_url_names() {
         let url = |root: &str| format!("{}?sslmode=verify-full&sslrootcert={root}", place.address());
         let node = State::connect(&url(&server.certificate())).await.unwrap();
         assert!(try_next(&node, "ada").await.unwrap().is_some());
-        crate::server::certify(other.path());
+        testkit::postgres::certify(other.path());
         fs::rename(other.path().join("server.crt"), &forged).unwrap();
         let (fault, cause) = refused(&url(forged.to_str().unwrap())).await;
         assert_eq!(fault, format!("the state in `{}` cannot be reached", place.name()));
