@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use guard::{Clock, Freshness};
 use model::Time;
 
+use crate::net::now;
+
 /// A clock that moved so much more, or less, than time did has jumped.
 const JUMP: Duration = Duration::from_secs(60);
 /// How often the clock's slow drift is forgiven.
@@ -64,9 +66,20 @@ impl Pulse {
         }
     }
 
-    /// How current this process is at `at`, by its clock. Age is counted by time that passed: a clock that jumps back makes
-    /// nothing younger.
+    /// The time that is believed now.
+    pub fn time(&self) -> Time {
+        self.read(now()).0
+    }
+
+    /// How current this process is at `at`, by its clock.
     pub fn freshness(&self, at: Time) -> Freshness {
+        self.read(at).1
+    }
+
+    /// The time that is believed when the clock says `at`, and how current this process is then. Age is counted by time that
+    /// passed, and so is time itself once the clock jumped, until control confirms it: a clock that goes back makes nothing
+    /// younger, and brings nothing back that has ended.
+    pub fn read(&self, at: Time) -> (Time, Freshness) {
         let after = self.elapsed();
         let passed = after.saturating_sub(self.clock_after.load(Ordering::Acquire));
         let moved = at.as_micros().saturating_sub(self.clock.load(Ordering::Acquire));
@@ -77,13 +90,17 @@ impl Pulse {
             self.clock_after.store(after, Ordering::Release);
         }
         let clock = if self.jumped.load(Ordering::Acquire) { Clock::Jumped } else { Clock::Steady };
+        let believed = match clock {
+            Clock::Steady => at,
+            Clock::Jumped => Time::from_micros(self.clock.load(Ordering::Acquire).saturating_add(passed)),
+        };
         if self.own {
-            return Freshness { age: Duration::ZERO, clock };
+            return (believed, Freshness { age: Duration::ZERO, clock });
         }
         let by_time = after.saturating_sub(self.heard_after.load(Ordering::Acquire));
         let by_clock = at.as_micros().saturating_sub(self.heard.load(Ordering::Acquire));
         let age = u64::try_from(by_time.max(by_clock)).unwrap_or(0);
-        Freshness { age: Duration::from_micros(age), clock }
+        (believed, Freshness { age: Duration::from_micros(age), clock })
     }
 
     fn elapsed(&self) -> i64 {
@@ -119,6 +136,9 @@ mod tests {
         let freshness = pulse.freshness(at(-3600));
         assert!(freshness.age >= Duration::from_secs(120));
         assert_eq!(freshness.clock, Clock::Jumped);
+        // what ended in between has ended
+        let (believed, _) = pulse.read(at(-3600));
+        assert!(believed >= at(0) && believed < at(60), "{believed}");
         // coming back is another jump: only control confirms the clock
         assert_eq!(pulse.freshness(at(0)).clock, Clock::Jumped);
         pulse.beat(at(0), at(3600));

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::headers;
 use super::standing::{Standing, TICK};
 use crate::live::Place;
-use crate::net::{Lease, Transfer, now};
+use crate::net::{Lease, Transfer};
 
 /// What is owed once an answer has begun: its outcome.
 pub(super) struct Owed<S: Slot> {
@@ -67,7 +67,7 @@ impl<S: Slot> Relay<S> {
             bytes_in: Some(owed.transfer.bytes()),
             bytes_out: Some(self.bytes),
         };
-        owed.settlement.settle(settled, now());
+        owed.settlement.settle(settled, owed.standing.time());
         if result == OutcomeResult::Delivered && owed.transfer.ended() {
             owed.lease.give_back();
         }
@@ -76,7 +76,7 @@ impl<S: Slot> Relay<S> {
 
     /// Whether the stream has to end although more may come, and why.
     fn overdue(&self) -> Option<(Code, BrokeOff)> {
-        if let Some(code) = self.owed.as_ref().and_then(|owed| owed.standing.ended(now())) {
+        if let Some(code) = self.owed.as_ref().and_then(|owed| owed.standing.ended()) {
             return Some((code, BrokeOff::Ended));
         }
         (self.last.elapsed() >= self.idle).then_some((Code::UpstreamTimeout, BrokeOff::Stalled))

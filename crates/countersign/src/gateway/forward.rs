@@ -6,7 +6,7 @@ use audit::{OutcomeResult, Slot};
 use guard::{Permit, Settled, Settlement};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use model::Code;
+use model::{Code, Time};
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{self, AnswerBody, RECORD};
@@ -16,7 +16,8 @@ use super::headers;
 use super::standing::{Standing, TICK};
 use super::voucher::ASSERTION;
 use crate::live::{Current, Upstream};
-use crate::net::{Broke, Lease, RequestBody, Transfer, now};
+use crate::net::{Broke, Lease, RequestBody, Transfer};
+use crate::pulse::Pulse;
 
 /// Why there is no answer to relay.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +28,13 @@ struct Undelivered {
 
 /// Sends a permitted request to where its permit says, with the gateway's word for its caller, and relays the answer.
 pub(super) async fn forward(
-    live: &Current,
+    here: (&Current, &Arc<Pulse>),
     permit: Permit<Forward, store::FileSlot>,
     voucher: Option<HeaderValue>,
     body: Incoming,
 ) -> Response<AnswerBody> {
     let record = permit.id();
-    let standing = Standing::new(live, permit.caller().resolution(), permit.deadline());
+    let standing = Standing::new(here, permit.caller().resolution(), permit.deadline());
     let (errand, settlement) = permit.begin();
     let Forward { service, method, target, headers, place } = errand;
     let upstream = &service.door;
@@ -57,7 +58,7 @@ pub(super) async fn forward(
             relayed.map(|body| AnswerBody::Relayed(Box::new(Relay::new(body, owed, idle))))
         }
         Err(why) => {
-            failed(settlement, why, &transfer);
+            failed(settlement, why, &transfer, standing.time());
             answer::undelivered(why.code, why.status, record)
         }
     }
@@ -86,7 +87,7 @@ async fn send(
                 };
             }
             () = sleep_until(until) => {
-                if let Some(code) = standing.ended(now()) {
+                if let Some(code) = standing.ended() {
                     return Err(Undelivered { code, status: StatusCode::UNAUTHORIZED });
                 }
                 if transfer.last_activity() + within <= Instant::now() {
@@ -106,7 +107,7 @@ const fn undelivered(broke: Option<Broke>) -> Undelivered {
     Undelivered { code, status }
 }
 
-fn failed<S: Slot>(settlement: Settlement<S>, why: Undelivered, transfer: &Transfer) {
+fn failed<S: Slot>(settlement: Settlement<S>, why: Undelivered, transfer: &Transfer, at: Time) {
     let settled = Settled {
         result: OutcomeResult::Failed,
         status: Some(why.status.as_u16()),
@@ -114,5 +115,5 @@ fn failed<S: Slot>(settlement: Settlement<S>, why: Undelivered, transfer: &Trans
         bytes_in: Some(transfer.bytes()),
         bytes_out: Some(0),
     };
-    settlement.settle(settled, now());
+    settlement.settle(settled, at);
 }

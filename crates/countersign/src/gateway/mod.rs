@@ -53,8 +53,8 @@ impl Gateway {
 
     /// Holds callers that present certificates to what is in force when they do.
     pub fn callers(&self) -> Arc<Check> {
-        let live = Arc::clone(&self.live);
-        Arc::new(move |peer: &PeerCertificates| peer.check(live.load().snapshot.sources.authorities(), now()))
+        let (live, pulse) = (Arc::clone(&self.live), Arc::clone(&self.pulse));
+        Arc::new(move |peer: &PeerCertificates| peer.check(live.load().snapshot.sources.authorities(), pulse.time()))
     }
 }
 
@@ -62,8 +62,7 @@ impl Door for Gateway {
     type Body = AnswerBody;
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
-        let at = now();
-        let freshness = self.pulse.freshness(at);
+        let (at, freshness) = self.pulse.read(now());
         let (parts, body) = request.into_parts();
         let bearer = head::bearer(&parts);
         let token = bearer.as_ref().map(|value| Token::new(head::token(value)));
@@ -79,7 +78,7 @@ impl Door for Gateway {
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
             Ok(permit) => {
                 let voucher = self.vouchers.of(live.assertions.as_deref(), &permit, at);
-                forward::forward(&self.live, permit, voucher, body).await
+                forward::forward((&self.live, &self.pulse), permit, voucher, body).await
             }
             Err(refusal) => {
                 let mut answer = answer::refused(&refusal, status);
@@ -92,8 +91,8 @@ impl Door for Gateway {
     }
 
     async fn unreadable(&self) {
-        let (live, at) = (self.live.load_full(), now());
-        let call = call(trace_id(), None, self.pulse.freshness(at));
+        let (live, (at, freshness)) = (self.live.load_full(), self.pulse.read(now()));
+        let call = call(trace_id(), None, freshness);
         let asked: Asked<head::Forward> = Asked::Unfit(Code::RequestMalformed);
         // the refusal needs no answer: hyper has sent its own, and the connection is closed
         let _ = guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &Presented::default(), asked, at).await;
@@ -101,8 +100,8 @@ impl Door for Gateway {
 
     async fn handshake_failed(&self, peer: Option<PeerCertificates>) {
         let Some(peer) = peer else { return self.unreadable().await };
-        let (live, at) = (self.live.load_full(), now());
-        let call = call(trace_id(), None, self.pulse.freshness(at));
+        let (live, (at, freshness)) = (self.live.load_full(), self.pulse.read(now()));
+        let call = call(trace_id(), None, freshness);
         // what was presented is verified once more, for the record to say what became of it; nothing was asked
         let asked: Asked<head::Forward> = Asked::Unmapped { code: Code::OperationUnmapped, service: None };
         let presented = Presented { channel: Some(Channel::Tls(&peer)), message: None };
@@ -116,7 +115,7 @@ impl Door for Gateway {
                 // the first look comes late enough for a request to be refused, and recorded
                 loop {
                     sleep(LOOK).await;
-                    if ends(peer, &self.live.load(), now()) == Some(End::Revoked) {
+                    if ends(peer, &self.live.load(), self.pulse.time()) == Some(End::Revoked) {
                         return;
                     }
                 }

@@ -7,6 +7,7 @@ use identity::Resolution;
 use model::{Code, Time};
 
 use crate::live::{Current, Live};
+use crate::pulse::Pulse;
 
 /// How often an exchange that is under way is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -14,18 +15,24 @@ pub(super) const TICK: Duration = Duration::from_millis(500);
 /// A caller whose exchange is under way.
 pub(super) struct Standing {
     live: Current,
+    pulse: Arc<Pulse>,
     caller: Resolution,
     deadline: Time,
 }
 
 impl Standing {
-    pub(super) fn new(live: &Current, caller: &Resolution, deadline: Time) -> Self {
-        Self { live: Arc::clone(live), caller: caller.clone(), deadline }
+    pub(super) fn new((live, pulse): (&Current, &Arc<Pulse>), caller: &Resolution, deadline: Time) -> Self {
+        Self { live: Arc::clone(live), pulse: Arc::clone(pulse), caller: caller.clone(), deadline }
+    }
+
+    /// The time, as far as it is believed.
+    pub(super) fn time(&self) -> Time {
+        self.pulse.time()
     }
 
     /// Why nothing more may cross, if nothing may.
-    pub(super) fn ended(&self, at: Time) -> Option<Code> {
-        if self.deadline <= at {
+    pub(super) fn ended(&self) -> Option<Code> {
+        if self.deadline <= self.time() {
             return Some(Code::Expired);
         }
         is_revoked(&self.live.load(), &self.caller).then_some(Code::Revoked)

@@ -3,6 +3,7 @@
 
 mod away;
 mod backup;
+mod clock;
 mod doors;
 mod enrolment;
 mod nodes;
