@@ -14,6 +14,7 @@ use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
 use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
 use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use self::compile::{Beside, compile};
@@ -369,7 +370,7 @@ impl Epochs {
 
     async fn show(&self, live: Live) {
         // INVARIANT: whatever is put in force stands under the revocations of now
-        self.live.rcu(|now| live.with_revocations(now.snapshot.sources.shared_revocations()));
+        retire(self.live.rcu(|now| live.with_revocations(now.snapshot.sources.shared_revocations())));
         self.keys.follow(&self.live).await;
         self.changed.send_replace(());
     }
@@ -445,6 +446,18 @@ impl Epochs {
     fn estate(&self, bundle: &Bundle, at: Time) -> Result<Estate, Vec<Problem>> {
         load(bundle, &self.vars, self.archive.operators(), self.environment.as_deref(), at)
     }
+}
+
+/// Frees what is in force no more once nobody decides by it: a large estate takes a second to free, and no request should
+/// be the one that does.
+fn retire(old: Arc<Live>) {
+    tokio::spawn(async move {
+        while Arc::strong_count(&old) > 1 {
+            sleep(LOOK).await;
+        }
+        // a runtime that stops frees it as well
+        let _ = spawn_blocking(move || drop(old)).await;
+    });
 }
 
 impl InForce {

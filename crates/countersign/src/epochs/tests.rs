@@ -232,3 +232,17 @@ async fn an_estate_with_several_environments_is_applied_where_one_is_chosen() {
     assert_eq!(problems[0].message, "the estate has several environments: `production`, `staging`");
     assert_eq!(epoch(&node), 1);
 }
+
+#[tokio::test]
+async fn what_is_in_force_no_more_is_freed_once_nobody_decides_by_it_and_not_by_them() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir).await;
+    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
+    let held = node.live().load_full();
+    let (engine, live) = (Arc::downgrade(&held.snapshot.engine), Arc::downgrade(&held));
+    node.apply(estate("writers"), &author(), How::default()).await.unwrap();
+    drop(held);
+    // not by the one who let go of it
+    assert!(live.upgrade().is_some());
+    until("it is freed", || engine.upgrade().is_none()).await;
+}
