@@ -59,6 +59,16 @@ enum Unheard {
     Gap { known: u64, after: u64 },
     #[error("what it revoked cannot be kept")]
     State(#[from] StateFault),
+    #[error("what it said cannot be kept, so that it has to say it again")]
+    NotKept,
+}
+
+/// What is left to do about a snapshot that was heard.
+enum Taken {
+    /// Nothing: it is in force, or never will be.
+    Never,
+    /// It could not be kept; it may be later.
+    Later,
 }
 
 impl Follower {
@@ -120,11 +130,18 @@ impl Follower {
         // a snapshot takes its time to compile; what is revoked meanwhile does not wait for it
         let mut taking = JoinSet::new();
         let mut kept: Option<Instant> = None;
-        while let Some(line) = timeout(SILENCE, lines.next()).await.or(Err(Unheard::Silent))?? {
+        loop {
+            let line = tokio::select! {
+                line = timeout(SILENCE, lines.next()) => line.or(Err(Unheard::Silent))??,
+                Some(taken) = taking.join_next() => match taken {
+                    Ok(Taken::Never) | Err(_) => continue,
+                    Ok(Taken::Later) => return Err(Unheard::NotKept),
+                },
+            };
+            let Some(line) = line else { return Ok(()) };
             match self.shelf.voice().hear(&line)? {
                 Says::Revocations(acts) => self.revoke(&acts).await?,
                 Says::Snapshot(publication) => {
-                    while taking.try_join_next().is_some() {}
                     taking.spawn(take(Arc::clone(&self.epochs), Arc::clone(&self.shelf), *publication, line));
                 }
                 Says::Heartbeat(heartbeat) => {
@@ -137,7 +154,6 @@ impl Follower {
                 }
             }
         }
-        Ok(())
     }
 
     async fn revoke(&self, acts: &Acts) -> Result<(), Unheard> {
@@ -169,16 +185,29 @@ impl Follower {
     }
 }
 
-async fn take(epochs: Arc<Epochs>, shelf: Arc<Shelf>, publication: Publication, line: Bytes) {
+async fn take(epochs: Arc<Epochs>, shelf: Arc<Shelf>, publication: Publication, line: Bytes) -> Taken {
     let position = publication.position();
-    match epochs.take(publication).await {
+    let taken = epochs.take(publication).await;
+    match &taken {
         Ok(()) => {
+            tracing::info!(%position, "in force");
             if let Err(error) = shelf.keep_snapshot(&line) {
                 tracing::error!(%error, "what is in force cannot be kept");
+                return Taken::Later;
             }
-            tracing::info!(%position, "in force");
         }
-        Err(error @ NotTaken::Older { .. }) => tracing::error!(error = chain(&error), "a snapshot is not taken"),
-        Err(error) => tracing::error!(%position, error = chain(&error), "a snapshot is not taken"),
+        Err(error) => tracing::error!(%position, error = chain(error), "a snapshot is not taken"),
+    }
+    match taken {
+        Err(NotTaken::Kept(_) | NotTaken::State(_)) => Taken::Later,
+        Ok(())
+        | Err(
+            NotTaken::Older { .. }
+            | NotTaken::Authorities(_)
+            | NotTaken::Problems(_)
+            | NotTaken::OtherDomain { .. }
+            | NotTaken::OwnWord
+            | NotTaken::Issuer(_),
+        ) => Taken::Never,
     }
 }

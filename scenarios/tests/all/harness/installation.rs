@@ -199,6 +199,10 @@ impl Installation {
         ended.unwrap_or_else(|| panic!("{name} did not drain:\n{}", self.log(name))).code().unwrap_or(-1)
     }
 
+    pub fn pid(&self, name: &str) -> u32 {
+        self.running.get(name).expect("running").id()
+    }
+
     pub fn kill9(&mut self, name: &str) {
         end(&mut self.running.remove(name).expect("running"));
     }

@@ -111,3 +111,34 @@ fn what_was_put_on_the_disk_in_place_of_what_control_signed_is_not_decided_by() 
     until_at(&installation, "edge-1", (1, 2));
     installation.call("edge-1", "GET", "/invoices/1", Some(&ci())).is(403);
 }
+
+#[test]
+fn a_gateway_whose_disk_is_full_stays_with_what_it_could_keep_and_refuses_once_that_is_too_old() {
+    let (upstream, mut installation) = with_gateway("{routine: 5s, sensitive: 3s, critical: 1s}");
+    let limit = |size: &str| {
+        let pid = installation.pid("edge-1").to_string();
+        let mut prlimit = std::process::Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--fsize={size}:unlimited")]);
+        crate::harness::finish(prlimit, b"").ended(0);
+    };
+    // as small as what is there already: nothing more can be written
+    limit("1024");
+    let forbids = estate(&upstream, "{routine: 5s, sensitive: 3s, critical: 1s}")
+        .policy("nobody", "forbid (principal is Agent, action, resource);");
+    installation.apply(&forbids, &[]).ended(0);
+    until("it says so", || installation.log("edge-1").contains("a snapshot is not taken").then_some(()));
+    // what cannot be recorded does not happen, whatever is in force
+    let refused = installation.call("edge-1", "GET", "/invoices/1", Some(&ci()));
+    assert_eq!((refused.status, refused.code()), (503, "ledger_unavailable".to_owned()));
+    limit("unlimited");
+    until("it is in force, and current", || {
+        (installation.call("edge-1", "GET", "/invoices/1", Some(&ci())).status == 200).then_some(())
+    });
+    until_at(&installation, "edge-1", (1, 2));
+    // and all of it is on the disk: nothing is lost by a restart while control is away
+    until("a heartbeat on disk", || installation.home("edge-1").join("heartbeat.feed").exists().then_some(()));
+    installation.kill9("server");
+    installation.kill9("edge-1");
+    installation.start("edge-1");
+    assert_eq!(installation.position("edge-1"), (1, 2));
+}
