@@ -117,6 +117,17 @@ impl Installation {
         run(&["gateway", "--config", text(&settings), "--enroll-token-file", text(token)], b"")
     }
 
+    /// A gateway that is started again listens where it listens now.
+    pub fn fix_ports(&self, name: &str) {
+        let ready = self.ready(name);
+        let file = format!("{name}.yaml");
+        for (field, pointer) in [("http", "/gateway/http"), ("https", "/gateway/https"), ("admin", "/admin")] {
+            let url = ready.pointer(pointer).and_then(Value::as_str).expect("an address");
+            let address = url.rsplit('/').next().expect("host and port");
+            self.edit(&file, &[(&format!("  {field}: 127.0.0.1:0"), &format!("  {field}: {address}"))]);
+        }
+    }
+
     /// Starts the control plane, or a gateway that is enrolled, and waits until it accepts.
     pub fn start(&mut self, name: &str) {
         self.start_with(name, &[]);

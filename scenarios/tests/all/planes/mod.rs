@@ -8,6 +8,7 @@ mod doors;
 mod enrolment;
 mod nodes;
 mod pushed;
+mod upgrade;
 
 use serde_json::json;
 
