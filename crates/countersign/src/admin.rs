@@ -52,8 +52,10 @@ impl Admin {
 
     fn keys(&self) -> (StatusCode, Value) {
         match &self.source {
-            Source::Issuer(_) => self.published(|issuer| issuer::key_set(&issuer.assertions)),
-            Source::Plane(assertions) => (StatusCode::OK, issuer::key_set(assertions)),
+            Source::Issuer(_) => {
+                self.published(|issuer| issuer::key_set(&issuer.assertions, &issuer.plane_keys.load()))
+            }
+            Source::Plane(assertions) => (StatusCode::OK, issuer::key_set(assertions, &[])),
         }
     }
 

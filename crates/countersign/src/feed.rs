@@ -68,6 +68,8 @@ pub struct Reached {
 pub struct EnrolRequest {
     /// A certificate request (PKCS #10) in PEM.
     pub csr: String,
+    /// The public key that signs what it tells services of their callers: an uncompressed P-256 point, in base64url.
+    pub assertion_key: String,
 }
 
 /// Why a line says nothing.

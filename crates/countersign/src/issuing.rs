@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
 use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, MintFailed};
 use model::{PrincipalKind, Time, TrustDomain};
@@ -38,6 +39,8 @@ pub struct Issuer {
     pub authority: Authority,
     pub assertions: Arc<Assertions>,
     pub enrolments: Enrolments,
+    /// Public keys of planes, which sign assertions in the name of the trust domain too; uncompressed points.
+    pub plane_keys: ArcSwap<Vec<Vec<u8>>>,
     bundle: Bundle,
 }
 
@@ -117,7 +120,7 @@ impl Issuer {
         };
         let assertions = Arc::new(Assertions::new(domain, key("assertions.key")?));
         let enrolments = Enrolments::new(ENROLMENT_ISSUER, own_part(domain, "server"), key("enrolment.key")?);
-        Ok(Self { authority, assertions, enrolments, bundle })
+        Ok(Self { authority, assertions, enrolments, plane_keys: ArcSwap::default(), bundle })
     }
 
     /// The trust source of its enrolment tokens.

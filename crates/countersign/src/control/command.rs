@@ -43,6 +43,7 @@ pub enum Command {
     /// An SVID for the plane that asks: a certificate request in DER.
     Enrol {
         request: Vec<u8>,
+        assertion_key: String,
     },
     /// What is in force, from now on, for a plane that knows revocations up to this number.
     Feed {
@@ -166,9 +167,7 @@ impl Command {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
             ("POST", "enrolments") => enrolment_order(serde_json::from_slice(body)?),
-            ("POST", "enrol") => {
-                Ok(Self::Enrol { request: request(&serde_json::from_slice::<EnrolRequest>(body)?.csr)? })
-            }
+            ("POST", "enrol") => enrol(serde_json::from_slice(body)?),
             ("GET", "feed") => feed(query),
             ("POST", "reports") => Ok(Self::Report(serde_json::from_slice(body)?)),
             ("GET", "status") => Ok(Self::Status),
@@ -312,6 +311,12 @@ fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {
 /// A name that stands in the record of what is asked: it is short, whatever else is wrong with it.
 fn name(what: &str, name: String) -> Result<String, BadCommand> {
     if name.len() <= MAX_NAME { Ok(name) } else { Err(BadCommand::Query { name: what.to_owned() }) }
+}
+
+fn enrol(asked: EnrolRequest) -> Result<Command, BadCommand> {
+    let bad = || BadCommand::Query { name: "assertion_key".to_owned() };
+    issuer::read_point(&asked.assertion_key).ok_or_else(bad)?;
+    Ok(Command::Enrol { request: request(&asked.csr)?, assertion_key: asked.assertion_key })
 }
 
 fn lifetime(ttl: Option<&str>) -> Result<Option<Duration>, BadCommand> {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use model::{Digest, Time};
-use store::{DiskSigner, RevocationAct};
+use store::{DiskSigner, RevocationAct, StateFault};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::perform::Settling;
+use super::planes;
 use super::reply::Reply;
 use crate::causes::chain;
 use crate::epochs::{Epochs, EpochsFailed};
@@ -54,6 +55,8 @@ struct Name {
 enum NothingNew {
     #[error("what is in force cannot be read")]
     Epochs(#[from] EpochsFailed),
+    #[error("the planes' keys cannot be read")]
+    Planes(#[from] StateFault),
     #[error(transparent)]
     Unsaid(#[from] Unsaid),
 }
@@ -87,6 +90,9 @@ impl Feed {
             said.heartbeat = None;
             self.said.send_replace(said);
             return Ok(());
+        }
+        if let Some(issuer) = epochs.issuer() {
+            issuer.plane_keys.store(Arc::new(planes::assertion_keys(epochs).await?));
         }
         let live = epochs.live().load_full();
         let reached = epochs.reached();

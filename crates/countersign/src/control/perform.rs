@@ -36,8 +36,8 @@ impl Control {
         let reply = match command {
             Command::MintSvid(order) => svids::reply(svids::mint(&self.epochs, &order, deadline, author.at)),
             Command::EnrolToken(order) => enrolment(planes::token(&self.epochs, &order, author.at)),
-            Command::Enrol { request } => {
-                match planes::enrol(&self.epochs, &request, token.as_deref(), &author).await {
+            Command::Enrol { request, assertion_key } => {
+                match planes::enrol(&self.epochs, (&request, &assertion_key), token.as_deref(), &author).await {
                     Ok(minted) => Reply::ok(&minted),
                     Err(NotEnrolled::Unminted(why)) => svids::reply(Err(why)),
                     Err(NotEnrolled::Spent) => {

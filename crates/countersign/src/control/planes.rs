@@ -6,7 +6,7 @@ use issuer::SigningFailed;
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Enrol, KeptPlane, RevocationAct, StateFault};
+use store::{Enrol, KeptPlane, NewPlane, RevocationAct, StateFault};
 use tokio::time::{Instant, sleep};
 
 use super::svids::{Bearer, SvidOrder, Unminted, mint};
@@ -98,7 +98,7 @@ pub(super) fn token(epochs: &Epochs, order: &EnrolmentOrder, at: Time) -> Result
 /// Mints the SVID of a plane, the one that asks. A token with which it proves itself is spent by that.
 pub(super) async fn enrol(
     epochs: &Epochs,
-    request: &[u8],
+    (request, assertion_key): (&[u8], &str),
     token: Option<&str>,
     by: &Author,
 ) -> Result<Minted, NotEnrolled> {
@@ -107,10 +107,14 @@ pub(super) async fn enrol(
     let order = SvidOrder { bearer, request: request.to_vec(), ttl: SVID_LIFE };
     let minted = mint(epochs, &order, Time::MAX, by.at)?;
     // INVARIANT: spent before anything is handed out, and only by a request that could be minted
-    if let Some(credential) = token
-        && epochs.state().enrol(credential, &by.principal, &by.at.to_string(), &by.record).await? == Enrol::Spent
-    {
-        return Err(NotEnrolled::Spent);
+    if let Some(credential) = token {
+        let (id, time, record) = (by.principal.as_str(), by.at.to_string(), by.record.as_str());
+        let plane = NewPlane { id, time: &time, record, assertion_key };
+        if epochs.state().enrol(credential, &plane).await? == Enrol::Spent {
+            return Err(NotEnrolled::Spent);
+        }
+    } else {
+        epochs.state().rekey(&by.principal, assertion_key).await?;
     }
     Ok(minted)
 }
@@ -141,6 +145,20 @@ pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
     Ok(json!({"kind": "planes", "items": planes.iter().map(item).collect::<Vec<_>>()}))
 }
 
+/// The keys by which services know the word of planes, of those that are not revoked.
+pub(super) async fn assertion_keys(epochs: &Epochs) -> Result<Vec<Vec<u8>>, StateFault> {
+    let planes = heeded(epochs, epochs.state().planes().await?);
+    Ok(planes.iter().filter_map(|plane| issuer::read_point(&plane.assertion_key)).collect())
+}
+
+/// Planes that are not revoked.
+fn heeded(epochs: &Epochs, planes: Vec<KeptPlane>) -> Vec<KeptPlane> {
+    let live = epochs.live().load_full();
+    let revocations = live.snapshot.sources.revocations();
+    let is_heeded = |plane: &KeptPlane| plane.id.parse().is_ok_and(|id| !revocations.of_principal(&id, Some(now())));
+    planes.into_iter().filter(is_heeded).collect()
+}
+
 /// Planes that have a revocation in force, and those that do not; waits for the latter for a bounded time. Planes that are
 /// themselves revoked hear nothing, and are not waited for.
 pub(super) async fn acknowledged(
@@ -150,12 +168,7 @@ pub(super) async fn acknowledged(
 ) -> Result<(Vec<String>, Vec<String>), StateFault> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let live = epochs.live().load_full();
-        let revocations = live.snapshot.sources.revocations();
-        let planes = epochs.state().planes().await?;
-        let heeded = planes
-            .into_iter()
-            .filter(|plane| plane.id.parse().is_ok_and(|id| !revocations.of_principal(&id, Some(now()))));
+        let heeded = heeded(epochs, epochs.state().planes().await?).into_iter();
         let (has, lacks): (Vec<_>, Vec<_>) = heeded.partition(|plane| plane.revocation_seq >= seq);
         if lacks.is_empty() || !wait || Instant::now() >= until {
             let names = |planes: Vec<KeptPlane>| planes.iter().map(|plane| name(&plane.id)).collect();

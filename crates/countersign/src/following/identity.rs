@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credential::{Authorities, PeerCertificates};
+use issuer::Assertions;
 use tokio::time::sleep;
 
 use super::contact::{Contact, NoContact};
@@ -35,13 +36,16 @@ pub struct Identity {
     directory: PathBuf,
     own: Arc<OwnSvid>,
     contact: Arc<Contact>,
+    /// The public key that signs what the plane tells services.
+    assertion_key: String,
     /// What is in use, and under which names the plane was reached when it was minted; no names where it was found on disk.
     held: Option<(Made, Option<Vec<String>>)>,
 }
 
 impl Identity {
-    pub const fn new(directory: PathBuf, own: Arc<OwnSvid>, contact: Arc<Contact>) -> Self {
-        Self { directory, own, contact, held: None }
+    pub fn new(directory: PathBuf, own: Arc<OwnSvid>, contact: Arc<Contact>, assertions: &Assertions) -> Self {
+        let assertion_key = issuer::point_text(assertions.public_point());
+        Self { directory, own, contact, assertion_key, held: None }
     }
 
     /// The plane's SPIFFE ID, once it has one.
@@ -72,7 +76,7 @@ impl Identity {
     /// [`NoIdentity`]; what was held stays in use.
     pub async fn enrol(&mut self, token: Option<&str>, hosts: Option<Vec<String>>) -> Result<(), NoIdentity> {
         let key = new_key()?;
-        let request = EnrolRequest { csr: request_pem(&key) };
+        let request = EnrolRequest { csr: request_pem(&key), assertion_key: self.assertion_key.clone() };
         let minted: Minted = self.contact.post("/v1/enrol", token, &request).await?;
         install(&self.own, &key, &minted)?;
         save(&self.directory, &key, &minted)?;

@@ -99,7 +99,7 @@ pub async fn gateway(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Re
     let parts = parts(&settings, &home, state.clone(), keys.clone()).await?;
     let Parts { epochs, contact, shelf, pulse, own, assertions } = parts;
 
-    let mut identity = Identity::new(home.path("svid"), own, Arc::clone(&contact));
+    let mut identity = Identity::new(home.path("svid"), own, Arc::clone(&contact), &assertions);
     let known = authorities(&settings)?;
     let resumed = identity.resume(epochs.live().load().snapshot.sources.authorities())? || identity.resume(&known)?;
     if !resumed && !enrol(&mut identity, token, &mut interrupted).await? {

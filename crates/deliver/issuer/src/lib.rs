@@ -17,7 +17,7 @@ mod signer;
 pub use assertion::{Assertions, Statement};
 pub use authority::{Authority, BACKDATE, MintFailed, Order, Svid};
 pub use enrolment::{ENROLMENT_TYPE, Enrolment, Enrolments};
-pub use publish::{bundle, enrolment_keys, key_set};
+pub use publish::{bundle, enrolment_keys, key_set, point_text, read_point};
 pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed};
 

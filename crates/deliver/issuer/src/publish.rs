@@ -1,6 +1,7 @@
 //! What verifiers fetch: the key set of assertions, and the bundle of a trust domain.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -9,27 +10,46 @@ use crate::assertion::Assertions;
 use crate::authority::Authority;
 use crate::enrolment::Enrolments;
 
+/// Length of an uncompressed point, in bytes.
+const POINT: usize = 65;
 /// How often a bundle should be fetched, in seconds.
 const REFRESH_HINT: u64 = 300;
 
-/// The keys that sign assertions, as a JWK Set (RFC 7517 §5), and the `issuer` that assertions name.
-pub fn key_set(assertions: &Assertions) -> Value {
-    keys_of(assertions.issuer(), assertions.public_point())
+/// The keys that sign assertions, as a JWK Set (RFC 7517 §5), and the `issuer` that assertions name. `others` are the keys of
+/// planes that sign for the same issuer, as uncompressed points.
+pub fn key_set(assertions: &Assertions, others: &[Vec<u8>]) -> Value {
+    keys_of(assertions.issuer(), std::iter::once(assertions.public_point()).chain(others.iter().map(Vec::as_slice)))
 }
 
 /// The key that signs enrolment tokens, likewise.
 pub fn enrolment_keys(enrolments: &Enrolments) -> Value {
-    keys_of(enrolments.issuer(), enrolments.public_point())
+    keys_of(enrolments.issuer(), [enrolments.public_point()])
 }
 
-fn keys_of(issuer: &str, point: &[u8]) -> Value {
+/// A P-256 public key as an uncompressed point, from base64url; `None` for anything else.
+pub fn read_point(text: &str) -> Option<Vec<u8>> {
+    let point = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let well_formed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point.as_slice()).is_ok();
+    (well_formed && point.len() == POINT).then_some(point)
+}
+
+/// What [`read_point`] reads.
+pub fn point_text(point: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(point)
+}
+
+fn keys_of<'a>(issuer: &str, points: impl IntoIterator<Item = &'a [u8]>) -> Value {
+    json!({"issuer": issuer, "keys": points.into_iter().map(signing_key).collect::<Vec<_>>()})
+}
+
+fn signing_key(point: &[u8]) -> Value {
     let mut key = jwk(point);
     if let Some(members) = key.as_object_mut() {
         members.insert("kid".to_owned(), json!(thumbprint(point)));
         members.insert("use".to_owned(), json!("sig"));
         members.insert("alg".to_owned(), json!("ES256"));
     }
-    json!({"issuer": issuer, "keys": [key]})
+    key
 }
 
 /// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1).

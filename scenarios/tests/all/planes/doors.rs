@@ -47,7 +47,7 @@ fn strangers_get_one_answer_and_a_workload_is_no_operator() {
         ("GET", "/v1/feed?after=0", None, ""),
         ("GET", "/nothing", None, ""),
         ("POST", "/v1/enrol", None, "{}"),
-        ("POST", "/v1/enrol", Some("not.a.token"), r#"{"csr": ""}"#),
+        ("POST", "/v1/enrol", Some("not.a.token"), r#"{"csr": "", "assertion_key": ""}"#),
         ("POST", "/v1/apply", Some("e30.e30.e30"), "what"),
     ];
     let mut bodies: Vec<Value> = Vec::new();

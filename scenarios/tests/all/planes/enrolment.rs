@@ -6,8 +6,10 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::{estate, with_gateway};
-use crate::harness::{Installation, Upstream};
+use crate::harness::{Installation, Upstream, until};
 
+/// A point of P-256 (its generator): a key whose private half everybody knows.
+const EXAMPLE_POINT: &str = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU";
 const LONG: &str = "{routine: 1h, sensitive: 5m, critical: 30s}";
 
 /// The judgement that an outcome is of, and its code.
@@ -85,7 +87,7 @@ fn spend(installation: &Installation, name: &str, token: &std::path::Path) -> u1
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    let body = json!({"csr": fs::read_to_string(&csr).unwrap()}).to_string();
+    let body = json!({"csr": fs::read_to_string(&csr).unwrap(), "assertion_key": EXAMPLE_POINT}).to_string();
     let token = fs::read_to_string(token).unwrap();
     let answer = super::doors::ask(installation, None, "POST", "/v1/enrol", Some(token.trim()), &body);
     answer.status
@@ -122,6 +124,29 @@ fn a_token_of_one_environment_and_one_that_was_tampered_with_open_nothing_at_ano
 fn decode(text: &str) -> Vec<u8> {
     use base64::Engine;
     base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
+#[test]
+fn services_find_the_key_of_every_gateway_at_the_control_plane_until_it_is_revoked() {
+    let (upstream, installation) = with_gateway(LONG);
+    let keys = |name: &str| {
+        let admin = installation.word(name, "/admin");
+        let answer = crate::harness::call(admin.trim_start_matches("http://"), "GET", "/keys", None, &[]).is(200);
+        let document: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(document["issuer"], "spiffe://prod.acme.test");
+        document["keys"].as_array().unwrap().clone()
+    };
+    let own = keys("edge-1");
+    assert_eq!(own.len(), 1);
+    until("it is published", || keys("server").contains(&own[0]).then_some(()));
+    // what a service gets names that key
+    installation.call("edge-1", "GET", "/invoices/1", Some(&super::ci())).is(200);
+    let reached = upstream.reached();
+    let assertion = reached[0].header("countersign-assertion").expect("the gateway's word").to_owned();
+    let header: Value = serde_json::from_slice(&decode(assertion.split('.').next().unwrap())).unwrap();
+    assert_eq!(header["kid"], own[0]["kid"]);
+    installation.cli(&["revoke", "principal", "spiffe://prod.acme.test/countersign/gateway/edge-1"]).ended(0);
+    until("it is not any more", || (!keys("server").contains(&own[0])).then_some(()));
 }
 
 #[test]

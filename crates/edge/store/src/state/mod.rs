@@ -23,7 +23,7 @@ use self::database::Database;
 pub use changes::{Change, Changed, first_change};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};
-pub use planes::{Enrol, KeptPlane};
+pub use planes::{Enrol, KeptPlane, NewPlane};
 pub use postgres::BadUrl;
 pub use revocations::RevocationAct;
 

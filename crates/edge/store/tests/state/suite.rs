@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Append, Change, Changed, Enrol, KeptPlane, RevocationAct, State};
+use store::{Append, Change, Changed, Enrol, KeptPlane, NewPlane, RevocationAct, State};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -210,31 +210,34 @@ async fn of_many_that_use_one_token_at_once_exactly_one_is_enrolled(place: Place
         let (node, barrier) = (nodes[user % 2].clone(), Arc::clone(&barrier));
         users.spawn(async move {
             barrier.wait().await;
-            node.enrol("token-1", &format!("plane-{user}"), "now", "record").await.unwrap()
+            node.enrol("token-1", &plane(&format!("plane-{user}"), "now")).await.unwrap()
         });
     }
     let done = users.join_all().await;
     assert_eq!(done.iter().filter(|one| **one == Enrol::Enrolled).count(), 1, "{done:?}");
     assert_eq!(nodes[0].planes().await.unwrap().len(), 1);
-    assert_eq!(nodes[1].enrol("token-2", "plane-x", "now", "record").await.unwrap(), Enrol::Enrolled);
+    assert_eq!(nodes[1].enrol("token-2", &plane("plane-x", "now")).await.unwrap(), Enrol::Enrolled);
 }
 
 async fn a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing(place: Place) {
     let node = place.node().await;
-    node.enrol("token", "edge-1", "2026-01-01", "r1").await.unwrap();
+    node.enrol("token", &plane("edge-1", "2026-01-01")).await.unwrap();
     node.report("edge-1", at(1, 7), 12, "2026-01-02").await.unwrap();
     node.report("edge-2", at(1, 7), 12, "2026-01-02").await.unwrap();
     let said = KeptPlane {
         id: "edge-1".to_owned(),
         enrolled: "2026-01-01".to_owned(),
         record: "r1".to_owned(),
+        assertion_key: "BA".to_owned(),
         heard: "2026-01-02".to_owned(),
         position: at(1, 7),
         revocation_seq: 12,
     };
     assert_eq!(node.planes().await.unwrap(), std::slice::from_ref(&said));
+    node.rekey("edge-1", "BB").await.unwrap();
+    assert_eq!(node.planes().await.unwrap()[0].assertion_key, "BB");
     // enrolled anew, it has said nothing yet
-    node.enrol("token-2", "edge-1", "2026-02-01", "r2").await.unwrap();
+    node.enrol("token-2", &NewPlane { record: "r2", ..plane("edge-1", "2026-02-01") }).await.unwrap();
     let anew = node.planes().await.unwrap();
     assert_eq!((anew[0].heard.as_str(), anew[0].position, anew[0].record.as_str()), ("", at(0, 0), "r2"));
 }
@@ -261,6 +264,10 @@ async fn acts_of_another_control_plane_keep_their_numbers(place: Place) {
     node.mirror_revocations(&acts[..1]).await.unwrap();
     node.mirror_revocations(&acts).await.unwrap();
     assert_eq!(node.revocations().await.unwrap(), acts);
+}
+
+const fn plane<'a>(id: &'a str, time: &'a str) -> NewPlane<'a> {
+    NewPlane { id, time, record: "r1", assertion_key: "BA" }
 }
 
 fn act(kind: &str, subject: &str) -> RevocationAct {
