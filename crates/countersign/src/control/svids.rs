@@ -58,6 +58,8 @@ pub enum Unminted {
     NoEnvironment,
     #[error("`{id}` is no principal here")]
     Unknown { id: String },
+    #[error("`{id}` is a part of Countersign itself, and enrols: see `countersign enroll token`")]
+    Own { id: PrincipalId },
     #[error("`{id}` is a human; only machines have SVIDs")]
     Human { id: PrincipalId },
     #[error("`{id}` expired at {at}")]
@@ -118,6 +120,7 @@ fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<S
         return Err(Unminted::Expired { id, at: ends });
     }
     match id {
+        PrincipalId::Spiffe(ref part) if policy::is_own(part) => Err(Unminted::Own { id }),
         PrincipalId::Spiffe(id) => Ok((id, Vec::new(), ends)),
         id @ (PrincipalId::Human(_) | PrincipalId::Anonymous) => Err(Unminted::Human { id }),
     }

@@ -39,6 +39,8 @@ pub enum NotTaken {
         "{known} was in force already, and {published} is older: was a backup brought back? `apply --new-generation` says so"
     )]
     Older { known: Position, published: Position },
+    #[error("{published} is another one here: was a backup brought back? `apply --new-generation` says so")]
+    Another { published: Position },
     #[error("its authorities cannot be used")]
     Authorities(#[from] BadBundle),
     #[error("it does not load here: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
@@ -88,7 +90,13 @@ impl Epochs {
         let Trust::Control(assertions) = &self.trust else { return Err(NotTaken::OwnWord) };
         let mut in_force = self.in_force.lock().await;
         let position = publication.position();
-        let last = self.state.last_epoch().await?.map(|last| last.position);
+        let kept = self.state.last_epoch().await?;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.position == position)
+            && kept.estate != publication.estate.digest()
+        {
+            return Err(NotTaken::Another { published: position });
+        }
+        let last = kept.map(|kept| kept.position);
         if let Some(known) = in_force.position.max(last).filter(|known| position < *known) {
             return Err(NotTaken::Older { known, published: position });
         }

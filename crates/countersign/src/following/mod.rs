@@ -203,6 +203,7 @@ async fn take(epochs: Arc<Epochs>, shelf: Arc<Shelf>, publication: Publication, 
         Ok(())
         | Err(
             NotTaken::Older { .. }
+            | NotTaken::Another { .. }
             | NotTaken::Authorities(_)
             | NotTaken::Problems(_)
             | NotTaken::OtherDomain { .. }

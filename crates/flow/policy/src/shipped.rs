@@ -1,6 +1,6 @@
 //! What every installation has, whatever its estate says: three policy packs and two resource trees.
 
-use model::{Owner, PrincipalId, ResourceId, ServiceName, Tier};
+use model::{Owner, PrincipalId, ResourceId, ServiceName, SpiffeId, Tier};
 
 use crate::vocabulary::{PolicyFile, Resource, Tiers};
 
@@ -105,6 +105,11 @@ fn built_in(id: ResourceId) -> Resource {
 fn owner() -> Owner {
     #[expect(clippy::expect_used, reason = "a literal that the name parser accepts; every test run reads it")]
     COUNTERSIGN.parse().expect("a sound owner")
+}
+
+/// Whether this is the id of a part of the product.
+pub fn is_own(id: &SpiffeId) -> bool {
+    id.path().strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether this is a gateway of the installation itself.

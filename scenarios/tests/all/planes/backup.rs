@@ -33,11 +33,16 @@ fn a_backup_that_is_brought_back_is_refused_until_a_new_generation() {
     assert_eq!(installation.position("edge-1"), (1, 2), "it does not go back");
     // and it is not taken to be current: what is asked is refused once the budget is over
     until("too old", || (installation.call("edge-1", "GET", "/healthz", None).status == 503).then_some(()));
-    // applying as usual would only reuse a number that the gateway has seen
+    let snapshot =
+        |name: &str| installation.cli_at(name, &["status", "--output", "json"]).ended(0).json()["snapshot"].clone();
+    let kept = snapshot("edge-1");
+    // applying as usual only uses a number again that the gateway has seen, for something else
     installation
         .apply(&estate(&upstream, STALENESS).policy("other", "forbid (principal is Human, action, resource);"), &[])
         .ended(0);
     assert_eq!(installation.position("server"), (1, 2));
+    until("the gateway says so", || installation.log("edge-1").contains("1.2 is another one here").then_some(()));
+    assert_eq!((snapshot("edge-1"), snapshot("server") == kept), (kept.clone(), false));
     installation.apply(&estate(&upstream, STALENESS), &["--new-generation"]).ended(0);
     until_at(&installation, "edge-1", (2, 3));
     until("current again", || (installation.call("edge-1", "GET", "/healthz", None).status == 200).then_some(()));

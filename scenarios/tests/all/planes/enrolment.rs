@@ -158,6 +158,9 @@ fn a_gateway_without_a_token_says_how_to_come_by_one_and_names_are_plain() {
     let settings = installation.dir().join("edge-1.yaml");
     let started = crate::harness::run(&["gateway", "--config", settings.to_str().unwrap()], b"").ended(1);
     assert!(started.err.contains("start it with --enroll-token-file FILE"), "{started:?}");
+    let minted =
+        installation.cli(&["svid", "mint", "spiffe://prod.acme.test/countersign/gateway/edge-1", "--out", "unwritten"]);
+    assert!(minted.ended(3).err.contains("is a part of Countersign itself, and enrols"));
     let odd = installation.cli(&["enroll", "token", "--role", "gateway", "--name", "../server"]).ended(3);
     assert!(odd.err.contains("a plane's name has between 1 and 64 lower-case letters, digits and `-`"), "{odd:?}");
     let long = installation.cli(&["enroll", "token", "--role", "gateway", "--name", "a", "--ttl", "25h"]).ended(3);
