@@ -120,7 +120,7 @@ fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<S
         return Err(Unminted::Expired { id, at: ends });
     }
     match id {
-        PrincipalId::Spiffe(ref part) if policy::is_own(part) => Err(Unminted::Own { id }),
+        PrincipalId::Spiffe(ref part) if policy::is_part(part) => Err(Unminted::Own { id }),
         PrincipalId::Spiffe(id) => Ok((id, Vec::new(), ends)),
         id @ (PrincipalId::Human(_) | PrincipalId::Anonymous) => Err(Unminted::Human { id }),
     }

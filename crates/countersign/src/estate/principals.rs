@@ -178,7 +178,7 @@ fn check_id(reader: &mut Reader<'_>, at: At, id: &PrincipalId, kind: PrincipalKi
         (PrincipalId::Spiffe(id), kind) if kind != PrincipalKind::Human => {
             if !id.is_member_of(domain) {
                 reader.problem(at, format!("`{id}` is not of this environment's trust domain `{domain}`"));
-            } else if policy::is_own(id) {
+            } else if policy::is_part(id) {
                 reader.problem(at, format!("`{id}`: paths under `{OWN}` are for Countersign's own parts"));
             } else if id.path().is_empty() {
                 reader.problem(at, format!("`{id}` names the trust domain itself; a principal's id has a path"));

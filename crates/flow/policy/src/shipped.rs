@@ -108,7 +108,7 @@ fn owner() -> Owner {
 }
 
 /// Whether this is the id of a part of the product.
-pub fn is_own(id: &SpiffeId) -> bool {
+pub fn is_part(id: &SpiffeId) -> bool {
     id.path().strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -4,6 +4,7 @@
 mod away;
 mod backup;
 mod clock;
+mod crossing;
 mod doors;
 mod enrolment;
 mod nodes;
