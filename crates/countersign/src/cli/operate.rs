@@ -75,12 +75,13 @@ pub(super) fn get(client: &Client, get: &Get, format: Format) -> Result<(), Stop
         }
     }
     output::result(&document, format, |document| {
-        let items = document.get("items").and_then(Value::as_array).into_iter().flatten();
+        let items = document.get("items").and_then(Value::as_array).filter(|items| !items.is_empty());
+        let Some(items) = items else { return "nothing of that kind".to_owned() };
         let line = |item: &Value| {
             let fields = ["kind", "name", "id", "standing", "time"];
             fields.iter().filter_map(|key| item.get(key).and_then(Value::as_str)).collect::<Vec<_>>().join("  ")
         };
-        items.map(line).collect::<Vec<_>>().join("\n")
+        items.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What is live, for those who look.
 
+use credential::Standing;
 use model::Time;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub(super) fn status(live: &Live, at: Time) -> Value {
         "snapshot": format!("sha256:{}", snapshot.digest),
         "keys": format!("sha256:{}", snapshot.keys),
         "revocation_seq": revocations.seq(),
-        "revoked": revocations.entries().count(),
+        "revoked": revocations.entries().filter(|(.., standing)| *standing == Standing::Revoked).count(),
         "documents": live.about.documents.len(),
         "sources": snapshot.sources.memo_counts().iter().map(|counts| json!({
             "source": counts.source.as_str(), "cache_hits": counts.hits, "cache_misses": counts.misses,
