@@ -6,13 +6,14 @@ use issuer::SigningFailed;
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Enrol, KeptPlane, RevocationAct, StateFault};
+use store::{Enrol, KeptPlane, Position, RevocationAct, StateFault};
 use tokio::time::{Instant, sleep};
 
 use super::svids::{Bearer, SvidOrder, Unminted, mint};
 use crate::epochs::{Author, Epochs};
 use crate::feed::Reached;
 use crate::issuing::LONGEST_ENROLMENT;
+use crate::live::Live;
 use crate::net::{now, record_id};
 use crate::svid::Minted;
 
@@ -23,6 +24,8 @@ const SVID_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long planes are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 const EVERY: Duration = Duration::from_millis(50);
+/// A plane that said nothing for so long is silent: it says how far it is each 10 s.
+const SILENT: Duration = Duration::from_secs(30);
 /// Longest name of a plane.
 const MAX_NAME: usize = 64;
 
@@ -127,10 +130,12 @@ pub(super) async fn report(epochs: &Epochs, reached: &Reached, by: &Author) -> R
 /// Every plane, for people and programs.
 pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
     let planes = epochs.state().planes().await?;
+    let (live, at) = (epochs.live().load_full(), now());
     let item = |plane: &KeptPlane| {
         json!({
             "name": name(&plane.id),
             "id": plane.id,
+            "standing": standing(plane, &live, at),
             "enrolled": plane.enrolled,
             "heard": Some(&plane.heard).filter(|heard| !heard.is_empty()),
             "generation": plane.position.generation.0,
@@ -139,6 +144,22 @@ pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
         })
     };
     Ok(json!({"kind": "planes", "items": planes.iter().map(item).collect::<Vec<_>>()}))
+}
+
+/// How far a plane is, in a word.
+fn standing(plane: &KeptPlane, live: &Live, at: Time) -> &'static str {
+    let snapshot = &live.snapshot;
+    let revocations = snapshot.sources.revocations();
+    let position = Position { generation: snapshot.generation, epoch: snapshot.epoch };
+    if plane.id.parse().is_ok_and(|id| revocations.of_principal(&id, Some(at))) {
+        return "revoked";
+    }
+    match plane.heard.parse::<Time>() {
+        Ok(heard) if at.since(heard) <= SILENT => {}
+        Ok(_) | Err(_) => return "silent",
+    }
+    let current = plane.position >= position && plane.revocation_seq >= revocations.seq();
+    if current { "current" } else { "behind" }
 }
 
 /// Planes that have a revocation in force, and those that do not; waits for the latter for a bounded time. Planes that are
