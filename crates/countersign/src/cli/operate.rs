@@ -86,27 +86,6 @@ pub(super) fn get(client: &Client, get: &Get, format: Format) -> Result<(), Stop
     Ok(())
 }
 
-/// Says what the server is deciding by.
-///
-/// # Errors
-/// [`Stopped`].
-pub(super) fn status(client: &Client, format: Format) -> Result<(), Stopped> {
-    let status = runtime()?.block_on(client.get("/v1/status"))?;
-    output::result(&status, format, |status| {
-        let domain = status.get("trust_domain").and_then(Value::as_str).unwrap_or("none yet");
-        format!(
-            "trust domain  {domain}\nepoch         {}.{}\nsnapshot      {}\nkeys          {}\nrevocations   {} (through {})",
-            number(status, "generation"),
-            number(status, "epoch"),
-            text(status, "snapshot"),
-            text(status, "keys"),
-            number(status, "revoked"),
-            number(status, "revocation_seq"),
-        )
-    });
-    Ok(())
-}
-
 /// Says who the server takes the caller for.
 ///
 /// # Errors
@@ -117,11 +96,11 @@ pub(super) fn who_am_i(client: &Client, format: Format) -> Result<(), Stopped> {
     Ok(())
 }
 
-fn number(document: &Value, name: &str) -> String {
+pub(super) fn number(document: &Value, name: &str) -> String {
     document.get(name).map(ToString::to_string).unwrap_or_default()
 }
 
-fn text<'a>(document: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(document: &'a Value, name: &str) -> &'a str {
     document.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
