@@ -25,6 +25,8 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("following", &["gateway", "control", "installation", "dev", "cli"]),
     ("home", &["gateway", "control", "following", "installation", "dev", "cli"]),
     ("svid", &["gateway", "control", "following", "installation", "dev", "cli"]),
+    ("vitals", &["gateway", "control", "following", "installation", "dev", "cli"]),
+    ("metrics", &["gateway", "control", "following", "installation", "dev", "cli"]),
     ("installation", &["dev", "cli"]),
     ("dev", &["installation", "cli"]),
     ("cli", &[]),

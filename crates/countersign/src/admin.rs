@@ -1,5 +1,5 @@
-//! The admin listener: whether this process lives and is ready, and the public keys of what it signs. Never on the gateway's
-//! port, and nothing secret.
+//! The admin listener: whether this process lives and is ready, its numbers, and the public keys of what it signs. Never on
+//! the gateway's port, and nothing secret.
 
 use std::sync::Arc;
 
@@ -11,9 +11,13 @@ use issuer::Assertions;
 use serde_json::{Value, json};
 
 use crate::issuing::Issuer;
-use crate::live::Current;
+use crate::metrics;
 use crate::net::{Door, Peer, now};
-use crate::pulse::Pulse;
+use crate::vitals::Vitals;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NOTHING_ELSE: &str = "no such thing; there are /livez, /readyz, /metrics, /keys and /bundle";
+const METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 
 /// The issuer in force, if there is one.
 pub type IssuerNow = dyn Fn() -> Option<Arc<Issuer>> + Send + Sync;
@@ -27,24 +31,23 @@ pub enum Source {
 
 /// Answers on the admin listener.
 pub struct Admin {
-    live: Current,
-    pulse: Arc<Pulse>,
+    vitals: Arc<Vitals>,
     source: Source,
 }
 
 impl Admin {
-    pub const fn new(live: Current, pulse: Arc<Pulse>, source: Source) -> Self {
-        Self { live, pulse, source }
+    pub const fn new(vitals: Arc<Vitals>, source: Source) -> Self {
+        Self { vitals, source }
     }
 
     /// Whether the least that is asked here is decided; if not, the part that fails is named.
     fn readiness(&self) -> (StatusCode, Value) {
-        let live = self.live.load();
+        let live = self.vitals.live().load();
         let failing = |part: &str| (StatusCode::SERVICE_UNAVAILABLE, json!({"ready": false, "failing": part}));
         if live.domain.is_none() {
             return failing("estate");
         }
-        if self.pulse.freshness(now()).age > live.snapshot.staleness.routine {
+        if self.vitals.freshness(now()).age > live.snapshot.staleness.routine {
             return failing("control");
         }
         (StatusCode::OK, json!({"ready": true, "epoch": live.snapshot.epoch.0}))
@@ -74,18 +77,24 @@ impl Door for Admin {
     type Body = Full<Bytes>;
 
     async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+        if (request.method(), request.uri().path()) == (&Method::GET, "/metrics") {
+            let page = metrics::page(&self.vitals.look().await);
+            return reply(StatusCode::OK, METRICS, page);
+        }
         let (status, document) = match (request.method(), request.uri().path()) {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/keys") => self.keys(),
             (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority)),
-            _ => {
-                (StatusCode::NOT_FOUND, json!({"error": "no such thing; there are /livez, /readyz, /keys and /bundle"}))
-            }
+            _ => (StatusCode::NOT_FOUND, json!({"error": NOTHING_ELSE})),
         };
-        let mut answer = Response::new(Full::from(format!("{document}\n")));
-        *answer.status_mut() = status;
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer
+        reply(status, JSON, format!("{document}\n"))
     }
+}
+
+fn reply(status: StatusCode, kind: HeaderValue, text: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
 }

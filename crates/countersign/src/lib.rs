@@ -20,6 +20,8 @@ pub mod installation;
 pub mod issuing;
 pub mod keys;
 pub mod live;
+pub mod metrics;
 pub mod net;
 pub mod pulse;
 pub mod svid;
+pub mod vitals;

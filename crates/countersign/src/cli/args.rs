@@ -37,6 +37,15 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run everything on loopback, with sample callers and a sample API
@@ -116,8 +125,20 @@ Examples:
     /// Say what the server is deciding by
     #[command(after_help = "Examples:
   countersign status
+  countersign status --verbose          and how it is, and where this command line's settings came from
   countersign status --output json")]
-    Status,
+    Status(Status),
+    /// Look for what is wrong, or will be soon; works while nothing runs, and changes nothing
+    #[command(
+        after_help = "Looks at modes and owners of files, ledger, state, free space, certificates and ports; and, where a process answers,
+at its age, clock, key sets and planes. Exits with 1 if there is a problem, with 0 if there are warnings alone.
+
+Examples:
+  countersign doctor
+  countersign doctor --dir /var/lib/countersign
+  countersign doctor --dir /var/lib/countersign/gateway --output json"
+    )]
+    Doctor,
     /// Say who the server takes you for
     #[command(after_help = "Examples:
   countersign whoami")]
@@ -354,6 +375,13 @@ pub struct Get {
     pub kind: String,
     /// Only this one
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Say more: age, ledger, key sets, certificates and planes of the server; where each setting came from
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod client;
 mod codes;
+mod doctor;
 mod explained;
 mod installation;
 mod offline;
@@ -11,11 +12,13 @@ mod operate;
 mod output;
 mod remote;
 mod server;
+mod settings;
+mod status;
 mod tour;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use self::args::{EnrollVerb, LedgerVerb, SvidVerb};
 use crate::control::Act;
@@ -66,8 +69,9 @@ impl Stopped {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // help and version are what was asked for; all else is a usage error
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -76,7 +80,7 @@ pub fn main() -> ExitCode {
             return exit(code);
         }
     };
-    match run(cli) {
+    match run(cli, &matches) {
         Ok(()) => exit(Exit::Done),
         Err(stopped) => {
             if !stopped.message.is_empty() {
@@ -91,7 +95,7 @@ fn exit(code: Exit) -> ExitCode {
     ExitCode::from(code as u8)
 }
 
-fn run(cli: Cli) -> Result<(), Stopped> {
+fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
     let Cli { verb, server, dir, output } = cli;
     let client = || server::find(server.as_deref(), dir.as_deref());
     match verb {
@@ -109,7 +113,12 @@ fn run(cli: Cli) -> Result<(), Stopped> {
         Verb::Revoke(revoke) => operate::revoke(&client()?, Act::Revoke, &revoke, output),
         Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
         Verb::Get(get) => operate::get(&client()?, &get, output),
-        Verb::Status => operate::status(&client()?, output),
+        Verb::Status(asked) if asked.verbose => {
+            let settings = settings::settings(matches, server.as_deref(), dir.as_deref(), output)?;
+            status::verbose(&client()?, settings, output)
+        }
+        Verb::Status(_) => status::status(&client()?, output),
+        Verb::Doctor => doctor::doctor(server.as_deref(), dir.as_deref(), output),
         Verb::Whoami => operate::who_am_i(&client()?, output),
         Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
         Verb::Resolve(resolve) => remote::resolve(&client()?, &resolve, output),

@@ -75,33 +75,13 @@ pub(super) fn get(client: &Client, get: &Get, format: Format) -> Result<(), Stop
         }
     }
     output::result(&document, format, |document| {
-        let items = document.get("items").and_then(Value::as_array).into_iter().flatten();
+        let items = document.get("items").and_then(Value::as_array).filter(|items| !items.is_empty());
+        let Some(items) = items else { return "nothing of that kind".to_owned() };
         let line = |item: &Value| {
             let fields = ["kind", "name", "id", "standing", "time"];
             fields.iter().filter_map(|key| item.get(key).and_then(Value::as_str)).collect::<Vec<_>>().join("  ")
         };
-        items.map(line).collect::<Vec<_>>().join("\n")
-    });
-    Ok(())
-}
-
-/// Says what the server is deciding by.
-///
-/// # Errors
-/// [`Stopped`].
-pub(super) fn status(client: &Client, format: Format) -> Result<(), Stopped> {
-    let status = runtime()?.block_on(client.get("/v1/status"))?;
-    output::result(&status, format, |status| {
-        let domain = status.get("trust_domain").and_then(Value::as_str).unwrap_or("none yet");
-        format!(
-            "trust domain  {domain}\nepoch         {}.{}\nsnapshot      {}\nkeys          {}\nrevocations   {} (through {})",
-            number(status, "generation"),
-            number(status, "epoch"),
-            text(status, "snapshot"),
-            text(status, "keys"),
-            number(status, "revoked"),
-            number(status, "revocation_seq"),
-        )
+        items.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(())
 }
@@ -116,11 +96,11 @@ pub(super) fn who_am_i(client: &Client, format: Format) -> Result<(), Stopped> {
     Ok(())
 }
 
-fn number(document: &Value, name: &str) -> String {
+pub(super) fn number(document: &Value, name: &str) -> String {
     document.get(name).map(ToString::to_string).unwrap_or_default()
 }
 
-fn text<'a>(document: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(document: &'a Value, name: &str) -> &'a str {
     document.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -14,52 +14,70 @@ use crate::installation::{Context, READY, Ready, context_file};
 use crate::net::{now, record_id};
 
 /// Directory of `dev`, unless another is named.
-const DIRECTORY: &str = ".countersign";
+pub(super) const DIRECTORY: &str = ".countersign";
+
+/// What `dev` leaves there for programs.
+const DEV: &str = "dev.json";
+
+/// Where the address of a server was found.
+pub(super) enum Origin {
+    /// It was named.
+    Named,
+    File(PathBuf),
+}
 
 /// The server that a verb is meant for: `--server`, else `--dir`, else `./.countersign`, else the context file of `init`.
 ///
 /// # Errors
 /// [`Stopped`] if no server is named and none runs here, or the address is not understood.
 pub fn find(server: Option<&str>, directory: Option<&Path>) -> Result<Client, Stopped> {
-    if let Some(address) = server {
-        return match address.strip_prefix("unix:") {
-            Some(socket) if !socket.is_empty() => Ok(Client::new(PathBuf::from(socket))),
-            _ => {
-                let why = format!("`{address}` is not an address that this version speaks to: expected `unix:PATH`");
-                Err(Stopped::new(Exit::Usage, why))
-            }
-        };
+    let (address, _) = chosen(server, directory)?;
+    match address.strip_prefix("unix:") {
+        Some(socket) if !socket.is_empty() => Ok(Client::new(PathBuf::from(socket))),
+        _ => {
+            let why = format!("`{address}` is not an address that this version speaks to: expected `unix:PATH`");
+            Err(Stopped::new(Exit::Usage, why))
+        }
     }
-    match directory {
-        Some(directory) => find(Some(&control_of(directory)?), None),
-        None if Path::new(DIRECTORY).join("dev.json").exists() => find(Some(&control_of(Path::new(DIRECTORY))?), None),
-        None => match context()? {
-            Some(context) => find(Some(&context.server), None),
-            None => find(Some(&control_of(Path::new(DIRECTORY))?), None),
-        },
+}
+
+/// Its address, and where that was found.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn chosen(server: Option<&str>, directory: Option<&Path>) -> Result<(String, Origin), Stopped> {
+    let here = Path::new(DIRECTORY);
+    match (server, directory) {
+        (Some(address), _) => Ok((address.to_owned(), Origin::Named)),
+        (None, Some(directory)) => control_of(directory),
+        (None, None) if here.join(DEV).exists() => control_of(here),
+        (None, None) => context()?.map_or_else(|| control_of(here), Ok),
     }
 }
 
 /// The control door of whatever runs in a directory.
-fn control_of(directory: &Path) -> Result<String, Stopped> {
-    match std::fs::read(directory.join(READY)) {
-        Ok(ready) => {
-            let ready: Ready =
-                serde_json::from_slice(&ready).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-            Ok(ready.control)
+fn control_of(directory: &Path) -> Result<(String, Origin), Stopped> {
+    let ready = directory.join(READY);
+    match std::fs::read(&ready) {
+        Ok(bytes) => {
+            let Ready { control, .. } =
+                serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+            Ok((control, Origin::File(ready)))
         }
-        Err(_) => Ok(announced(directory)?.control),
+        Err(_) => Ok((announced(directory)?.control, Origin::File(directory.join(DEV)))),
     }
 }
 
 /// The installation that `init` laid out last, if nothing nearer is named.
-fn context() -> Result<Option<Context>, Stopped> {
-    let Some(bytes) = context_file().and_then(|path| std::fs::read(path).ok()) else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Stopped::because(Exit::Invalid, &error))
+fn context() -> Result<Option<(String, Origin)>, Stopped> {
+    let Some(path) = context_file() else { return Ok(None) };
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(None) };
+    let Context { server } = serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+    Ok(Some((server, Origin::File(path))))
 }
 
 fn announced(directory: &Path) -> Result<DevJson, Stopped> {
-    let path = directory.join("dev.json");
+    let path = directory.join(DEV);
     let none = || {
         let path = path.display();
         let why =

@@ -60,7 +60,9 @@ pub enum Command {
     Get {
         kind: String,
     },
-    Status,
+    Status {
+        detailed: bool,
+    },
     WhoAmI,
     /// What this server is and where its parts are.
     Describe,
@@ -170,7 +172,7 @@ impl Command {
             ("POST", "enrol") => enrol(serde_json::from_slice(body)?),
             ("GET", "feed") => feed(query),
             ("POST", "reports") => Ok(Self::Report(serde_json::from_slice(body)?)),
-            ("GET", "status") => Ok(Self::Status),
+            ("GET", "status") => status(query),
             ("GET", "whoami") => Ok(Self::WhoAmI),
             ("POST", "checkpoints") => Ok(Self::Checkpoint),
             ("GET", "dev") => Ok(Self::Describe),
@@ -209,7 +211,7 @@ impl Command {
             },
             Self::RollBack { .. } => "rollback",
             Self::Get { .. } => "get",
-            Self::Status => "status",
+            Self::Status { .. } => "status",
             Self::WhoAmI => "whoami",
             Self::Describe => "dev",
         }
@@ -232,7 +234,7 @@ impl Command {
             Self::Explain(_) | Self::Tail(_) | Self::Replay(_) => (BaseAction::Read, "countersign/ledger"),
             Self::MintSvid(_) => (BaseAction::Effect, "countersign/svids"),
             Self::Checkpoint => (BaseAction::Write, "countersign/ledger"),
-            Self::Describe | Self::Status | Self::WhoAmI => (BaseAction::Read, "countersign/planes"),
+            Self::Describe | Self::Status { .. } | Self::WhoAmI => (BaseAction::Read, "countersign/planes"),
         };
         Some(Question {
             action: action.into(),
@@ -266,7 +268,7 @@ impl Command {
             | Self::Enrol { .. }
             | Self::Feed { .. }
             | Self::Report(_)
-            | Self::Status
+            | Self::Status { .. }
             | Self::WhoAmI
             | Self::Describe => Vec::new(),
         }
@@ -339,6 +341,17 @@ fn feed(query: &str) -> Result<Command, BadCommand> {
         }
     }
     Ok(Command::Feed { after, peer: None })
+}
+
+fn status(query: &str) -> Result<Command, BadCommand> {
+    let mut detailed = false;
+    for (name, value) in pairs(query) {
+        match name {
+            "detail" if value == "true" => detailed = true,
+            _ => return Err(BadCommand::Query { name: name.to_owned() }),
+        }
+    }
+    Ok(Command::Status { detailed })
 }
 
 /// Whether planes are asked for, by one or several.

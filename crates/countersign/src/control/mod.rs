@@ -44,6 +44,7 @@ use crate::live::{Current, End, ends};
 use crate::net::tls::{Check, OwnSvid};
 use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
 use crate::svid::Minted;
+use crate::vitals::Vitals;
 
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
@@ -76,6 +77,7 @@ pub struct Control {
     /// What this server is, for those who ask.
     description: Value,
     post: Post,
+    vitals: Arc<Vitals>,
 }
 
 /// What a process does beside its control door.
@@ -94,8 +96,9 @@ impl Control {
         ledger_directory: PathBuf,
         description: Value,
         post: Post,
+        vitals: Arc<Vitals>,
     ) -> Self {
-        Self { epochs, ledger, signer, ledger_directory, description, post }
+        Self { epochs, ledger, signer, ledger_directory, description, post, vitals }
     }
 
     /// Holds planes and others on the network to what is in force when they come.

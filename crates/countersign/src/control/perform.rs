@@ -5,7 +5,7 @@ use std::sync::Arc;
 use audit::{Checkpoint, OutcomeResult};
 use guard::{Permit, Settled, Settlement};
 use http::StatusCode;
-use model::Code;
+use model::{Code, Time};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::StateFault;
@@ -81,7 +81,8 @@ impl Control {
                 None => Reply::invalid(&status::no_kind(&kind)),
             },
             Command::WhoAmI => Reply::ok(&json!({"principal": author.principal, "record": author.record})),
-            Command::Status => Reply::ok(&status::status(&self.live().load(), author.at)),
+            Command::Status { detailed: false } => Reply::ok(&status::status(&self.live().load(), author.at)),
+            Command::Status { detailed: true } => kept(self.detailed(author.at).await),
             Command::Plan(bundle) => match self.epochs.plan(&bundle, author.at) {
                 Ok(changes) => {
                     let base = self.live().load().snapshot.epoch.0;
@@ -140,6 +141,17 @@ impl Control {
         let status = if minted.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         minted
+    }
+
+    /// What this server decides by, and how it is.
+    async fn detailed(&self, at: Time) -> Result<Value, StateFault> {
+        let planes = planes::listed(&self.epochs).await?;
+        let seen = self.vitals.look().await;
+        let mut document = status::status(&self.live().load(), at);
+        if let Some(members) = document.as_object_mut() {
+            members.insert("detail".to_owned(), status::detail(&seen, &planes));
+        }
+        Ok(document)
     }
 
     async fn checkpoint(&self) -> Reply {

@@ -6,13 +6,14 @@ use issuer::SigningFailed;
 use model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Enrol, KeptPlane, NewPlane, RevocationAct, StateFault};
+use store::{Enrol, KeptPlane, NewPlane, Position, RevocationAct, StateFault};
 use tokio::time::{Instant, sleep};
 
 use super::svids::{Bearer, SvidOrder, Unminted, mint};
 use crate::epochs::{Author, Epochs};
 use crate::feed::Reached;
 use crate::issuing::LONGEST_ENROLMENT;
+use crate::live::Live;
 use crate::net::{now, record_id};
 use crate::svid::Minted;
 
@@ -23,6 +24,8 @@ const SVID_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long planes are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 const EVERY: Duration = Duration::from_millis(50);
+/// A plane that said nothing for so long is silent: it says how far it is each 10 s.
+const SILENT: Duration = Duration::from_secs(30);
 /// Longest name of a plane.
 const MAX_NAME: usize = 64;
 
@@ -131,10 +134,12 @@ pub(super) async fn report(epochs: &Epochs, reached: &Reached, by: &Author) -> R
 /// Every plane, for people and programs.
 pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
     let planes = epochs.state().planes().await?;
+    let (live, at) = (epochs.live().load_full(), now());
     let item = |plane: &KeptPlane| {
         json!({
             "name": name(&plane.id),
             "id": plane.id,
+            "standing": standing(plane, &live, at),
             "enrolled": plane.enrolled,
             "heard": Some(&plane.heard).filter(|heard| !heard.is_empty()),
             "generation": plane.position.generation.0,
@@ -153,10 +158,29 @@ pub(super) async fn assertion_keys(epochs: &Epochs) -> Result<Vec<Vec<u8>>, Stat
 
 /// Planes that are not revoked.
 fn heeded(epochs: &Epochs, planes: Vec<KeptPlane>) -> Vec<KeptPlane> {
-    let live = epochs.live().load_full();
+    let (live, at) = (epochs.live().load_full(), now());
+    planes.into_iter().filter(|plane| !is_revoked(plane, &live, at)).collect()
+}
+
+/// One that cannot be read is not trusted.
+fn is_revoked(plane: &KeptPlane, live: &Live, at: Time) -> bool {
     let revocations = live.snapshot.sources.revocations();
-    let is_heeded = |plane: &KeptPlane| plane.id.parse().is_ok_and(|id| !revocations.of_principal(&id, Some(now())));
-    planes.into_iter().filter(is_heeded).collect()
+    plane.id.parse().map_or(true, |id| revocations.of_principal(&id, Some(at)))
+}
+
+/// How far a plane is, in a word.
+fn standing(plane: &KeptPlane, live: &Live, at: Time) -> &'static str {
+    let snapshot = &live.snapshot;
+    let position = Position { generation: snapshot.generation, epoch: snapshot.epoch };
+    if is_revoked(plane, live, at) {
+        return "revoked";
+    }
+    match plane.heard.parse::<Time>() {
+        Ok(heard) if at.since(heard) <= SILENT => {}
+        Ok(_) | Err(_) => return "silent",
+    }
+    let current = plane.position >= position && plane.revocation_seq >= snapshot.sources.revocations().seq();
+    if current { "current" } else { "behind" }
 }
 
 /// Planes that have a revocation in force, and those that do not; waits for the latter for a bounded time. Planes that are

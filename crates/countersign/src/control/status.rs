@@ -1,10 +1,14 @@
 //! What is live, for those who look.
 
+use credential::Standing;
+use guard::Clock;
 use model::Time;
 use serde_json::{Value, json};
 
 use crate::epochs::listed;
+use crate::keys::KeyCounts;
 use crate::live::Live;
+use crate::vitals::Seen;
 
 /// Kinds that [`get`] knows beside those of documents.
 const REVOCATIONS: &str = "revocations";
@@ -21,11 +25,48 @@ pub(super) fn status(live: &Live, at: Time) -> Value {
         "snapshot": format!("sha256:{}", snapshot.digest),
         "keys": format!("sha256:{}", snapshot.keys),
         "revocation_seq": revocations.seq(),
-        "revoked": revocations.entries().count(),
+        "revoked": revocations.entries().filter(|(.., standing)| *standing == Standing::Revoked).count(),
         "documents": live.about.documents.len(),
         "sources": snapshot.sources.memo_counts().iter().map(|counts| json!({
             "source": counts.source.as_str(), "cache_hits": counts.hits, "cache_misses": counts.misses,
         })).collect::<Vec<_>>(),
+    })
+}
+
+/// How the process is, and the planes that follow it.
+pub(super) fn detail(seen: &Seen, planes: &Value) -> Value {
+    let key_set = |kept: &KeyCounts| {
+        json!({
+            "source": kept.source.as_str(),
+            "age_seconds": kept.age.map(|age| age.as_secs()),
+            "fetches": kept.fetches,
+            "failures": kept.failures,
+            "failing": kept.failing,
+        })
+    };
+    let Seen { ledger, staleness, .. } = seen;
+    let ends = |end: Option<Time>| end.map(|end| end.to_string());
+    json!({
+        "started": seen.started.to_string(),
+        "age_seconds": seen.age.as_secs(),
+        "staleness_seconds": {
+            "routine": staleness.routine.as_secs(),
+            "sensitive": staleness.sensitive.as_secs(),
+            "critical": staleness.critical.as_secs(),
+        },
+        "clock": match seen.clock { Clock::Steady => "steady", Clock::Jumped => "jumped" },
+        "svid_ends": ends(seen.svid_ends),
+        "authority_ends": ends(seen.authority_ends),
+        "ledger": {
+            "records": ledger.written.records,
+            "unsynced": ledger.written.unsynced,
+            "waiting": ledger.waiting,
+            "open": ledger.open,
+            "unrecorded": ledger.unrecorded,
+            "writable": ledger.writable,
+        },
+        "key_sets": seen.keys.iter().map(key_set).collect::<Vec<_>>(),
+        "planes": planes.get("items"),
     })
 }
 

@@ -29,6 +29,7 @@ use crate::keys;
 use crate::net::tls::{self, OwnSvid};
 use crate::net::{Connections, Listener, Stop, Stopper, interrupted, now, serve, stop};
 use crate::pulse::Pulse;
+use crate::vitals::Vitals;
 
 /// Port of the gateway where none is named; with it goes the one for TLS.
 const DEFAULT_PORT: u16 = 8480;
@@ -159,15 +160,19 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
         connections,
         domain: None,
     };
-    let epochs = Epochs::open(state.clone(), setting, now()).await?;
+    let epochs = Arc::new(Epochs::open(state.clone(), setting, now()).await?);
+    let pulse = Pulse::own(now());
+    let own = Arc::clone(epochs.connections().own());
+    let vitals = Vitals::new(epochs.live(), Arc::clone(&pulse), Arc::clone(&ledger), keys.clone(), own);
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(
-        Arc::new(epochs),
+        epochs,
         Arc::clone(&ledger),
         checkpoint_key,
         directory.path("ledger"),
         description,
         Post::Gateway,
+        Arc::clone(&vitals),
     );
     let on_disk = Bundle::read(&json.estate)?;
     match control.in_force().await {
@@ -190,12 +195,12 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let mut svids = Svids::new(Arc::clone(&control), directory.root().to_owned(), directory.owner()?);
     svids.renew().await?;
     servers.spawn(svids.keep(stopped.clone()));
-    let gateway = Arc::new(Gateway::new(control.live(), keys, Arc::clone(&ledger), Pulse::own(now())));
+    let gateway = Arc::new(Gateway::new(control.live(), keys, Arc::clone(&ledger), pulse));
     let tls = tls::server(Arc::clone(control.own_svid()), gateway.callers());
     servers.spawn(serve(Listener::Tcp(sockets.gateway), Arc::clone(&gateway), stopped.clone()));
     servers.spawn(serve(Listener::Tls(sockets.secure, tls), gateway, stopped.clone()));
     let issuer = Arc::clone(&control);
-    let admin = Admin::new(control.live(), Pulse::own(now()), Source::Issuer(Box::new(move || issuer.issuer())));
+    let admin = Admin::new(vitals, Source::Issuer(Box::new(move || issuer.issuer())));
     servers.spawn(serve(Listener::Tcp(sockets.admin), Arc::new(admin), stopped.clone()));
     servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
     servers.spawn(following(Arc::clone(&control), stopped.clone()));

@@ -29,6 +29,7 @@ use crate::keys;
 use crate::net::tls::{self, OwnSvid};
 use crate::net::{Connections, Interrupted, Listener, Stop, interrupted, jittered, now, serve, stop};
 use crate::pulse::Pulse;
+use crate::vitals::Vitals;
 
 /// First line of the lock file.
 const MARK: &str = "countersign gateway";
@@ -125,6 +126,8 @@ pub async fn gateway(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Re
     };
     let description = serde_json::to_value(&described).map_err(io::Error::from)?;
     let live = epochs.live();
+    let svid = Arc::clone(epochs.connections().own());
+    let vitals = Vitals::new(Arc::clone(&live), Arc::clone(&pulse), Arc::clone(&ledger), keys.clone(), svid);
     let control = Control::new(
         Arc::clone(&epochs),
         Arc::clone(&ledger),
@@ -132,6 +135,7 @@ pub async fn gateway(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Re
         home.path("ledger"),
         description,
         Post::Gateway,
+        Arc::clone(&vitals),
     );
     let control = Arc::new(control);
     let gateway = Arc::new(Gateway::new(Arc::clone(&live), keys, Arc::clone(&ledger), Arc::clone(&pulse)));
@@ -141,7 +145,7 @@ pub async fn gateway(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Re
         servers.spawn(serve(Listener::Tcp(http), gateway, stopped.clone()));
     }
     servers.spawn(serve(Listener::Unix(socket), control, stopped.clone()));
-    let admin_door = Admin::new(Arc::clone(&live), Arc::clone(&pulse), Source::Plane(assertions));
+    let admin_door = Admin::new(vitals, Source::Plane(assertions));
     servers.spawn(serve(Listener::Tcp(admin), Arc::new(admin_door), stopped.clone()));
     servers.spawn(identity.keep(live, stopped.clone()));
     let follower = Arc::new(Follower::new(epochs, contact, pulse, shelf));

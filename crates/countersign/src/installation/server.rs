@@ -23,6 +23,7 @@ use crate::keys;
 use crate::net::tls::{self, OwnSvid};
 use crate::net::{Connections, Listener, Stop, interrupted, now, serve, stop};
 use crate::pulse::Pulse;
+use crate::vitals::Vitals;
 
 /// First line of the lock file.
 const MARK: &str = "countersign server";
@@ -82,7 +83,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
         operators: vec![operator(owner)],
         environment: Some(environment.clone()),
         vars: Vars::Refused,
-        keys,
+        keys: keys.clone(),
         trust: Trust::Issues(Issuers::new(home.path("keys/issuer"))),
         connections: Connections::new(Arc::new(OwnSvid::default())),
         domain: Some(trust_domain),
@@ -101,7 +102,17 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     };
     let description = serde_json::to_value(&described).map_err(io::Error::from)?;
     let post = Post::Control(Arc::new(Feed::new(environment, feed_key)));
-    let control = Control::new(epochs, Arc::clone(&ledger), checkpoint_key, home.path("ledger"), description, post);
+    let own = Arc::clone(epochs.connections().own());
+    let vitals = Vitals::new(epochs.live(), Pulse::own(now()), Arc::clone(&ledger), keys, own);
+    let control = Control::new(
+        epochs,
+        Arc::clone(&ledger),
+        checkpoint_key,
+        home.path("ledger"),
+        description,
+        post,
+        Arc::clone(&vitals),
+    );
     let control = Arc::new(control);
     let own = OwnPart::new(Arc::clone(&control), "server", owner, home.path("ca.pem"));
     servers.spawn(keep(own, names, stopped.clone()));
@@ -109,7 +120,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     servers.spawn(serve(Listener::Tls(planes, tls), Arc::clone(&control), stopped.clone()));
     servers.spawn(serve(Listener::Unix(socket), Arc::clone(&control), stopped.clone()));
     let issuer = Arc::clone(&control);
-    let admin_door = Admin::new(control.live(), Pulse::own(now()), Source::Issuer(Box::new(move || issuer.issuer())));
+    let admin_door = Admin::new(vitals, Source::Issuer(Box::new(move || issuer.issuer())));
     servers.spawn(serve(Listener::Tcp(admin), Arc::new(admin_door), stopped.clone()));
     servers.spawn(following(Arc::clone(&control), stopped.clone()));
     servers.spawn(telling(control, stopped));

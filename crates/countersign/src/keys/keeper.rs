@@ -110,7 +110,8 @@ impl Keeper {
                 }
             }
             Ask::Count { answer } => {
-                let counts = |set: &Set| KeyCounts { age: set.kept.age(now), ..set.counts.clone() };
+                let counts =
+                    |set: &Set| KeyCounts { age: set.kept.age(now), failing: set.kept.failing(), ..set.counts.clone() };
                 // whoever asked may have left
                 let _ = answer.send(self.sets.iter().filter(|set| set.followed).map(counts).collect());
             }
@@ -206,7 +207,7 @@ impl Set {
             fetching: None,
             waiting: Vec::new(),
             dead: false,
-            counts: KeyCounts { source, age: None, fetches: 0, failures: 0, refetches: 0, refused: 0 },
+            counts: KeyCounts { source, age: None, fetches: 0, failures: 0, failing: 0, refetches: 0, refused: 0 },
         }
     }
 }

@@ -78,6 +78,11 @@ impl Kept {
         Some(now.saturating_duration_since(self.known.as_ref()?.asked))
     }
 
+    /// Fetches that failed since the last good one.
+    pub(super) const fn failing(&self) -> u32 {
+        self.failures
+    }
+
     /// A set that was asked for at `asked` came; gives how long it is taken to be the newest.
     pub(super) fn came(&mut self, set: Arc<KeySet>, asked: Instant, max_age: Option<Duration>) -> Duration {
         self.failures = 0;

@@ -44,6 +44,8 @@ pub struct KeyCounts {
     pub age: Option<Duration>,
     pub fetches: u64,
     pub failures: u64,
+    /// Failures since the last fetch that brought a set.
+    pub failing: u32,
     /// Fetches for a token whose key was not known.
     pub refetches: u64,
     /// Tokens whose key was not known and not asked for: asked for lately, or too many.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use credential::{Cause, Finding, PeerCertificates};
+use model::Time;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{default_provider, sign};
@@ -53,6 +54,12 @@ impl OwnSvid {
         certified.keys_match()?;
         self.current.store(Some(Arc::new(certified)));
         Ok(())
+    }
+
+    /// When the SVID in use ends; none where none is used.
+    pub fn ends(&self) -> Option<Time> {
+        let current = self.current.load_full()?;
+        PeerCertificates::new(vec![current.end_entity_cert().ok()?.to_vec()]).ends()
     }
 }
 

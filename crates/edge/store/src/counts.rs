@@ -59,6 +59,11 @@ impl Counts {
         })
     }
 
+    /// How many of each code, whatever their source.
+    pub(crate) fn by_code(&self) -> impl Iterator<Item = (Code, u64)> {
+        self.counters.iter().map(|((_, code), count)| (*code, count.count))
+    }
+
     /// One line a counter: what is counted instead of recorded is logged no more often than it is written.
     pub(crate) fn log(&self) {
         for (Counted { id: record, source, code, count, .. }, _) in self.records() {

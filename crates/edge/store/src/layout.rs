@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{DirEntry, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::fault::LedgerFault;
@@ -64,7 +65,7 @@ impl fmt::Display for Segment {
 pub(crate) fn lock(dir: &Path) -> Result<File, LedgerFault> {
     make_dir(dir).map_err(LedgerFault::io("make", dir))?;
     let path = dir.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options().create(true).truncate(false).write(true).mode(PRIVATE).open(&path);
     let file = file.map_err(LedgerFault::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use audit::{Head, Judgement, Ledger, Outcome, OutcomeResult, Slot, Stranger, Unrecorded, Urgency};
 use model::{Code, RecordId, Time};
+use tokio::sync::oneshot;
 
 use crate::budget::Afford;
 use crate::compress::Compressor;
@@ -16,6 +17,7 @@ use crate::fault::LedgerFault;
 use crate::mailbox::{Limits, Mailbox};
 use crate::open::Open;
 use crate::start::{Begun, begin};
+use crate::tally::{Tally, Written};
 use crate::writer::Writer;
 
 /// Longest that closing waits for the disk.
@@ -39,7 +41,22 @@ pub struct Options {
 /// A ledger in files, open for writing by this process alone.
 pub struct FileLedger {
     mailbox: Arc<Mailbox>,
+    tally: Arc<Tally>,
     threads: Mutex<Option<Threads>>,
+}
+
+/// A ledger in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    pub written: Written,
+    /// Records that wait to be written.
+    pub waiting: usize,
+    /// Judgements that let something through whose outcome is not written.
+    pub open: usize,
+    /// Judgements that it did not take, each of which was refused or counted.
+    pub unrecorded: u64,
+    /// Whether it takes more: not after the disk refused the last.
+    pub writable: bool,
 }
 
 /// What a start found.
@@ -84,8 +101,10 @@ impl FileLedger {
         closed.into_iter().for_each(|segment| compressor.compress(segment));
         let mailbox =
             Mailbox::new(Limits { waiting: options.waiting, open: options.open, strangers: options.strangers });
+        let tally = Arc::new(Tally::default());
         let writer = Writer {
             mailbox: Arc::clone(&mailbox),
+            tally: Arc::clone(&tally),
             dir: dir.to_owned(),
             chain,
             active,
@@ -99,7 +118,7 @@ impl FileLedger {
         let writing = thread::Builder::new().name("ledger-write".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(cannot_start)?;
         let threads = Threads { writer: writing, compressor: compressing, _lock: lock };
-        Ok((Self { mailbox, threads: Mutex::new(Some(threads)) }, started))
+        Ok((Self { mailbox, tally, threads: Mutex::new(Some(threads)) }, started))
     }
 
     /// Counts a judgement instead of recording it, and gives the id of its counter. Counters are written once a second,
@@ -113,7 +132,19 @@ impl FileLedger {
     /// # Errors
     /// [`Unrecorded`].
     pub async fn checkpoint(&self, at: Time) -> Result<Head, Unrecorded> {
-        self.mailbox.mark(at)?.await.unwrap_or(Err(Unrecorded::Unwritable))
+        answered(self.mailbox.mark(at)).await
+    }
+
+    /// What was recorded since the start, and what waits.
+    pub fn figures(&self) -> Figures {
+        let standing = self.mailbox.standing();
+        Figures {
+            written: self.tally.written().clone(),
+            waiting: standing.waiting,
+            open: standing.open,
+            unrecorded: self.tally.unrecorded(),
+            writable: standing.writable,
+        }
     }
 
     /// Takes in nothing more, writes and syncs what waits, and lets go of the files.
@@ -145,18 +176,18 @@ impl Ledger for FileLedger {
             match self.mailbox.record_stranger(judgement(), at) {
                 // many sources at once: what their share cannot hold is counted like what is over a budget
                 Err(Unrecorded::Full) => {}
-                taken => return taken?.await.unwrap_or(Err(Unrecorded::Unwritable)).map(|()| id),
+                taken => return self.tally.heed(answered(taken).await).map(|()| id),
             }
         }
-        self.mailbox.count_stranger(stranger, id, at)
+        self.tally.heed(self.mailbox.count_stranger(stranger, id, at))
     }
 
     async fn record(&self, judgement: Judgement, at: Time) -> Result<(), Unrecorded> {
-        self.mailbox.record(judgement, at)?.await.unwrap_or(Err(Unrecorded::Unwritable))
+        self.tally.heed(answered(self.mailbox.record(judgement, at)).await)
     }
 
     async fn open(&self, judgement: Judgement, at: Time, urgency: Urgency) -> Result<FileSlot, Unrecorded> {
-        self.mailbox.open(judgement, at, urgency)?.await.unwrap_or(Err(Unrecorded::Unwritable))
+        self.tally.heed(answered(self.mailbox.open(judgement, at, urgency)).await)
     }
 }
 
@@ -216,6 +247,11 @@ impl Threads {
         // a thread that panicked has nothing left to say
         let _ = (self.writer.join(), self.compressor.join());
     }
+}
+
+/// What the writer makes of what was taken in. One that ends answers nobody.
+async fn answered<T>(taken: Result<oneshot::Receiver<Result<T, Unrecorded>>, Unrecorded>) -> Result<T, Unrecorded> {
+    taken?.await.unwrap_or(Err(Unrecorded::Unwritable))
 }
 
 /// An outcome of which nothing more is known.

@@ -25,6 +25,7 @@ mod read;
 mod signer;
 mod start;
 mod state;
+mod tally;
 mod verify;
 mod walk;
 mod work;
@@ -32,7 +33,7 @@ mod writer;
 
 pub use cursor::Cursor;
 pub use fault::LedgerFault;
-pub use ledger::{FileLedger, FileSlot, Options, Started};
+pub use ledger::{Figures, FileLedger, FileSlot, Options, Started};
 pub use p256::P256Signer;
 pub use pem::BadPem;
 pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
@@ -42,6 +43,7 @@ pub use state::{
     Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptEpoch, KeptPlane, NewPlane, Position, RevocationAct, Said,
     State, StateFault, first_change,
 };
+pub use tally::{Decisions, Outcomes, Written};
 pub use verify::{End, Note, Verification, verify};
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ pub(crate) struct Limits {
     pub(crate) strangers: usize,
 }
 
+/// How a mailbox stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) waiting: usize,
+    pub(crate) open: usize,
+    pub(crate) writable: bool,
+}
+
 #[derive(Default)]
 struct Queue {
     judgements: VecDeque<Asked>,
@@ -277,6 +285,16 @@ impl Mailbox {
         let mut queue = self.queue();
         queue.disk = Disk::Takes;
         queue.open = queue.open.saturating_sub(outcomes);
+    }
+
+    /// What waits now, and whether anything more would be written.
+    pub(crate) fn standing(&self) -> Standing {
+        let queue = self.queue();
+        Standing {
+            waiting: queue.judgements.len() + queue.strangers.len() + queue.outcomes.len(),
+            open: queue.open,
+            writable: queue.state == State::Taking && queue.disk == Disk::Takes,
+        }
     }
 
     /// Takes in no further judgement.

@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{Body, Chain, Head, Unencodable, Unrecorded, Urgency};
+use audit::{Body, Chain, Head, Judgement, Unencodable, Unrecorded, Urgency};
 use model::Time;
 use tokio::sync::oneshot;
 
 use crate::active::Active;
 use crate::compress::Compressor;
+use crate::counts::Counts;
 use crate::files::remove_if_there;
 use crate::layout::Segment;
 use crate::ledger::FileSlot;
 use crate::mailbox::Mailbox;
 use crate::open::Open;
+use crate::tally::Tally;
 use crate::work::{Answer, Asked, Backlog, Mark, Settled, Work};
 
 /// How long a routine record may stay unsynced; 50 ms are promised.
@@ -27,6 +29,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 pub(crate) struct Writer {
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) dir: PathBuf,
     pub(crate) chain: Chain,
     pub(crate) active: Active,
@@ -50,8 +53,14 @@ struct Batch {
     frames: Vec<u8>,
     chain: Chain,
     settled: usize,
-    judged: Vec<(Answer, String)>,
+    judged: Vec<Judged>,
     marked: Vec<(oneshot::Sender<Result<Head, Unrecorded>>, Head)>,
+}
+
+/// A judgement that was chained, and who waits for it.
+struct Judged {
+    answer: Answer,
+    judgement: Box<Judgement>,
 }
 
 impl Writer {
@@ -117,7 +126,7 @@ impl Writer {
         match self.active.append(&batch.frames) {
             Ok(()) => {
                 counts.log();
-                self.note(&outcomes, &batch);
+                self.note(&outcomes, &counts, &batch);
                 self.accepted(batch)
             }
             Err(error) => {
@@ -128,14 +137,21 @@ impl Writer {
         }
     }
 
-    fn note(&mut self, outcomes: &[Settled], batch: &Batch) {
+    fn note(&mut self, outcomes: &[Settled], counts: &Counts, batch: &Batch) {
+        let mut written = self.tally.written();
+        written.records(batch.chain.seq() - self.chain.seq());
+        written.counted(counts);
         for settled in outcomes {
             if let Body::Outcome(outcome) = &settled.body {
                 self.open.settled(&outcome.of);
+                written.settled(outcome);
             }
         }
-        for (_, id) in batch.judged.iter().filter(|(answer, _)| answer.is_opened()) {
-            self.open.opened(id);
+        for Judged { answer, judgement } in &batch.judged {
+            written.judged(judgement);
+            if answer.is_opened() {
+                self.open.opened(&judgement.id);
+            }
         }
     }
 
@@ -148,13 +164,13 @@ impl Writer {
         self.unsynced.get_or_insert_with(Instant::now);
         self.mailbox.written(batch.settled);
         let (routine, durable): (Vec<_>, Vec<_>) =
-            batch.judged.into_iter().partition(|(answer, _)| answer.is_routine());
-        routine.into_iter().for_each(|(answer, id)| answer.accept(id, &self.mailbox));
+            batch.judged.into_iter().partition(|judged| judged.answer.is_routine());
+        routine.into_iter().for_each(|judged| judged.accept(&self.mailbox));
         if !durable.is_empty() || !batch.marked.is_empty() {
             // those who wait hear of a failure when their answers are dropped
             self.sync()?;
         }
-        durable.into_iter().for_each(|(answer, id)| answer.accept(id, &self.mailbox));
+        durable.into_iter().for_each(|judged| judged.accept(&self.mailbox));
         for (answer, head) in batch.marked {
             // an error means that the caller has left
             drop(answer.send(Ok(head)));
@@ -167,9 +183,9 @@ impl Writer {
         if !std::mem::replace(&mut self.failing, true) {
             tracing::error!(%error, "the ledger cannot be written");
         }
-        let opened = batch.judged.iter().filter(|(answer, _)| answer.is_opened()).count();
+        let opened = batch.judged.iter().filter(|judged| judged.answer.is_opened()).count();
         self.mailbox.free(opened);
-        batch.judged.into_iter().for_each(|(answer, _)| answer.refuse(Unrecorded::Unwritable));
+        batch.judged.into_iter().for_each(|judged| judged.answer.refuse(Unrecorded::Unwritable));
         for (answer, _) in batch.marked {
             // an error means that the caller has left
             drop(answer.send(Err(Unrecorded::Unwritable)));
@@ -184,6 +200,7 @@ impl Writer {
                 tracing::error!(%error, "the ledger cannot be synced");
                 Poisoned
             })?;
+            self.tally.written().unsynced = 0;
         }
         Ok(())
     }
@@ -233,14 +250,16 @@ impl Batch {
     /// Chains a judgement. Gives the slots that it frees because no frame can hold it.
     fn judge(&mut self, asked: Asked) -> usize {
         let Asked { judgement, at, answer } = asked;
-        let id = judgement.id.clone();
-        if let Err(error) = self.chain_on(&Body::Judgement(judgement), at) {
-            tracing::error!(record = id, %error, "a judgement cannot be recorded");
+        let body = Body::Judgement(judgement);
+        let chained = self.chain_on(&body, at);
+        let Body::Judgement(judgement) = body else { return 0 };
+        if let Err(error) = chained {
+            tracing::error!(record = judgement.id, %error, "a judgement cannot be recorded");
             let slots = usize::from(answer.is_opened());
             answer.refuse(Unrecorded::Unwritable);
             return slots;
         }
-        self.judged.push((answer, id));
+        self.judged.push(Judged { answer, judgement });
         0
     }
 
@@ -274,12 +293,15 @@ impl Answer {
             Self::Opened(Urgency::Durable, _) => false,
         }
     }
+}
 
-    fn accept(self, id: String, mailbox: &Arc<Mailbox>) {
+impl Judged {
+    fn accept(self, mailbox: &Arc<Mailbox>) {
+        let Self { answer, judgement } = self;
         // if the caller has left, its slot comes back here, and being dropped says `failed`
-        match self {
-            Self::Recorded(answer) => drop(answer.send(Ok(()))),
-            Self::Opened(_, answer) => drop(answer.send(Ok(FileSlot::new(Arc::clone(mailbox), id)))),
+        match answer {
+            Answer::Recorded(answer) => drop(answer.send(Ok(()))),
+            Answer::Opened(_, answer) => drop(answer.send(Ok(FileSlot::new(Arc::clone(mailbox), judgement.id)))),
         }
     }
 }

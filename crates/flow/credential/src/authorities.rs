@@ -95,6 +95,11 @@ impl Authorities {
         self.by_domain.iter().map(|(domain, bundle)| (domain, bundle.digest())).collect()
     }
 
+    /// When the last authority of a trust domain ends; none where there is none.
+    pub fn ends(&self, domain: &TrustDomain) -> Option<Time> {
+        self.of(domain)?.ends()
+    }
+
     pub(crate) fn of(&self, domain: &TrustDomain) -> Option<&Bundle> {
         self.by_domain.get(domain)
     }

@@ -76,6 +76,11 @@ impl PeerCertificates {
         self.digest
     }
 
+    /// When the leaf ends by its own word; none where it is no leaf of an SVID.
+    pub fn ends(&self) -> Option<Time> {
+        self.leaf.as_ref().ok().map(|leaf| leaf.not_after)
+    }
+
     /// What the chain proves at `at`. Times of certificates have no leeway.
     ///
     /// # Errors

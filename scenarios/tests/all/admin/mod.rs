@@ -1,5 +1,7 @@
 //! The admin listener: liveness, and public keys that fit what the gateway shows. It is no way to the service behind.
 
+mod metrics;
+
 use std::fs;
 
 use base64::Engine;
@@ -42,7 +44,7 @@ fn nothing_else_is_there_and_nothing_of_it_is_at_the_gateway() {
     let dev = Dev::start();
     ask(&dev, "GET", "/invoices/1").is(404);
     ask(&dev, "POST", "/livez").is(404);
-    for target in ["/livez", "/readyz", "/keys", "/bundle"] {
+    for target in ["/livez", "/readyz", "/metrics", "/keys", "/bundle"] {
         dev.call("GET", target, None).is(401);
     }
     assert!(dev.reached().is_empty());

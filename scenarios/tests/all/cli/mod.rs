@@ -1,5 +1,7 @@
 //! What verbs print for programs: a contract, held by golden files. What differs each time is replaced by its name.
 
+mod health;
+
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixListener;

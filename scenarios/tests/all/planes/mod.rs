@@ -24,7 +24,7 @@ fn estate(upstream: &Upstream, staleness: &str) -> Estate {
 }
 
 /// An installation with one gateway.
-fn with_gateway(staleness: &str) -> (Upstream, Installation) {
+pub fn with_gateway(staleness: &str) -> (Upstream, Installation) {
     let upstream = Upstream::start();
     let mut installation = Installation::serving(&estate(&upstream, staleness));
     installation.enrol("edge-1");

@@ -68,6 +68,8 @@ fn every_verb_helps_with_examples() {
     let verbs: &[&[&str]] = &[
         &["dev"],
         &["dev", "token"],
+        &["status"],
+        &["doctor"],
         &["check"],
         &["apply"],
         &["resolve"],

@@ -48,6 +48,7 @@ fn each_kind_of_revocation_takes_what_it_names_and_nothing_else() {
         }
     };
     all([200, 200, 200]);
+    assert_eq!(dev.cli(&["get", "revocations"]).ended(0).out, "nothing of that kind\n");
     revoke(&dev, "revoke", "credential", "one");
     all([401, 200, 200]);
     revoke(&dev, "revoke", "key", "github/gh-1");
@@ -65,6 +66,8 @@ fn each_kind_of_revocation_takes_what_it_names_and_nothing_else() {
         [("one", "revoked"), ("github/gh-1", "restored"), (DUNNING, "revoked"), ("people", "revoked")]
             .map(|(id, standing)| (json!(id), json!(standing)))
     );
+    let status = dev.cli(&["status", "--output", "json"]).ended(0).json();
+    assert_eq!(status["revoked"], 3, "what is restored is not revoked: {status}");
 }
 
 fn dunning() -> String {

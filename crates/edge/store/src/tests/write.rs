@@ -206,7 +206,7 @@ async fn files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let shelf = Shelf::with(20).await;
     let mut paths = shelf.segments();
-    paths.push(shelf.dir().join("current"));
+    paths.extend(["current", "lock"].map(|name| shelf.dir().join(name)));
     for path in paths {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
     }

@@ -1,0 +1,74 @@
+//! `doctor`: looks for what is wrong, or will be soon, in a process's directory and by the process's own word. It changes
+//! nothing, and works while nothing runs.
+
+mod certificates;
+mod disk;
+mod files;
+mod finding;
+mod ports;
+mod word;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use self::finding::{Finding, Level};
+use self::word::Word;
+use super::server::{DIRECTORY, chosen, find, runtime};
+use super::{Exit, Format, Stopped, output};
+use crate::net::now;
+
+/// Looks at everything.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Failed`] where there is a problem.
+pub(super) fn doctor(server: Option<&str>, directory: Option<&Path>, format: Format) -> Result<(), Stopped> {
+    let directory = place(server, directory)?;
+    let runtime = runtime()?;
+    let word = runtime.block_on(word::asked(find(server, Some(&directory))));
+    let mut findings = files::look(&directory);
+    findings.extend(runtime.block_on(disk::look(&directory)));
+    let at = now();
+    match &word {
+        Word::Given(status) => findings.extend(word::look(status, at)),
+        Word::Refused(why) => findings.push(Finding::warning("process", why.clone(), "ask as the directory's owner")),
+        Word::None => {
+            findings.push(word::silence(&directory));
+            findings.extend(ports::look(&directory));
+            findings.extend(certificates::look(&directory, at));
+        }
+    }
+    // the worst last: that is what a terminal still shows
+    findings.sort_by_key(|finding| finding.level);
+    let sound = findings.iter().all(|finding| finding.level != Level::Problem);
+    let told: Vec<Value> = findings.iter().map(Finding::json).collect();
+    output::result(&json!({"ok": sound, "findings": told}), format, |_| text(&findings));
+    if sound { Ok(()) } else { Err(Stopped::silently(Exit::Failed)) }
+}
+
+/// The directory that is looked at: the one that is named, else `./.countersign`, else that of the server that verbs are for.
+fn place(server: Option<&str>, directory: Option<&Path>) -> Result<PathBuf, Stopped> {
+    let found = match directory {
+        Some(directory) => directory.to_owned(),
+        None if server.is_none() && Path::new(DIRECTORY).exists() => PathBuf::from(DIRECTORY),
+        None => {
+            let (address, _) = chosen(server, None)?;
+            let socket = PathBuf::from(address.strip_prefix("unix:").unwrap_or_default());
+            socket.parent().unwrap_or(Path::new(DIRECTORY)).to_owned()
+        }
+    };
+    if found.is_dir() {
+        return Ok(found);
+    }
+    Err(Stopped::new(Exit::Invalid, format!("`{}` is no directory; name one with --dir", found.display())))
+}
+
+/// Every finding, and how many are bad.
+fn text(findings: &[Finding]) -> String {
+    let of = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
+    let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    format!("{lines}\nproblems: {}, warnings: {}", of(Level::Problem), of(Level::Warning))
+}
+
+#[cfg(test)]
+mod tests;
