@@ -315,9 +315,9 @@ pub struct EnrollToken {
     /// What the plane is
     #[arg(long, value_enum)]
     pub role: PlaneRole,
-    /// Its name, the last part of its SPIFFE ID: lower-case letters, digits and `-`
+    /// Its name, the last part of its SPIFFE ID: lower-case letters, digits and `-`; else one is made up
     #[arg(long)]
-    pub name: String,
+    pub name: Option<String>,
     /// Lifetime, from 1s to 24h
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     pub ttl: String,

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::args::{EnrollToken, Init, Role};
 use super::server::{log, runtime};
 use super::{Client, Exit, Format, Stopped, output};
-use crate::control::EnrolmentRequest;
+use crate::control::{EnrolmentRequest, PlaneRole};
 use crate::following::{NoContact, NoIdentity};
 use crate::installation::{self, GatewayFailed, InitFailed, NewInstallation, Ready, ServerFailed};
+use crate::net::record_id;
 
 /// Lays out an installation.
 ///
@@ -114,9 +115,19 @@ fn told(ready: &Ready, format: Format) {
 /// # Errors
 /// [`Stopped`].
 pub(super) fn enroll_token(client: &Client, order: &EnrollToken, format: Format) -> Result<(), Stopped> {
-    let request = EnrolmentRequest { role: order.role, name: order.name.clone(), ttl: Some(order.ttl.clone()) };
+    let name = order.name.clone().unwrap_or_else(|| made_up(order.role));
+    let request = EnrolmentRequest { role: order.role, name, ttl: Some(order.ttl.clone()) };
     let token = runtime()?.block_on(client.post("/v1/enrolments", &request))?;
     // the token alone: it goes into a file
     output::result(&token, format, |token| token.get("token").and_then(Value::as_str).unwrap_or_default().to_owned());
     Ok(())
+}
+
+/// A name that nobody else has: `gateway-3f2a91bc`.
+fn made_up(role: PlaneRole) -> String {
+    let role = match role {
+        PlaneRole::Gateway => "gateway",
+    };
+    let id = record_id().to_string();
+    format!("{role}-{}", id.get(..8).unwrap_or(&id))
 }

@@ -161,6 +161,11 @@ fn a_gateway_without_a_token_says_how_to_come_by_one_and_names_are_plain() {
     let minted =
         installation.cli(&["svid", "mint", "spiffe://prod.acme.test/countersign/gateway/edge-1", "--out", "unwritten"]);
     assert!(minted.ended(3).err.contains("is a part of Countersign itself, and enrols"));
+    // a name is made up where none is given
+    let made_up = installation.cli(&["enroll", "token", "--role", "gateway", "--output", "json"]).ended(0).json();
+    let id =
+        made_up["id"].as_str().unwrap().strip_prefix("spiffe://prod.acme.test/countersign/gateway/gateway-").unwrap();
+    assert_eq!(id.len(), 8, "{made_up}");
     let odd = installation.cli(&["enroll", "token", "--role", "gateway", "--name", "../server"]).ended(3);
     assert!(odd.err.contains("a plane's name has between 1 and 64 lower-case letters, digits and `-`"), "{odd:?}");
     let long = installation.cli(&["enroll", "token", "--role", "gateway", "--name", "a", "--ttl", "25h"]).ended(3);
