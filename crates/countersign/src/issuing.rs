@@ -158,7 +158,8 @@ impl Issuer {
         certificate_pem(self.authority.certificate())
     }
 
-    fn is_half_over(&self, at: Time) -> bool {
+    /// Whether its authority's certificate is at half of its life.
+    pub fn is_half_over(&self, at: Time) -> bool {
         is_half_over(self.authority.not_after(), at)
     }
 }

@@ -330,15 +330,22 @@ impl Epochs {
             self.take_revocations().await?;
             self.catch_up(&mut in_force, at).await?;
             in_force.seen = last.seq;
+        } else if self.is_issuer_due(at) {
+            self.catch_up(&mut in_force, at).await?;
         }
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked);
         Ok(())
     }
 
-    /// Puts the last epoch in force, if it is not yet.
+    /// Whether the authority's certificate is at half of its life: then its key signs another.
+    fn is_issuer_due(&self, at: Time) -> bool {
+        self.issuer.load().as_ref().is_some_and(|issuer| issuer.is_half_over(at))
+    }
+
+    /// Puts the last epoch in force, if it is not yet, or under a certificate of its authority that is half over.
     async fn catch_up(&self, in_force: &mut InForce, at: Time) -> Result<(), EpochsFailed> {
         let Some(last) = self.state.last_epoch().await? else { return Ok(()) };
-        if in_force.position >= Some(last.position) {
+        if in_force.position >= Some(last.position) && !self.is_issuer_due(at) {
             return Ok(());
         }
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };

@@ -246,3 +246,22 @@ async fn what_is_in_force_no_more_is_freed_once_nobody_decides_by_it_and_not_by_
     assert!(live.upgrade().is_some());
     until("it is freed", || engine.upgrade().is_none()).await;
 }
+
+#[tokio::test]
+async fn an_authority_signs_itself_anew_at_half_of_its_life_while_nothing_is_applied() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir).await;
+    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
+    let certificate = || node.issuer().unwrap().authority.certificate().to_vec();
+    let (first, keys) = (certificate(), node.live().load().snapshot.keys);
+    let day = Duration::from_secs(24 * 3600);
+    node.look(now().plus(day * 180)).await.unwrap();
+    assert_eq!(certificate(), first);
+    node.look(now().plus(day * 184)).await.unwrap();
+    assert_ne!(certificate(), first);
+    let live = node.live().load_full();
+    assert_ne!(live.snapshot.keys, keys, "gateways hear of it by this");
+    assert_eq!((live.snapshot.epoch, epoch(&node)), (Epoch(1), 1));
+    let published = node.publication().await.unwrap().unwrap();
+    assert_eq!(published.authorities, [certificate()]);
+}
