@@ -17,7 +17,7 @@ mod time;
 pub use code::{Code, Layer};
 pub use digest::{BadHex, Digest, Epoch, Generation, RecordId, TraceId};
 pub use evidence::{Binding, Decision, Fact, Risk, Tier};
-pub use name::{BadName, EnvironmentName, GroupName, Owner, PolicyId, ServiceName, SourceName};
+pub use name::{BadName, EnvironmentName, GroupName, OperatorName, Owner, PolicyId, ServiceName, SourceName};
 pub use principal::{BadPrincipalId, HumanId, PrincipalId, PrincipalKind};
 pub use resource::{ActionName, BadAction, BadResource, BaseAction, ResourceId};
 pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomain};

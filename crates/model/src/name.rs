@@ -68,6 +68,10 @@ name!(
     ServiceName, check_name
 );
 name!(
+    /// A person with a certificate to operate an installation.
+    OperatorName, check_name
+);
+name!(
     /// A policy, by its `@id` annotation.
     PolicyId, check_text
 );

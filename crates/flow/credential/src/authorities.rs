@@ -105,6 +105,14 @@ impl Authorities {
     }
 }
 
+/// The trust domain whose authority a certificate says it is; none where it does not say (X509-SVID.md §3.2).
+///
+/// # Errors
+/// The [`Flaw`] for which it can be no authority's.
+pub fn domain_of(der: &[u8]) -> Result<Option<TrustDomain>, Flaw> {
+    Ok(certificate::spiffe_id(&certificate::parse(der)?)?.map(|id| id.trust_domain()))
+}
+
 fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
     let parsed = certificate::parse(der)?;
     certificate::check_authority(&parsed, domain)?;

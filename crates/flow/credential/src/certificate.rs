@@ -1,8 +1,11 @@
-//! What X509-SVID.md asks of a certificate beside its signature: exactly one SPIFFE ID, and the flags of its role.
+//! What is asked of a certificate beside its signature: what X509-SVID.md asks (exactly one SPIFFE ID, and the flags of its
+//! role), and what an operator's keeps.
 
-use model::{BadSpiffeId, SpiffeId, Time, TrustDomain};
+use std::time::Duration;
+
+use model::{BadSpiffeId, Digest, SpiffeId, Time, TrustDomain};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
     OID_SIG_ED25519,
@@ -10,10 +13,14 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
+use crate::{Cause, digest_of};
+
 /// Shortest RSA modulus, in bits.
 const MIN_RSA: usize = 2048;
 /// Longest RSA modulus, in bits: verifying costs the square of it.
 const MAX_RSA: usize = 8192;
+/// Certificates know whole seconds, and hold to the end of the last (RFC 5280 §4.1.2.5).
+pub(crate) const LAST_SECOND: Duration = Duration::from_secs(1);
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +53,10 @@ pub enum Flaw {
     SignsNot,
     #[error("its extended key usage lacks serverAuth or clientAuth")]
     ExtendedKeyUsage,
+    #[error("it has a URI name, as no operator's certificate may: an operator is no service and has no SPIFFE ID")]
+    NamesService,
+    #[error("its extended key usage lacks clientAuth")]
+    NoClientAuth,
     #[error("its subject is empty and its names are not critical")]
     NamesNotCritical,
     #[error("its key is neither RSA of {MIN_RSA} to {MAX_RSA} bits, P-256, P-384, P-521 nor Ed25519")]
@@ -58,6 +69,44 @@ pub enum Flaw {
     Validity,
     #[error("{why}")]
     Path { why: String },
+}
+
+/// What a certificate of either sort says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Particulars {
+    pub(crate) serial: String,
+    /// Of its own public key.
+    pub(crate) key: Digest,
+    pub(crate) not_before: Time,
+    pub(crate) not_after: Time,
+}
+
+impl Particulars {
+    pub(crate) fn of(certificate: &X509Certificate<'_>) -> Result<Self, Flaw> {
+        let (not_before, not_after) = validity(certificate)?;
+        Ok(Self {
+            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            key: digest_of(certificate.public_key().raw),
+            not_before,
+            not_after,
+        })
+    }
+
+    /// The first instant at which it proves nothing more.
+    pub(crate) fn ends(&self) -> Time {
+        self.not_after.plus(LAST_SECOND)
+    }
+
+    /// Times of certificates have no leeway.
+    pub(crate) fn hold_at(&self, at: Time) -> Result<(), Cause> {
+        if self.ends() <= at {
+            return Err(Cause::Expired { at: self.not_after });
+        }
+        if at < self.not_before {
+            return Err(Cause::NotYetValid { claim: "notBefore", at: self.not_before });
+        }
+        Ok(())
+    }
 }
 
 /// One certificate in DER, and nothing after it.
@@ -78,13 +127,7 @@ pub(crate) fn check_leaf(certificate: &X509Certificate<'_>) -> Result<SpiffeId, 
         return Err(Flaw::IsAuthority);
     }
     let usage = certificate.key_usage().or(Err(Flaw::Extension))?.filter(|usage| usage.critical);
-    let usage = usage.ok_or(Flaw::KeyUsage)?.value;
-    if !usage.digital_signature() {
-        return Err(Flaw::NoSignature);
-    }
-    if usage.key_cert_sign() || usage.crl_sign() {
-        return Err(Flaw::Signs);
-    }
+    check_leaf_usage(usage.ok_or(Flaw::KeyUsage)?.value)?;
     if let Some(extended) = certificate.extended_key_usage().or(Err(Flaw::Extension))?
         && !(extended.value.server_auth && extended.value.client_auth)
     {
@@ -118,6 +161,35 @@ pub(crate) fn check_authority(certificate: &X509Certificate<'_>, domain: &TrustD
     check_key(certificate)
 }
 
+/// Whether a certificate may be an operator's. Nobody's signature on it is looked at: it counts by its exact bytes.
+pub(crate) fn check_operator(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
+    if !uris(certificate)?.is_empty() {
+        return Err(Flaw::NamesService);
+    }
+    if is_authority(certificate)? {
+        return Err(Flaw::IsAuthority);
+    }
+    if let Some(usage) = certificate.key_usage().or(Err(Flaw::Extension))? {
+        check_leaf_usage(usage.value)?;
+    }
+    let extended = certificate.extended_key_usage().or(Err(Flaw::Extension))?;
+    if !extended.is_some_and(|extended| extended.value.client_auth) {
+        return Err(Flaw::NoClientAuth);
+    }
+    check_key(certificate)
+}
+
+/// A leaf's key signs handshakes, and never certificates.
+fn check_leaf_usage(usage: &KeyUsage) -> Result<(), Flaw> {
+    if !usage.digital_signature() {
+        return Err(Flaw::NoSignature);
+    }
+    if usage.key_cert_sign() || usage.crl_sign() {
+        return Err(Flaw::Signs);
+    }
+    Ok(())
+}
+
 /// From when until when, both inclusive.
 pub(crate) fn validity(certificate: &X509Certificate<'_>) -> Result<(Time, Time), Flaw> {
     let time = |seconds: i64| seconds.checked_mul(1_000_000).map(Time::from_micros).ok_or(Flaw::Validity);
@@ -126,19 +198,22 @@ pub(crate) fn validity(certificate: &X509Certificate<'_>) -> Result<(Time, Time)
 }
 
 /// The one URI name, which is a SPIFFE ID; none where there is no URI name.
-fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<Option<SpiffeId>, Flaw> {
+pub(crate) fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<Option<SpiffeId>, Flaw> {
+    match uris(certificate)?.as_slice() {
+        [] => Ok(None),
+        [only] => only.parse().map(Some).map_err(|source| Flaw::SpiffeId { source }),
+        several => Err(Flaw::UriNames { found: several.len() }),
+    }
+}
+
+fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Result<Vec<&'a str>, Flaw> {
     // x509-parser finds an extension only where it stands once
     let names = certificate.subject_alternative_name().or(Err(Flaw::Extension))?;
     let names = names.map_or(&[] as &[GeneralName<'_>], |names| names.value.general_names.as_slice());
     if names.iter().any(|name| matches!(name, GeneralName::Invalid(..))) {
         return Err(Flaw::Extension);
     }
-    let uris: Vec<&str> = names.iter().filter_map(uri).collect();
-    match uris.as_slice() {
-        [] => Ok(None),
-        [only] => only.parse().map(Some).map_err(|source| Flaw::SpiffeId { source }),
-        several => Err(Flaw::UriNames { found: several.len() }),
-    }
+    Ok(names.iter().filter_map(uri).collect())
 }
 
 fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {

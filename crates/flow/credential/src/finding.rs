@@ -11,6 +11,8 @@ pub enum CredentialKind {
     Jwt,
     /// An X.509-SVID, by the TLS handshake that it authenticated.
     X509Svid,
+    /// An operator's certificate, likewise.
+    X509,
     /// The kernel's word for a local peer.
     Kernel,
 }

@@ -17,6 +17,7 @@ mod jwk;
 mod jws;
 mod keys;
 mod memo;
+mod operators;
 mod peer;
 mod presented;
 mod revocations;
@@ -26,12 +27,13 @@ mod unknown_key;
 mod verify;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use authorities::{Authorities, BadBundle, Bundle};
+pub use authorities::{Authorities, BadBundle, Bundle, domain_of};
 pub use cause::{Cause, Refused, Step};
 pub use certificate::Flaw;
 pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
 pub use keys::{BadKeySet, KeySet};
+pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;
 pub use presented::{Channel, Message, PeerCredentials, Presented, Token};
 pub use revocations::{Revocable, Revocations, Standing};
@@ -42,6 +44,8 @@ pub use verify::{digest_of, examine, verify};
 
 /// The source of an environment's own SVIDs: each names its principal itself. No estate can declare a source of this name.
 pub const SVIDS: &str = "spiffe";
+/// The source of operators' certificates: each names a human. Likewise.
+pub const OPERATORS: &str = "operators";
 
 #[cfg(test)]
 mod tests;

@@ -10,16 +10,13 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnch
 use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
 
 use crate::authorities::{Authorities, Authority, Bundle};
-use crate::certificate::{self, Flaw};
+use crate::certificate::{self, Flaw, LAST_SECOND, Particulars};
 use crate::{Cause, CredentialKind, Finding, digest_of};
 
 /// Most certificates of a peer, its leaf included.
 const MAX_CERTIFICATES: usize = 8;
 /// Longest certificate, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
-
-/// Certificates know whole seconds, and hold to the end of the last (RFC 5280 §4.1.2.5).
-const LAST_SECOND: Duration = Duration::from_secs(1);
 
 /// With what certificates may be signed: nothing with SHA-1, nothing weak.
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
@@ -55,11 +52,8 @@ pub struct PeerCertificates {
 struct Leaf {
     id: SpiffeId,
     domain: TrustDomain,
-    serial: String,
     signed_by: Option<String>,
-    key: Digest,
-    not_before: Time,
-    not_after: Time,
+    particulars: Particulars,
 }
 
 impl PeerCertificates {
@@ -78,7 +72,7 @@ impl PeerCertificates {
 
     /// When the leaf ends by its own word; none where it is no leaf of an SVID.
     pub fn ends(&self) -> Option<Time> {
-        self.leaf.as_ref().ok().map(|leaf| leaf.not_after)
+        self.leaf.as_ref().ok().map(|leaf| leaf.particulars.not_after)
     }
 
     /// What the chain proves at `at`. Times of certificates have no leeway.
@@ -87,12 +81,7 @@ impl PeerCertificates {
     /// [`Cause`].
     pub fn check(&self, authorities: &Authorities, at: Time) -> Result<Finding, Cause> {
         let leaf = self.leaf.as_ref().map_err(|flaw| Cause::ChainInvalid { flaw: flaw.clone() })?;
-        if leaf.not_after.plus(LAST_SECOND) <= at {
-            return Err(Cause::Expired { at: leaf.not_after });
-        }
-        if at < leaf.not_before {
-            return Err(Cause::NotYetValid { claim: "notBefore", at: leaf.not_before });
-        }
+        leaf.particulars.hold_at(at)?;
         let unknown = || Cause::TrustDomainUnknown { domain: leaf.domain.clone() };
         let bundle = authorities.of(&leaf.domain).ok_or_else(unknown)?;
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +105,7 @@ impl PeerCertificates {
     }
 
     fn finding(&self, leaf: &Leaf, bundle: &Bundle, until: Time) -> Finding {
+        let Particulars { serial, key, not_before, not_after } = &leaf.particulars;
         Finding {
             source: bundle.source.clone(),
             kind: CredentialKind::X509Svid,
@@ -123,13 +113,13 @@ impl PeerCertificates {
             key: vec![leaf.id.to_string()],
             display: Vec::new(),
             facts: BTreeSet::new(),
-            credential_id: format!("serial:{}", leaf.serial),
+            credential_id: format!("serial:{serial}"),
             digest: self.digest,
-            issued: Some(leaf.not_before.plus(bundle.backdate)),
-            expires: Some(leaf.not_after),
+            issued: Some(not_before.plus(bundle.backdate)),
+            expires: Some(*not_after),
             until,
             key_id: leaf.signed_by.clone(),
-            key_thumbprint: Some(leaf.key),
+            key_thumbprint: Some(*key),
         }
     }
 }
@@ -145,16 +135,8 @@ impl Leaf {
     fn read(der: &[u8]) -> Result<Self, Flaw> {
         let parsed = certificate::parse(der)?;
         let id = certificate::check_leaf(&parsed)?;
-        let (not_before, not_after) = certificate::validity(&parsed)?;
-        Ok(Self {
-            domain: id.trust_domain(),
-            id,
-            serial: parsed.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
-            signed_by: certificate::authority_key(&parsed),
-            key: digest_of(parsed.public_key().raw),
-            not_before,
-            not_after,
-        })
+        let (signed_by, particulars) = (certificate::authority_key(&parsed), Particulars::of(&parsed)?);
+        Ok(Self { domain: id.trust_domain(), id, signed_by, particulars })
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-use model::{Digest, SourceName};
+use model::{Digest, SourceName, Time};
 
 use crate::memo::{Held, Memo};
-use crate::{Authorities, CredentialCache, KeySet, Revocations, Source, SourceKeys, digest_of};
+use crate::{
+    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, Operators, PeerCertificates, Revocations, Source,
+    SourceKeys, digest_of,
+};
 
 /// Places of a [`Guide`].
 const PLACES: usize = 1 << 14;
@@ -21,8 +24,8 @@ pub struct SharedIssuer {
     pub issuer: String,
 }
 
-/// Every trust source of an environment: issuers of tokens, and bundles of trust domains. A clone shares them, and what they
-/// remember.
+/// Every trust source of an environment: issuers of tokens, bundles of trust domains, and operators' certificates. A clone
+/// shares them, and what they remember.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     anchors: Vec<Arc<Anchor>>,
@@ -30,6 +33,7 @@ pub struct Sources {
     by_issuer: Arc<HashMap<String, usize>>,
     guide: Arc<Guide>,
     authorities: Arc<Authorities>,
+    operators: Arc<Operators>,
     revocations: Arc<Revocations>,
 }
 
@@ -76,13 +80,19 @@ impl Sources {
         }
         let guide = Arc::new(Guide::new(anchors.iter().any(|anchor| anchor.memo.is_some())));
         let by_issuer = Arc::new(by_issuer);
-        Ok(Self { anchors, by_issuer, guide, authorities: Arc::default(), revocations: Arc::default() })
+        Ok(Self { anchors, by_issuer, guide, ..Self::default() })
     }
 
     /// These sources, and the bundles of the trust domains whose SVIDs are accepted beside them.
     #[must_use]
     pub fn with_authorities(self, authorities: Authorities) -> Self {
         Self { authorities: Arc::new(authorities), ..self }
+    }
+
+    /// These sources, and the operators who come with a certificate.
+    #[must_use]
+    pub fn with_operators(self, operators: Arc<Operators>) -> Self {
+        Self { operators, ..self }
     }
 
     /// These sources, and what counts no more of theirs.
@@ -103,6 +113,20 @@ impl Sources {
         &self.authorities
     }
 
+    /// What the certificates of a TLS peer prove at `at`, whatever was revoked: an operator, if the leaf is one of the
+    /// operators' own, and else a service, if the chain leads to an authority of its trust domain.
+    ///
+    /// # Errors
+    /// [`Cause`].
+    pub fn check(&self, peer: &PeerCertificates, at: Time) -> Result<Finding, Cause> {
+        self.operators.check(peer.digest(), at).unwrap_or_else(|| peer.check(&self.authorities, at))
+    }
+
+    /// What a TLS peer's certificates are, by whether the leaf is an operator's.
+    pub fn kind_of(&self, peer: &PeerCertificates) -> CredentialKind {
+        if self.operators.has(peer.digest()) { CredentialKind::X509 } else { CredentialKind::X509Svid }
+    }
+
     /// These sources, one of them under other fetched keys and with nothing remembered; the others are shared. `None` if
     /// that would change nothing, or keys of that source are not fetched.
     pub fn with_keys(&self, name: &SourceName, keys: Option<Arc<KeySet>>) -> Option<Self> {
@@ -117,7 +141,7 @@ impl Sources {
         Some(changed)
     }
 
-    /// Names the key sets and bundles in force, by content.
+    /// Names the key sets, bundles and operators' certificates in force, by content.
     pub fn keys_digest(&self) -> Digest {
         let line = |anchor: &Arc<Anchor>| {
             let keys = anchor.source.keys.in_force();
@@ -126,7 +150,8 @@ impl Sources {
         };
         let bundles = self.authorities.digests();
         let bundles = bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n"));
-        digest_of(self.anchors.iter().map(line).chain(bundles).collect::<String>().as_bytes())
+        let operators = self.operators.digests().map(|(name, digest)| format!("operators/{name} {digest}\n"));
+        digest_of(self.anchors.iter().map(line).chain(bundles).chain(operators).collect::<String>().as_bytes())
     }
 
     /// What became of the memo of each source.

@@ -15,6 +15,7 @@ use crate::json::{Json, Object};
 use crate::jwk::Key;
 use crate::jws::Jws;
 use crate::memo::Held;
+use crate::operators;
 use crate::{
     Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, PeerCertificates, Presented,
     Proofs, Refused, Source, Sources, Step, Token, Verified,
@@ -38,7 +39,7 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
     let (channel, certificate) = match &presented.channel {
         None => (None, None),
         Some(Channel::Kernel(peer)) => (Some(establish::of_peer(*peer)), None),
-        Some(Channel::Tls(peer)) => (Some(svid(sources, peer, at)?), Some(peer.digest())),
+        Some(Channel::Tls(peer)) => (Some(certificate(sources, peer, at)?), Some(peer.digest())),
     };
     let message = match presented.message {
         None => None,
@@ -59,24 +60,26 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
     Ok(Proofs::new(channel.map(Arc::new).map(Verified::earned), message.map(Verified::earned)))
 }
 
-/// What certificates in DER, leaf first, prove of whoever holds the leaf's key: plain facts, for explanations. No
-/// [`Verified`] comes from them, because a certificate is no secret.
+/// What certificates prove of whoever holds the leaf's key: plain facts, for explanations. No [`Verified`] comes from them,
+/// because a certificate is no secret.
 ///
 /// # Errors
 /// The [`Cause`], and the step that found it: shape, times, issuer (the trust domain), signature (the path) or revocation, in
 /// this order.
-pub fn examine(sources: &Sources, chain: Vec<Vec<u8>>, at: Time) -> Result<Finding, (Step, Cause)> {
-    let peer = PeerCertificates::new(chain);
-    let step = |cause: &Cause| if peer.has_sound_leaf() { cause.step() } else { Step::Shape };
-    held_svid(sources, &peer, at).map_err(|cause| (step(&cause), cause))
+pub fn examine(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, (Step, Cause)> {
+    let sound = sources.kind_of(peer) == CredentialKind::X509 || peer.has_sound_leaf();
+    let step = |cause: &Cause| if sound { cause.step() } else { Step::Shape };
+    held_certificate(sources, peer, at).map_err(|cause| (step(&cause), cause))
 }
 
-fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
-    held_svid(sources, peer, at).map_err(|cause| {
+fn certificate(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Box<Refused>> {
+    held_certificate(sources, peer, at).map_err(|cause| {
+        let kind = sources.kind_of(peer);
         Box::new(Refused {
             cause,
-            source: None,
-            kind: CredentialKind::X509Svid,
+            // an operator's certificate names its source by its bytes; an SVID that does not hold names nothing yet
+            source: (kind == CredentialKind::X509).then(operators::source),
+            kind,
             binding: Binding::Mtls,
             digest: peer.digest(),
             beside: None,
@@ -84,9 +87,9 @@ fn svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding,
     })
 }
 
-/// An SVID that holds, and that nobody revoked since.
-fn held_svid(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Cause> {
-    let finding = peer.check(sources.authorities(), at)?;
+/// A certificate that holds, and that nobody revoked since.
+fn held_certificate(sources: &Sources, peer: &PeerCertificates, at: Time) -> Result<Finding, Cause> {
+    let finding = sources.check(peer, at)?;
     unrevoked(sources, &finding)?;
     Ok(finding)
 }

@@ -7,6 +7,7 @@ mod issuer;
 mod json;
 mod key_sets;
 mod memo;
+mod operators;
 mod order;
 mod properties;
 mod shape;

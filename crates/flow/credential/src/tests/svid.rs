@@ -69,8 +69,8 @@ fn a_chain_is_examined_step_by_step_and_proves_nobody() {
     let (ca, other) = (TestCa::new(DOMAIN, now(), sound), TestCa::new(DOMAIN, now(), sound));
     let sources = Sources::default().with_authorities(trusting(&[&ca]));
     let step = |ca: &TestCa, id: &str, at: Time| {
-        let chain = vec![ca.leaf(id, now(), sound).0];
-        examine(&sources, chain, at).map(|finding| finding.key.join(" ")).map_err(|(step, cause)| (step, cause.code()))
+        let chain = PeerCertificates::new(vec![ca.leaf(id, now(), sound).0]);
+        examine(&sources, &chain, at).map(|finding| finding.key.join(" ")).map_err(|(step, cause)| (step, cause.code()))
     };
     let later = now().plus(Duration::from_secs(7200));
     assert_eq!(step(&ca, ID, now()), Ok(ID.to_owned()));
@@ -81,9 +81,9 @@ fn a_chain_is_examined_step_by_step_and_proves_nobody() {
     let source = Revocable::Source(crate::SVIDS.parse().unwrap());
     let revoked = Revocations::new(1, [(source, now(), Standing::Revoked)]);
     let sources = sources.with_revocations(revoked.into());
-    let (step, cause) = examine(&sources, vec![ca.leaf(ID, now(), sound).0], now()).unwrap_err();
+    let (step, cause) = examine(&sources, &PeerCertificates::new(vec![ca.leaf(ID, now(), sound).0]), now()).unwrap_err();
     assert_eq!((step, cause.code()), (Step::Revocation, Code::Revoked));
-    assert_eq!(examine(&sources, Vec::new(), now()).unwrap_err().0, Step::Shape);
+    assert_eq!(examine(&sources, &PeerCertificates::new(Vec::new()), now()).unwrap_err().0, Step::Shape);
 }
 
 #[test]
