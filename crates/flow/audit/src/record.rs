@@ -63,7 +63,7 @@ pub struct Judgement {
 #[serde(deny_unknown_fields)]
 pub struct Presented {
     pub source: Option<String>,
-    /// `jwt`, `x509-svid`, `kernel`.
+    /// `jwt`, `x509-svid`, `x509`, `kernel`.
     pub kind: String,
     pub binding: String,
     pub credential_id: Option<String>,

@@ -8,8 +8,8 @@ use model::{Digest, SourceName, Time};
 
 use crate::memo::{Held, Memo};
 use crate::{
-    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, Operators, PeerCertificates, Revocations, Source,
-    SourceKeys, digest_of,
+    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, Operators, PeerCertificates, Revocations,
+    Source, SourceKeys, digest_of,
 };
 
 /// Places of a [`Guide`].

@@ -208,6 +208,7 @@ fn kind(kind: CredentialKind) -> String {
     match kind {
         CredentialKind::Jwt => "jwt",
         CredentialKind::X509Svid => "x509-svid",
+        CredentialKind::X509 => "x509",
         CredentialKind::Kernel => "kernel",
     }
     .to_owned()

@@ -114,7 +114,7 @@ fn findings(entry: &audit::Judgement) -> Result<(Option<Finding>, Option<Finding
     for presented in &entry.presented {
         let finding = finding(presented)?;
         match finding.kind {
-            CredentialKind::Kernel | CredentialKind::X509Svid => channel = Some(finding),
+            CredentialKind::Kernel | CredentialKind::X509Svid | CredentialKind::X509 => channel = Some(finding),
             CredentialKind::Jwt => message = Some(finding),
         }
     }
@@ -129,6 +129,7 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
         kind: match presented.kind.as_str() {
             "jwt" => CredentialKind::Jwt,
             "x509-svid" => CredentialKind::X509Svid,
+            "x509" => CredentialKind::X509,
             "kernel" => CredentialKind::Kernel,
             other => return Err(Unreplayable::Field { field: "kind", value: other.to_owned() }),
         },

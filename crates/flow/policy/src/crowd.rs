@@ -88,6 +88,7 @@ fn askers(index: &Index, world: &World, directory: &Directory) -> Vec<(Asker, Si
         None => world.principal(PrincipalKind::Human, id, &[]),
     });
     askers.push((Asker::Member { kind: PrincipalKind::Workload, groups: Vec::new() }, world.plane()));
+    askers.push((Asker::Member { kind: PrincipalKind::Human, groups: Vec::new() }, world.certified()));
     askers.extend(named.chain(operators).map(|side| (Asker::Named(side.uid.clone()), side)));
     askers
 }

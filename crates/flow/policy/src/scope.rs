@@ -81,12 +81,12 @@ impl Scope {
         Self { principal, action, resource }
     }
 
-    /// Whether the product's own tree is named, the group of its operators or planes, or one of its local operators.
+    /// Whether the product's own tree is named, the group of its operators or planes, or one of its operators.
     pub(crate) fn names_operations(&self) -> bool {
         let operated = |uid: &EntityUid| shipped::is_operated(uid.id().unescaped());
         let operator = |uid: &EntityUid| {
             let id: &str = uid.id().unescaped();
-            shipped::is_shipped_group(id) || id.starts_with(shipped::LOCAL)
+            shipped::is_shipped_group(id) || shipped::is_operators_id(id)
         };
         self.resource.uid().is_some_and(operated) || self.principal.uid().is_some_and(operator)
     }

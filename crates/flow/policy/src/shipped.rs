@@ -4,8 +4,8 @@ use model::{Owner, PrincipalId, ResourceId, ServiceName, SpiffeId, Tier};
 
 use crate::vocabulary::{PolicyFile, Resource, Tiers};
 
-/// The group of those who operate an installation. Its members are the vocabulary's `operators` and nobody else: an
-/// estate that names it in a group or a principal adds nobody.
+/// The group of those who operate an installation. Its members are the vocabulary's `operators`, and who has an operator's
+/// certificate, told by the id: an estate that names it in a group or a principal adds nobody.
 pub const OPERATORS: &str = "countersign-operators";
 
 /// The group of gateways that run apart from their control plane. Its members are told by their ids; an estate that names
@@ -25,7 +25,11 @@ pub const ROOTS: &[&str] = &[COUNTERSIGN, PUBLIC];
 pub(crate) const PREFIX: &str = "countersign/";
 
 /// Ids of local operators start with this.
-pub(crate) const LOCAL: &str = "human:local:";
+const LOCAL: &str = "human:local:";
+
+/// Ids of operators with a certificate start with this, and no others do: the source `operators` proves them alone, and
+/// no estate can declare it.
+const CERTIFIED: &str = "human:operators:";
 
 const COUNTERSIGN: &str = "countersign";
 const PUBLIC: &str = "public";
@@ -118,6 +122,19 @@ pub(crate) fn is_plane(id: &PrincipalId) -> bool {
         PrincipalId::Spiffe(id) => id.path().strip_prefix(GATEWAYS).is_some_and(|name| !name.is_empty()),
         PrincipalId::Human(_) | PrincipalId::Anonymous => false,
     }
+}
+
+/// Whether this is an operator with a certificate.
+pub(crate) fn is_certified(id: &PrincipalId) -> bool {
+    match id {
+        PrincipalId::Human(id) => id.as_str().starts_with(CERTIFIED),
+        PrincipalId::Spiffe(_) | PrincipalId::Anonymous => false,
+    }
+}
+
+/// Whether this can be the id of an operator.
+pub(crate) fn is_operators_id(id: &str) -> bool {
+    id.starts_with(LOCAL) || id.starts_with(CERTIFIED)
 }
 
 /// Whether a group's members are not for an estate to say.

@@ -55,7 +55,8 @@ pub struct Vocabulary {
     pub facts: Vec<Fact>,
     /// Tier that a principal's risk demands at least.
     pub risk_floor: BTreeMap<Risk, Tier>,
-    /// Who may operate this installation over its control socket: members of the shipped group.
+    /// Who may operate this installation over its control socket: members of the shipped group, beside those with a
+    /// certificate.
     pub operators: Vec<PrincipalId>,
     /// Services, whose public operations ask for `public/<service>`.
     pub services: Vec<ServiceName>,

@@ -130,8 +130,13 @@ impl World {
         Side { uid: self.types.principal(PrincipalKind::Workload, ""), above: vec![self.types.group(shipped::PLANES)] }
     }
 
+    /// Some operator with a certificate, whom no policy names.
+    pub(crate) fn certified(&self) -> Side {
+        Side { uid: self.types.principal(PrincipalKind::Human, ""), above: vec![self.types.group(shipped::OPERATORS)] }
+    }
+
     pub(crate) fn is_operator(&self, id: &PrincipalId) -> bool {
-        self.operators.contains(id)
+        self.operators.contains(id) || shipped::is_certified(id)
     }
 
     pub(crate) fn operators(&self) -> impl Iterator<Item = &PrincipalId> {

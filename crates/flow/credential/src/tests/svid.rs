@@ -81,7 +81,8 @@ fn a_chain_is_examined_step_by_step_and_proves_nobody() {
     let source = Revocable::Source(crate::SVIDS.parse().unwrap());
     let revoked = Revocations::new(1, [(source, now(), Standing::Revoked)]);
     let sources = sources.with_revocations(revoked.into());
-    let (step, cause) = examine(&sources, &PeerCertificates::new(vec![ca.leaf(ID, now(), sound).0]), now()).unwrap_err();
+    let (step, cause) =
+        examine(&sources, &PeerCertificates::new(vec![ca.leaf(ID, now(), sound).0]), now()).unwrap_err();
     assert_eq!((step, cause.code()), (Step::Revocation, Code::Revoked));
     assert_eq!(examine(&sources, &PeerCertificates::new(Vec::new()), now()).unwrap_err().0, Step::Shape);
 }

@@ -33,6 +33,7 @@ pub(crate) const REPORTER: &str = "spiffe://prod.acme.test/billing/reporter";
 pub(crate) const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
 pub(crate) const ALICE: &str = "human:people:alice";
 pub(crate) const OPERATOR: &str = "human:local:1000";
+pub(crate) const CERTIFIED: &str = "human:operators:admin";
 pub(crate) const GATEWAY: &str = "spiffe://prod.acme.test/countersign/gateway/edge-1";
 
 pub(crate) fn vocabulary() -> Vocabulary {
@@ -71,7 +72,7 @@ pub(crate) fn principal(id: &str) -> Principal {
         CI => (PrincipalKind::Job, &["ci-billing"], Risk::Medium),
         REPORTER | GATEWAY => (PrincipalKind::Workload, &[], Risk::Low),
         DUNNING => (PrincipalKind::Agent, &[], Risk::Medium),
-        ALICE | OPERATOR => (PrincipalKind::Human, &[], Risk::Low),
+        ALICE | OPERATOR | CERTIFIED => (PrincipalKind::Human, &[], Risk::Low),
         "anonymous" => (PrincipalKind::Anonymous, &[], Risk::Low),
         other => panic!("no principal `{other}` here"),
     };
@@ -88,7 +89,7 @@ pub(crate) fn principal(id: &str) -> Principal {
 }
 
 pub(crate) fn directory() -> Directory {
-    Directory::new([CI, REPORTER, DUNNING, ALICE].map(|id| (principal(id), Vec::new())), Vec::new()).unwrap()
+    Directory::new([CI, REPORTER, DUNNING, ALICE, CERTIFIED].map(|id| (principal(id), Vec::new())), Vec::new()).unwrap()
 }
 
 pub(crate) fn compile(text: &str) -> Result<Engine, Vec<PolicyProblem>> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use identity::Principal;
 
 use super::{
-    CI, GATEWAY, OPERATOR, QUICKSTART, REPORTER, compile, decide, decide_as, directory, engine, principal, question,
-    shown, vocabulary,
+    ALICE, CERTIFIED, CI, GATEWAY, OPERATOR, QUICKSTART, REPORTER, compile, decide, decide_as, directory, engine,
+    principal, question, shown, vocabulary,
 };
 use crate::{Engine, Group};
 
@@ -17,6 +17,32 @@ fn an_operator_over_a_kernel_channel_operates() {
     assert_eq!(ask("administer", &["sender_bound"]), "allow, by countersign/operators");
     assert_eq!(ask("administer", &[]), "deny evidence_missing, missing sender_bound, by countersign/operators");
     assert_eq!(ask("read", &[]), "allow, by countersign/operators");
+}
+
+#[test]
+fn an_operator_with_a_certificate_operates_as_a_local_one_does() {
+    // a policy about everything does not lock them out
+    let engine = self::engine(&["forbid (principal, action, resource);"]);
+    let bound = decide(&engine, CERTIFIED, "administer", "countersign/estate", &["sender_bound"]);
+    assert_eq!(shown(&bound), "allow, by countersign/operators");
+    let unbound = decide(&engine, CERTIFIED, "administer", "countersign/estate", &[]);
+    assert_eq!(shown(&unbound), "deny evidence_missing, missing sender_bound, by countersign/operators");
+    // one may be told apart from the others
+    let engine = self::engine(&[r#"forbid (principal == Human::"human:operators:admin", action, resource);"#]);
+    let ask = |id: &str| shown(&decide(&engine, id, "administer", "countersign/estate", &["sender_bound"]));
+    assert_eq!(ask(CERTIFIED), "deny forbidden, by p0");
+    assert_eq!(ask(OPERATOR), "allow, by countersign/operators");
+}
+
+#[test]
+fn an_id_that_looks_like_a_certified_operators_is_nobodys() {
+    let engine = compile("").unwrap();
+    let mut claimant = principal(ALICE);
+    for id in ["human:operator:admin", "human:people:operators", "human:operators2:admin"] {
+        claimant.id = id.parse().unwrap();
+        let asked = decide_as(&engine, &claimant, &question("administer", "countersign/estate"), &["sender_bound"]);
+        assert_eq!(shown(&asked), "deny no_permit", "{id}");
+    }
 }
 
 #[test]
