@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
 use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, MintFailed};
-use model::{PrincipalKind, Time, TrustDomain};
+use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use store::{BadSigner, P256Signer, pem};
@@ -167,6 +167,18 @@ impl Issuer {
 /// The SPIFFE ID of a part of the product itself, as text.
 pub fn own_part(domain: &TrustDomain, part: &str) -> String {
     format!("spiffe://{domain}{OWN}/{part}")
+}
+
+/// The one who may say what is in force in a trust domain.
+///
+/// # Panics
+/// Never: the parts of the id are sound.
+#[expect(
+    clippy::expect_used,
+    reason = "a trust domain and literals make a SPIFFE ID; every plane that starts makes one"
+)]
+pub fn control_plane(domain: &TrustDomain) -> SpiffeId {
+    own_part(domain, "server").parse().expect("a SPIFFE ID")
 }
 
 /// Authorities of a trust domain, by their certificates in DER.

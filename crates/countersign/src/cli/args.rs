@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::reach::Reach;
 use crate::control::{Kind as RevocableKind, PlaneRole};
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
@@ -20,12 +21,8 @@ use crate::control::{Kind as RevocableKind, PlaneRole};
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
-    /// Which server: `unix:PATH`; else the one of --dir
-    #[arg(long, global = true, env = "COUNTERSIGN_SERVER", value_name = "ADDRESS")]
-    pub server: Option<String>,
-    /// Directory of the server: of `dev`, `init`, or a gateway; else ./.countersign
-    #[arg(long, global = true, env = "COUNTERSIGN_DIR", value_name = "DIR")]
-    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub reach: Reach,
     /// How to print: for people, or for programs
     #[arg(long, global = true, env = "COUNTERSIGN_OUTPUT", value_enum, default_value_t = Format::Text)]
     pub output: Format,
@@ -62,7 +59,7 @@ pub enum Verb {
     /// Lay out a real installation: keys, settings, unit files, a first estate
     #[command(after_help = "Examples:
   countersign init --environment production --dir /var/lib/countersign
-  countersign init --environment staging --trust-domain staging.acme.test --dir staging")]
+  countersign init --environment staging --trust-domain staging.acme.test --dir staging --operator ada")]
     Init(Init),
     /// Run a control plane
     #[command(after_help = "Examples:
@@ -126,7 +123,8 @@ Examples:
     #[command(after_help = "Examples:
   countersign status
   countersign status --verbose          and how it is, and where this command line's settings came from
-  countersign status --output json")]
+  countersign status --output json
+  COUNTERSIGN_CONTEXT=operator/context.json countersign status    from another machine, as an operator")]
     Status(Status),
     /// Look for what is wrong, or will be soon; works while nothing runs, and changes nothing
     #[command(
@@ -273,6 +271,9 @@ pub struct Init {
     /// Its trust domain; else NAME.internal
     #[arg(long, value_name = "DOMAIN")]
     pub trust_domain: Option<String>,
+    /// Who operates it from elsewhere, by a certificate; else your login name, or `admin`
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
 }
 
 #[derive(Debug, Args)]

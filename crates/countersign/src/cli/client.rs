@@ -1,6 +1,6 @@
-//! The client of the control socket.
+//! The client of a control door: over the socket of its machine, or over TLS from elsewhere.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,17 +11,26 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Exit, Stopped};
+use crate::causes::chain;
+use crate::net::{Nodes, was_turned_away};
 
 /// How long an answer may take to begin.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// Speaks to one server.
+/// Speaks to one server, or to any node of one.
 pub struct Client {
-    socket: PathBuf,
+    way: Way,
+}
+
+enum Way {
+    Socket(PathBuf),
+    Tls(Nodes),
 }
 
 /// An answer whose body is still to be read.
@@ -29,16 +38,16 @@ pub struct Reply {
     pub status: StatusCode,
     body: Incoming,
     /// Drives the connection while the body is read.
-    _connection: tokio::task::JoinHandle<()>,
+    _connection: JoinHandle<()>,
 }
 
 impl Client {
-    pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub(super) const fn local(socket: PathBuf) -> Self {
+        Self { way: Way::Socket(socket) }
     }
 
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    pub(super) const fn remote(nodes: Nodes) -> Self {
+        Self { way: Way::Tls(nodes) }
     }
 
     /// Asks for `path`, and gives the document that answers.
@@ -61,32 +70,57 @@ impl Client {
     /// Sends a request.
     ///
     /// # Errors
-    /// [`Stopped`] with [`Exit::Unreachable`].
+    /// [`Stopped`] with [`Exit::Unreachable`], and with [`Exit::Denied`] where the server does not take our certificate.
     pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, Stopped> {
-        let unreachable = |why: &str| {
-            let socket = self.socket.display();
-            Stopped::new(Exit::Unreachable, format!("cannot reach the server at `unix:{socket}`: {why}"))
+        let request = |host: &str| {
+            let request = Request::builder().method(method).uri(path).header(header::HOST, host);
+            let request = request.header(header::CONTENT_TYPE, "application/json").body(Full::new(body));
+            request.map_err(|error| Stopped::because(Exit::Usage, &error))
         };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreachable(&error.to_string()))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error.to_string()))?;
-        let connection = tokio::spawn(async move {
-            // what went wrong shows in the exchange itself
-            let _ = connection.await;
-        });
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| Stopped::because(Exit::Usage, &error))?;
-        match timeout(WITHIN, sender.send_request(request)).await {
-            Ok(Ok(answer)) => Ok(Reply { status: answer.status(), body: answer.into_body(), _connection: connection }),
-            Ok(Err(error)) => Err(unreachable(&error.to_string())),
-            Err(_) => Err(unreachable("no answer in time")),
+        match &self.way {
+            Way::Socket(socket) => {
+                let address = format!("unix:{}", socket.display());
+                let stream =
+                    UnixStream::connect(socket).await.map_err(|error| unreachable(&address, &chain(&error)))?;
+                exchange(stream, request("localhost")?, &address).await
+            }
+            Way::Tls(nodes) => {
+                let reached = nodes.reach().await;
+                let (node, stream) = reached.map_err(|why| Stopped::because(Exit::Unreachable, &why))?;
+                exchange(stream, request(node.as_str())?, &format!("https://{node}")).await
+            }
         }
     }
+}
+
+/// One request, on a connection of its own.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+    address: &str,
+) -> Result<Reply, Stopped> {
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(address, &chain(&error)))?;
+    let connection = tokio::spawn(async move {
+        // what went wrong shows in the exchange itself
+        let _ = connection.await;
+    });
+    match timeout(WITHIN, sender.send_request(request)).await {
+        Ok(Ok(answer)) => Ok(Reply { status: answer.status(), body: answer.into_body(), _connection: connection }),
+        Ok(Err(error)) if was_turned_away(&error) => {
+            let why = format!(
+                "the server at `{address}` does not take this certificate: is it, to the byte, one of `operators` in its \
+                 server.yaml, and in its times? The server's ledger says why"
+            );
+            Err(Stopped::new(Exit::Denied, why))
+        }
+        Ok(Err(error)) => Err(unreachable(address, &chain(&error))),
+        Err(_) => Err(unreachable(address, "no answer in time")),
+    }
+}
+
+fn unreachable(address: &str, why: &str) -> Stopped {
+    Stopped::new(Exit::Unreachable, format!("cannot reach the server at `{address}`: {why}"))
 }
 
 impl Reply {

@@ -1,5 +1,6 @@
 //! Verbs of a real installation: laying it out, running its processes, and first contact of a plane.
 
+use model::OperatorName;
 use serde_json::{Value, json};
 
 use super::args::{EnrollToken, Init, Role};
@@ -18,17 +19,25 @@ pub(super) fn init(init: &Init, directory: Option<std::path::PathBuf>, format: F
     let directory = directory.ok_or_else(|| Stopped::new(Exit::Usage, "name the directory with --dir DIR"))?;
     let domain = init.trust_domain.clone().unwrap_or_else(|| format!("{}.internal", init.environment));
     let trust_domain = domain.parse().map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    let new = NewInstallation { environment: init.environment.clone(), trust_domain, directory };
+    let operator = match &init.operator {
+        Some(name) => name.parse().map_err(|error| Stopped::because(Exit::Invalid, &error))?,
+        None => whoever_is_logged_in(),
+    };
+    let new = NewInstallation { environment: init.environment.clone(), trust_domain, directory, operator };
     let laid = installation::init(&new).map_err(|error| {
         let exit = match error {
             InitFailed::Name { .. } | InitFailed::NotEmpty { .. } => Exit::Invalid,
-            InitFailed::Home(_) | InitFailed::Key(_) | InitFailed::Issuer(_) | InitFailed::Io { .. } => Exit::Failed,
+            InitFailed::Home(_)
+            | InitFailed::Key(_)
+            | InitFailed::Issuer(_)
+            | InitFailed::Operator(_)
+            | InitFailed::Io { .. } => Exit::Failed,
         };
         Stopped::because(exit, &error)
     })?;
     let told = json!({
         "directory": laid.directory, "environment": new.environment, "trust_domain": laid.trust_domain.as_str(),
-        "context": laid.context,
+        "context": laid.context, "operator": laid.operator.join("context.json"),
     });
     output::result(&told, format, |_| {
         let dir = laid.directory.display();
@@ -43,7 +52,9 @@ pub(super) fn init(init: &Init, directory: Option<std::path::PathBuf>, format: F
 
   {dir}/estate        the first estate, yours to edit
   {dir}/server.yaml, gateway.yaml, units/  settings and systemd units
-  {dir}/keys          whoever reads these is the installation: keep a backup apart, and nobody else in{context}
+  {dir}/keys          whoever reads these is the installation: keep a backup apart, and nobody else in
+  {dir}/operator      {operator}'s certificate, to operate from another machine: carry the folder there, name the server in
+                      its context.json, and COUNTERSIGN_CONTEXT=…/context.json{context}
 
 Next:
   countersign server --config {dir}/server.yaml
@@ -52,9 +63,21 @@ Next:
   countersign gateway --config {dir}/gateway.yaml --enroll-token-file token",
             environment = new.environment,
             domain = laid.trust_domain,
+            operator = new.operator,
         )
     });
     Ok(())
+}
+
+/// The login name, if an operator can be called that.
+///
+/// # Panics
+/// Never: `admin` is a name.
+#[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every name may be")]
+fn whoever_is_logged_in() -> OperatorName {
+    let names = ["LOGNAME", "USER"].into_iter().filter_map(|variable| std::env::var(variable).ok());
+    let found = names.filter_map(|name| name.parse().ok()).next();
+    found.unwrap_or_else(|| "admin".parse().expect("a name"))
 }
 
 /// Runs a control plane.

@@ -10,6 +10,7 @@ mod installation;
 mod offline;
 mod operate;
 mod output;
+mod reach;
 mod remote;
 mod server;
 mod settings;
@@ -26,7 +27,6 @@ use crate::control::Act;
 pub use args::{Cli, Format, Verb};
 pub use client::Client;
 pub use explained::explain_text;
-pub use server::find as find_server;
 
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +96,11 @@ fn exit(code: Exit) -> ExitCode {
 }
 
 fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
-    let Cli { verb, server, dir, output } = cli;
-    let client = || server::find(server.as_deref(), dir.as_deref());
+    let Cli { verb, reach, output } = cli;
+    let client = || reach::find(&reach);
     match verb {
-        Verb::Dev(dev) => server::dev(&dev, server.as_deref(), dir, output),
-        Verb::Init(new) => installation::init(&new, dir, output),
+        Verb::Dev(dev) => server::dev(&dev, &reach, output),
+        Verb::Init(new) => installation::init(&new, reach.dir, output),
         Verb::Server(role) => installation::server(&role, output),
         Verb::Gateway(gateway) => installation::gateway(&gateway.role, gateway.enroll_token_file.as_deref(), output),
         Verb::Enroll(args::Enroll { verb: EnrollVerb::Token(order) }) => {
@@ -114,11 +114,11 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
         Verb::Get(get) => operate::get(&client()?, &get, output),
         Verb::Status(asked) if asked.verbose => {
-            let settings = settings::settings(matches, server.as_deref(), dir.as_deref(), output)?;
+            let settings = settings::settings(matches, &reach, output)?;
             status::verbose(&client()?, settings, output)
         }
         Verb::Status(_) => status::status(&client()?, output),
-        Verb::Doctor => doctor::doctor(server.as_deref(), dir.as_deref(), output),
+        Verb::Doctor => doctor::doctor(&reach, output),
         Verb::Whoami => operate::who_am_i(&client()?, output),
         Verb::Resolve(resolve) if resolve.file.is_some() => offline::resolve(&resolve, output),
         Verb::Resolve(resolve) => remote::resolve(&client()?, &resolve, output),

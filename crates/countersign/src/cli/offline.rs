@@ -78,12 +78,12 @@ pub(super) fn resolve(resolve: &Resolve, format: Format) -> Result<(), Stopped> 
     let Compiled { snapshot, domain, .. } = compiled(resolve.file.as_deref(), resolve.environment.as_deref())?;
     let resolved = match (shown, &resolve.bundle) {
         (Shown::Token(token), _) => control::resolve_token(&snapshot, token.as_bytes(), now()),
-        (Shown::Chain(chain), None) => control::resolve_svid(&snapshot, chain, Some(&domain), now()),
+        (Shown::Chain(chain), None) => control::resolve_certificate(&snapshot, chain, Some(&domain), now()),
         (Shown::Chain(chain), Some(path)) => {
             let bundle = issuing::bundle(&domain, &read_certificates(path)?);
             let bundle = bundle.map_err(|error| Stopped::because(Exit::Invalid, &error))?;
             let sources = snapshot.sources.clone().with_authorities(Authorities::new([bundle]));
-            control::resolve_svid(&guard::Snapshot { sources, ..snapshot }, chain, None, now())
+            control::resolve_certificate(&guard::Snapshot { sources, ..snapshot }, chain, None, now())
         }
     };
     print_resolved(&serde_json::to_value(resolved).unwrap_or_default(), format)

@@ -1,4 +1,4 @@
-//! `dev`, and finding the server that a verb is meant for.
+//! `dev`, its tokens, and what every verb that runs a process needs.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -7,96 +7,21 @@ use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{self, Dev, DevVerb};
+use super::reach::{DIRECTORY, Reach, announced, find};
 use super::{Client, Exit, Format, Stopped, output, tour};
 use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::epochs::ApplyFailed;
-use crate::installation::{Context, READY, Ready, context_file};
 use crate::net::{now, record_id};
-
-/// Directory of `dev`, unless another is named.
-pub(super) const DIRECTORY: &str = ".countersign";
-
-/// What `dev` leaves there for programs.
-const DEV: &str = "dev.json";
-
-/// Where the address of a server was found.
-pub(super) enum Origin {
-    /// It was named.
-    Named,
-    File(PathBuf),
-}
-
-/// The server that a verb is meant for: `--server`, else `--dir`, else `./.countersign`, else the context file of `init`.
-///
-/// # Errors
-/// [`Stopped`] if no server is named and none runs here, or the address is not understood.
-pub fn find(server: Option<&str>, directory: Option<&Path>) -> Result<Client, Stopped> {
-    let (address, _) = chosen(server, directory)?;
-    match address.strip_prefix("unix:") {
-        Some(socket) if !socket.is_empty() => Ok(Client::new(PathBuf::from(socket))),
-        _ => {
-            let why = format!("`{address}` is not an address that this version speaks to: expected `unix:PATH`");
-            Err(Stopped::new(Exit::Usage, why))
-        }
-    }
-}
-
-/// Its address, and where that was found.
-///
-/// # Errors
-/// As [`find`].
-pub(super) fn chosen(server: Option<&str>, directory: Option<&Path>) -> Result<(String, Origin), Stopped> {
-    let here = Path::new(DIRECTORY);
-    match (server, directory) {
-        (Some(address), _) => Ok((address.to_owned(), Origin::Named)),
-        (None, Some(directory)) => control_of(directory),
-        (None, None) if here.join(DEV).exists() => control_of(here),
-        (None, None) => context()?.map_or_else(|| control_of(here), Ok),
-    }
-}
-
-/// The control door of whatever runs in a directory.
-fn control_of(directory: &Path) -> Result<(String, Origin), Stopped> {
-    let ready = directory.join(READY);
-    match std::fs::read(&ready) {
-        Ok(bytes) => {
-            let Ready { control, .. } =
-                serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-            Ok((control, Origin::File(ready)))
-        }
-        Err(_) => Ok((announced(directory)?.control, Origin::File(directory.join(DEV)))),
-    }
-}
-
-/// The installation that `init` laid out last, if nothing nearer is named.
-fn context() -> Result<Option<(String, Origin)>, Stopped> {
-    let Some(path) = context_file() else { return Ok(None) };
-    let Ok(bytes) = std::fs::read(&path) else { return Ok(None) };
-    let Context { server } = serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
-    Ok(Some((server, Origin::File(path))))
-}
-
-fn announced(directory: &Path) -> Result<DevJson, Stopped> {
-    let path = directory.join(DEV);
-    let none = || {
-        let path = path.display();
-        let why =
-            format!("no server: `{path}` is not there; start one with `countersign dev`, or name one with --server");
-        Stopped::new(Exit::Unreachable, why)
-    };
-    let bytes = std::fs::read(&path).ok().ok_or_else(none)?;
-    serde_json::from_slice(&bytes).map_err(|error| Stopped::because(Exit::Invalid, &error))
-}
 
 /// Runs `dev`, its tour, or `dev token`.
 ///
 /// # Errors
 /// [`Stopped`].
-pub fn dev(dev: &Dev, server: Option<&str>, directory: Option<PathBuf>, format: Format) -> Result<(), Stopped> {
+pub fn dev(dev: &Dev, reach: &Reach, format: Format) -> Result<(), Stopped> {
     match &dev.verb {
-        Some(DevVerb::Token { name }) => token(name, server, directory.as_deref()),
-        None if dev.tour => walk(directory.as_deref()),
-        None => serve(dev, directory, format),
+        Some(DevVerb::Token { name }) => token(name, reach),
+        None if dev.tour => walk(reach.dir.as_deref()),
+        None => serve(dev, reach.dir.clone(), format),
     }
 }
 
@@ -131,14 +56,14 @@ fn walk(directory: Option<&Path>) -> Result<(), Stopped> {
 }
 
 /// Prints a fresh token, signed here with the sample issuer's key: there is no mint endpoint to ask.
-fn token(name: &str, server: Option<&str>, directory: Option<&Path>) -> Result<(), Stopped> {
+fn token(name: &str, reach: &Reach) -> Result<(), Stopped> {
     let Some(caller) = Caller::named(name) else {
         let names = Caller::ALL.map(Caller::name).join(", ");
         return Err(Stopped::new(Exit::Invalid, format!("no sample caller is named `{name}`; there are {names}")));
     };
-    let json = match server {
-        Some(_) => described(&find(server, None)?)?,
-        None => announced(directory.unwrap_or(Path::new(DIRECTORY)))?,
+    let json = match &reach.server {
+        Some(_) => described(&find(reach)?)?,
+        None => announced(reach.dir.as_deref().unwrap_or(Path::new(DIRECTORY)))?,
     };
     let keys = json.ledger.parent().unwrap_or(Path::new(DIRECTORY)).join("keys");
     let id = record_id().to_string();

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Value, json};
 
-use super::server::{self, Origin};
+use super::reach::{self, Origin, Reach};
 use super::{Format, Stopped};
 
 /// A setting that a flag or a variable may give.
@@ -24,20 +24,15 @@ const OUTPUT: Given = Given { id: "output", flag: "--output", variable: "COUNTER
 ///
 /// # Errors
 /// [`Stopped`] if no server is named and none runs here.
-pub(super) fn settings(
-    matches: &ArgMatches,
-    server: Option<&str>,
-    directory: Option<&Path>,
-    output: Format,
-) -> Result<Value, Stopped> {
-    let (address, origin) = server::chosen(server, directory)?;
+pub(super) fn settings(matches: &ArgMatches, reach: &Reach, output: Format) -> Result<Value, Stopped> {
+    let (address, origin) = reach::chosen(reach)?;
     let from = match origin {
         Origin::Named => SERVER.from(matches).to_owned(),
         Origin::File(path) => path.display().to_string(),
     };
-    let directory = directory.unwrap_or(Path::new(server::DIRECTORY));
+    let directory = reach.dir.as_deref().unwrap_or(Path::new(reach::DIRECTORY));
     Ok(json!([
-        {"name": SERVER.id, "value": address, "from": from},
+        {"name": SERVER.id, "value": address.to_string(), "from": from},
         {"name": DIR.id, "value": directory, "from": DIR.from(matches)},
         {"name": OUTPUT.id, "value": output.name(), "from": OUTPUT.from(matches)},
     ]))

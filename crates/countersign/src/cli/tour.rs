@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::server::find;
+use super::reach::{Reach, find};
 use super::{Client, Stopped, explain_text, output};
 use crate::control::EstateRequest;
 use crate::dev::{self, Caller, DevFailed, Fresh, Options, Running};
@@ -122,7 +122,8 @@ struct Answer {
 
 impl Tour {
     fn new(running: Running) -> Result<Self, TourFailed> {
-        let client = find(Some(&running.json.control), None).map_err(stopped)?;
+        let client =
+            find(&Reach { server: Some(running.json.control.clone()), ..Reach::default() }).map_err(stopped)?;
         Ok(Self { running, client, steps: 0, differ: 0 })
     }
 

@@ -18,7 +18,6 @@ use crate::epochs::{How, NextGeneration};
 use crate::estate::{Bundle, read_duration};
 use crate::feed::{EnrolRequest, Reached};
 use crate::issuing::certificates_in;
-use crate::net::Peer;
 
 /// Longest name of what an operation is about, in bytes: no id that there is is longer.
 const MAX_NAME: usize = 2048;
@@ -48,7 +47,6 @@ pub enum Command {
     /// What is in force, from now on, for a plane that knows revocations up to this number.
     Feed {
         after: u64,
-        peer: Option<Peer>,
     },
     Report(Reached),
     Revoke(RevocationRequest),
@@ -274,14 +272,6 @@ impl Command {
         }
     }
 
-    /// The same, asked by `peer`.
-    pub(super) fn by(self, by: &Peer) -> Self {
-        if let Self::Feed { after, .. } = self {
-            return Self::Feed { after, peer: Some(by.clone()) };
-        }
-        self
-    }
-
     fn is_about_keys(&self) -> bool {
         matches!(self, Self::Get { kind } if kind == "revocations")
     }
@@ -340,7 +330,7 @@ fn feed(query: &str) -> Result<Command, BadCommand> {
             _ => return Err(bad()),
         }
     }
-    Ok(Command::Feed { after, peer: None })
+    Ok(Command::Feed { after })
 }
 
 fn status(query: &str) -> Result<Command, BadCommand> {
@@ -360,7 +350,7 @@ pub(super) fn is_planes(kind: &str) -> bool {
 }
 
 impl Errand for Command {
-    /// The control door counts nobody: whoever reaches its socket is an operator of this machine.
+    /// The control door counts nobody: what it does at length is for operators and planes alone.
     fn take_room(&mut self, _: &PrincipalId) -> Result<(), NoRoom> {
         Ok(())
     }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use model::{Digest, Time};
+use model::Digest;
 use store::{DiskSigner, RevocationAct, StateFault};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::audience::Audience;
 use super::perform::Settling;
 use super::planes;
 use super::reply::Reply;
 use crate::causes::chain;
 use crate::epochs::{Epochs, EpochsFailed};
 use crate::feed::{Acts, Heartbeat, Says, Statement, Unsaid, line};
-use crate::live::{Current, ends};
-use crate::net::{Peer, Stop, now};
+use crate::net::{Stop, now};
 
 /// How often planes hear that control lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -139,20 +139,6 @@ pub(super) fn lines(feed: &Arc<Feed>, known: u64, audience: Audience, settling: 
         settling.settle(status);
     });
     Reply::Lines(receive)
-}
-
-/// Who listens, and for how long.
-pub(super) struct Audience {
-    pub peer: Option<Peer>,
-    pub live: Current,
-    pub until: Time,
-}
-
-impl Audience {
-    fn may_hear(&self) -> bool {
-        let at = now();
-        at < self.until && self.peer.as_ref().is_none_or(|peer| ends(peer, &self.live.load(), at).is_none())
-    }
 }
 
 impl Feed {

@@ -1,7 +1,8 @@
-//! The control door: HTTP and JSON over a local socket, and over TLS for planes, described in `api/control.yaml`. Operators
+//! The control door: HTTP and JSON over a local socket, and over TLS for operators elsewhere and for planes, described in `api/control.yaml`. Operators
 //! have no side door: whoever connects is resolved, by the kernel's word or by what it presents, and passes `admit` like
 //! every caller.
 
+mod audience;
 mod command;
 mod explain;
 mod feed;
@@ -53,7 +54,7 @@ pub use own::{NoSvid, OwnPart};
 pub use planes::{EnrolmentRequest, PlaneRole};
 pub use replay::{Differs, Replayed, replay};
 pub use reply::ControlBody;
-pub use resolving::{Resolved, resolve_svid, resolve_token};
+pub use resolving::{Resolved, resolve_certificate, resolve_token};
 pub use revoking::{Act, Kind, NotRevoked, OwnGateway, Revocation, RevocationRequest};
 pub use svids::{Bearer, SvidOrder, SvidRequest, Unminted};
 pub use whatif::{BadQuestion, DecideContext, DecideRequest, decide};
@@ -101,10 +102,10 @@ impl Control {
         Self { epochs, ledger, signer, ledger_directory, description, post, vitals }
     }
 
-    /// Holds planes and others on the network to what is in force when they come.
+    /// Holds operators, planes and others on the network to what is in force when they come.
     pub fn callers(&self) -> Arc<Check> {
         let live = self.live();
-        Arc::new(move |peer: &PeerCertificates| peer.check(live.load().snapshot.sources.authorities(), now()))
+        Arc::new(move |peer: &PeerCertificates| live.load().snapshot.sources.check(peer, now()))
     }
 
     /// Tells planes what is in force, until asked to stop.
@@ -158,7 +159,7 @@ impl Control {
         Ok(self.perform_mint(permit)?)
     }
 
-    /// Who issues for the trust domain in force.
+    /// Who issues for the trust domain in force, or for the one that this process serves.
     pub fn issuer(&self) -> Option<Arc<Issuer>> {
         self.epochs.issuer()
     }
@@ -203,7 +204,7 @@ impl Door for Control {
             Ok(body) => body.to_bytes(),
             Err(error) => return Reply::invalid(&format!("the body cannot be read: {error}")).into(),
         };
-        let command = read(&parts, &body).map(|command| command.by(&peer));
+        let command = read(&parts, &body);
         let why = command.as_ref().err().map(ToString::to_string);
         let code = |bad: command::BadCommand| match bad {
             command::BadCommand::Unknown => Code::OperationUnmapped,
@@ -218,7 +219,7 @@ impl Door for Control {
         };
         let presented = Presented { channel, message: bearer.map(|token| Message::Bearer(Token::new(token))) };
         match (self.admit(&presented, command.map_err(code)).await, &peer) {
-            (Ok(permit), _) => self.perform(permit).await.into(),
+            (Ok(permit), _) => self.perform(permit, &peer).await.into(),
             (Err(refusal), Peer::Local(_)) => Reply::refused(&refusal, why).into(),
             (Err(refusal), Peer::Tls(_) | Peer::Network) => Reply::refused_abroad(&refusal, why).into(),
         }

@@ -36,14 +36,14 @@ impl OwnPart {
         Self { control, part, owner, ca, made: None }
     }
 
-    /// Mints it if it is missing or due, or names other hosts; nothing before there is a trust domain.
+    /// Mints it if it is missing or due, or names other hosts; nothing before there is a trust domain to issue for.
     ///
     /// # Errors
     /// [`NoSvid`].
     pub async fn renew(&mut self, hosts: Vec<String>) -> Result<(), NoSvid> {
-        let (live, at) = (self.control.live().load_full(), now());
-        let Some(domain) = &live.domain else { return Ok(()) };
-        let id = own_part(domain, self.part);
+        let at = now();
+        let Some(issuer) = self.control.issuer() else { return Ok(()) };
+        let id = own_part(issuer.authority.domain(), self.part);
         if self.made.as_ref().is_some_and(|(made, names)| at < made.due && made.id == id && *names == hosts) {
             return Ok(());
         }

@@ -1,7 +1,5 @@
 //! The control door's effects: each takes a permit, and does what its errand says.
 
-use std::sync::Arc;
-
 use audit::{Checkpoint, OutcomeResult};
 use guard::{Permit, Settled, Settlement};
 use http::StatusCode;
@@ -10,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::StateFault;
 
+use super::audience::Audience;
 use super::command::{Command, Shown, is_planes};
 use super::explain::{NotFound, explain};
-use super::feed::{self, Audience};
+use super::feed;
 use super::planes::{self, NoToken, NotEnrolled};
 use super::reading::ReadingSlot;
 use super::replay::replay;
@@ -23,14 +22,16 @@ use super::svids::{self, Unminted};
 use super::{Control, Post, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
-use crate::net::now;
+use crate::net::{Peer, now};
 use crate::svid::Minted;
 
 impl Control {
-    /// Performs what was permitted, and settles it.
-    pub(super) async fn perform(&self, permit: Permit<Command, ReadingSlot>) -> Reply {
+    /// Performs what was permitted to `peer`, and settles it.
+    pub(super) async fn perform(&self, permit: Permit<Command, ReadingSlot>, peer: &Peer) -> Reply {
         let author = author(&permit);
         let deadline = permit.deadline();
+        let audience = Audience { peer: peer.clone(), live: self.live(), until: deadline };
+        let asks = permit.caller().resolution().clone();
         let token = enrolment_token(&permit);
         let (command, settlement) = permit.begin();
         let reply = match command {
@@ -47,20 +48,18 @@ impl Control {
                     Err(why @ NotEnrolled::Kept(_)) => Reply::failed(&why),
                 }
             }
-            Command::Feed { after, peer } => {
+            Command::Feed { after } => {
                 let Post::Control(feed) = &self.post else {
                     Settling(settlement).settle(StatusCode::UNPROCESSABLE_ENTITY);
                     return Reply::invalid("no plane follows this process");
                 };
-                let audience = Audience { peer, live: self.live(), until: deadline };
                 return feed::lines(feed, after, audience, Settling(settlement));
             }
             Command::Report(reached) => kept(planes::report(&self.epochs, &reached, &author).await.map(|()| json!({}))),
             Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
-                let live = Arc::new(tail);
-                return tail::lines(self.ledger_directory.clone(), live, Settling(settlement));
+                return tail::lines(self.ledger_directory.clone(), tail, audience, Settling(settlement));
             }
             Command::Apply { bundle, how } => applied(self.epochs.apply(bundle, &author, how).await),
             Command::RollBack { epoch } => match self.epochs.roll_back(epoch, &author).await {
@@ -70,7 +69,7 @@ impl Control {
                 Err(why @ RollBackFailed::Unread(_)) => Reply::failed(&why),
             },
             Command::Revoke(request) => {
-                match revoking::act(&self.epochs, &request, &author, self.own_gateway()).await {
+                match revoking::act(&self.epochs, &request, &author, &asks, self.own_gateway()).await {
                     Ok(done) => Reply::ok(&done),
                     Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
                     Err(why) => Reply::invalid(&why.to_string()),
@@ -99,7 +98,7 @@ impl Control {
                 let snapshot = &self.live().load().snapshot;
                 Reply::ok(&match shown {
                     Shown::Token(token) => resolving::resolve_token(snapshot, token.as_bytes(), author.at),
-                    Shown::Chain(chain) => resolving::resolve_svid(snapshot, chain, None, author.at),
+                    Shown::Chain(chain) => resolving::resolve_certificate(snapshot, chain, None, author.at),
                 })
             }
             Command::Decide(request) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{Cause, Message, Presented, SVIDS, Step, Token};
+use credential::{Cause, CredentialKind, Message, OPERATORS, PeerCertificates, Presented, SVIDS, Step, Token};
 use identity::{Access, Resolution, Unresolved};
 use model::{Code, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,16 @@ const OF_SVID: &[(Step, &str)] = &[
     (
         Step::Binding,
         "bound to the leaf's key: whoever presents it proves in a handshake to hold that, and no certificate shows it",
+    ),
+];
+
+const OF_OPERATOR: &[(Step, &str)] = &[
+    (Step::Issuer, "its bytes are those of an operator's certificate"),
+    (Step::Times, "within its times"),
+    (Step::Revocation, "neither it nor its source is revoked"),
+    (
+        Step::Binding,
+        "bound to its key: whoever presents it proves in a handshake to hold that, and no certificate shows it",
     ),
 ];
 
@@ -75,14 +85,18 @@ pub fn resolve_token(snapshot: &guard::Snapshot, token: &[u8], at: Time) -> Reso
 }
 
 /// Explains what a chain of certificates in DER proves, and whom. `without` is a trust domain whose bundle is not at hand.
-pub fn resolve_svid(
+pub fn resolve_certificate(
     snapshot: &guard::Snapshot,
     chain: Vec<Vec<u8>>,
     without: Option<&TrustDomain>,
     at: Time,
 ) -> Resolved {
-    let steps = Steps(OF_SVID);
-    let finding = match credential::examine(&snapshot.sources, chain, at) {
+    let peer = PeerCertificates::new(chain);
+    let (steps, source) = match snapshot.sources.kind_of(&peer) {
+        CredentialKind::X509 => (Steps(OF_OPERATOR), OPERATORS),
+        CredentialKind::X509Svid | CredentialKind::Jwt | CredentialKind::Kernel => (Steps(OF_SVID), SVIDS),
+    };
+    let finding = match credential::examine(&snapshot.sources, &peer, at) {
         Ok(finding) => finding,
         Err((step, cause)) => {
             let missing = without.filter(|own| cause == Cause::TrustDomainUnknown { domain: (*own).clone() });
@@ -94,7 +108,7 @@ pub fn resolve_svid(
     let id = finding.key.join(", ");
     let (revocations, finding) = (snapshot.sources.revocations(), Some(Arc::new(finding)));
     let found = identity::resolve_findings(&snapshot.directory, revocations, finding, None, Access::Proved, at);
-    steps.resolved(Some(SVIDS), &id, found)
+    steps.resolved(Some(source), &id, found)
 }
 
 /// The steps of one kind of credential in their order, each with what it means to have passed it.

@@ -1,13 +1,17 @@
 //! Revoking and restoring: words of an operator become what the gates no longer accept.
 
-use credential::Revocable;
-use model::PrincipalId;
+use credential::{Revocable, Revocations, Standing};
+use identity::Resolution;
+use model::{PrincipalId, Time};
 use serde::{Deserialize, Serialize};
 use store::{RevocationAct, StateFault};
 
 use super::planes;
 use crate::epochs::{Author, Epochs, RESTORE, REVOKE, revocable, words};
 use crate::live::Live;
+
+/// The source that speaks for the kernel.
+const LOCAL: &str = "local";
 
 /// Body of `POST /v1/revocations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,7 +88,9 @@ pub enum NotRevoked {
     #[error("`{id}` is who asks; nobody could restore it")]
     Oneself { id: String },
     #[error("`local` is how operators come here; nobody could restore it")]
-    OwnDoor,
+    LastDoor,
+    #[error("{what} is what let in who asks; only somebody else can revoke it")]
+    OwnDoor { what: Revocable },
     #[error("{what} is not revoked")]
     Nothing { what: String },
     #[error("this gateway decides by what its control plane revokes: revoke it there")]
@@ -101,6 +107,7 @@ pub(super) async fn act(
     epochs: &Epochs,
     request: &RevocationRequest,
     by: &Author,
+    asks: &Resolution,
     own_gateway: OwnGateway,
 ) -> Result<Revocation, NotRevoked> {
     if epochs.follows_control() {
@@ -109,7 +116,7 @@ pub(super) async fn act(
     let live = epochs.live().load_full();
     let what = read(&live, request)?;
     match request.act {
-        Act::Revoke => refuse_lock_out(&what, by)?,
+        Act::Revoke => refuse_lock_out(&what, asks, epochs.archive().operators(), by.at)?,
         Act::Restore => {
             let revoked = live.snapshot.sources.revocations().entries().any(|(known, ..)| *known == what);
             if !revoked {
@@ -158,8 +165,9 @@ fn read(live: &Live, request: &RevocationRequest) -> Result<Revocable, NotRevoke
         }
         Kind::Key => revocable("key", &id).ok_or(NotRevoked::KeyName { id }),
         Kind::Source => {
-            let known = id.as_str() == credential::SVIDS || live.about.documents.contains_key(&document(&id));
-            let what = revocable("source", &id).filter(|_| known || id == "local");
+            let built_in = [credential::SVIDS, credential::OPERATORS, LOCAL].contains(&id.as_str());
+            let known = built_in || live.about.documents.contains_key(&document(&id));
+            let what = revocable("source", &id).filter(|_| known);
             what.ok_or(NotRevoked::NoSource { id })
         }
     }
@@ -169,14 +177,32 @@ fn document(source: &str) -> (String, String) {
     ("TrustSource".to_owned(), source.to_owned())
 }
 
-/// An operator who revokes the way by which operators come could not restore it.
-fn refuse_lock_out(what: &Revocable, by: &Author) -> Result<(), NotRevoked> {
-    match what {
-        Revocable::Principal(id) if id.as_str() == by.principal => Err(NotRevoked::Oneself { id: id.to_string() }),
-        Revocable::Source(source) if source.as_str() == "local" => Err(NotRevoked::OwnDoor),
-        Revocable::Credential(id) if by.principal == format!("human:local:{}", id.trim_start_matches("uid:")) => {
-            Err(NotRevoked::OwnDoor)
-        }
-        Revocable::Principal(_) | Revocable::Credential(_) | Revocable::Key(..) | Revocable::Source(_) => Ok(()),
+/// Whoever asks stays able to restore, and so does whoever holds the machine: the one door that needs no certificate, which
+/// may be lost or end.
+fn refuse_lock_out(what: &Revocable, asks: &Resolution, local: &[PrincipalId], at: Time) -> Result<(), NotRevoked> {
+    if let Revocable::Principal(id) = what
+        && *id == asks.actor.id
+    {
+        return Err(NotRevoked::Oneself { id: id.to_string() });
     }
+    let is_last = match what {
+        Revocable::Source(source) => source.as_str() == LOCAL,
+        Revocable::Principal(id) => local.contains(id),
+        Revocable::Credential(id) => local.iter().any(|local| is_of(local, id)),
+        Revocable::Key(..) => false,
+    };
+    if is_last {
+        return Err(NotRevoked::LastDoor);
+    }
+    let alone = Revocations::new(0, [(what.clone(), at, Standing::Revoked)]);
+    match asks.proved().any(|finding| alone.of_finding(finding).is_some()) {
+        true => Err(NotRevoked::OwnDoor { what: what.clone() }),
+        false => Ok(()),
+    }
+}
+
+/// Whether this names the kernel's word for a local operator.
+fn is_of(local: &PrincipalId, credential: &str) -> bool {
+    let uid = local.as_str().strip_prefix("human:local:");
+    uid.is_some_and(|uid| credential.strip_prefix("uid:") == Some(uid))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use issuer::{BadRequest, CertificateRequest, MintFailed, Order};
-use model::{PrincipalId, SpiffeId, Time};
+use model::{PrincipalId, SpiffeId, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 use super::reply::Reply;
@@ -82,7 +82,7 @@ pub enum Unminted {
 /// [`Unminted`].
 pub(super) fn mint(epochs: &Epochs, order: &SvidOrder, until: Time, at: Time) -> Result<Minted, Unminted> {
     let issuer = epochs.issuer().ok_or(Unminted::NoEnvironment)?;
-    let (id, hosts, ends) = bearer(epochs, &order.bearer, at)?;
+    let (id, hosts, ends) = bearer(epochs, issuer.authority.domain(), &order.bearer, at)?;
     if order.ttl < Duration::from_secs(1) || order.ttl > MAX_TTL {
         return Err(Unminted::Ttl);
     }
@@ -101,16 +101,22 @@ pub(super) fn mint(epochs: &Epochs, order: &SvidOrder, until: Time, at: Time) ->
     })
 }
 
-fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<String>, Time), Unminted> {
-    let live = epochs.live().load_full();
+fn bearer(
+    epochs: &Epochs,
+    domain: &TrustDomain,
+    bearer: &Bearer,
+    at: Time,
+) -> Result<(SpiffeId, Vec<String>, Time), Unminted> {
     let asked = match bearer {
         Bearer::Principal(asked) => asked,
-        Bearer::Part { name, hosts } => {
-            let domain = live.domain.as_ref().ok_or(Unminted::NoEnvironment)?;
-            return part(own_part(domain, name), hosts);
-        }
+        // needed before anything is in force: over TLS, operators hold the server to it
+        Bearer::Part { name, hosts } => return part(own_part(domain, name), hosts),
         Bearer::Plane { id, hosts } => return part(id.clone(), hosts),
     };
+    let live = epochs.live().load_full();
+    if live.domain.is_none() {
+        return Err(Unminted::NoEnvironment);
+    }
     let unknown = || Unminted::Unknown { id: asked.clone() };
     let named = live.about.principals.get(asked).cloned();
     let id: PrincipalId = named.or_else(|| asked.parse().ok()).ok_or_else(unknown)?;

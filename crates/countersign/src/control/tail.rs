@@ -1,7 +1,6 @@
 //! Records as they stand in the ledger, line by line, and more as they come.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use audit::{Body, Record};
@@ -10,6 +9,7 @@ use http::StatusCode;
 use model::{Code, Time};
 use tokio::sync::mpsc;
 
+use super::audience::Audience;
 use super::command::Tail;
 use super::perform::Settling;
 use super::reply::Reply;
@@ -19,11 +19,11 @@ const WAITING: usize = 256;
 /// How often a follower looks for more.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Sends the records that `tail` asks for, from a task of its own that ends with its reader.
-pub(super) fn lines(ledger: PathBuf, tail: Arc<Tail>, settling: Settling) -> Reply {
+/// Sends the records that `tail` asks for, from a task of its own that ends with its reader, or with what let the reader in.
+pub(super) fn lines(ledger: PathBuf, tail: Tail, audience: Audience, settling: Settling) -> Reply {
     let (send, receive) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
-        let status = match copy(&ledger, &tail, &send) {
+        let status = match copy(&ledger, &tail, &audience, &send) {
             Ok(()) => StatusCode::OK,
             Err(error) => {
                 tracing::error!(%error, "the ledger cannot be read");
@@ -35,10 +35,10 @@ pub(super) fn lines(ledger: PathBuf, tail: Arc<Tail>, settling: Settling) -> Rep
     Reply::Lines(receive)
 }
 
-fn copy(ledger: &std::path::Path, tail: &Tail, send: &mpsc::Sender<Bytes>) -> Result<(), store::LedgerFault> {
+fn copy(ledger: &Path, tail: &Tail, audience: &Audience, send: &mpsc::Sender<Bytes>) -> Result<(), store::LedgerFault> {
     let mut shown = Shown::default();
     let mut cursor = store::Cursor::at_start(ledger);
-    loop {
+    while audience.may_hear() {
         let records = cursor.poll(WAITING)?;
         let caught_up = records.is_empty();
         for record in records {
@@ -58,6 +58,7 @@ fn copy(ledger: &std::path::Path, tail: &Tail, send: &mpsc::Sender<Bytes>) -> Re
             std::thread::sleep(EVERY);
         }
     }
+    Ok(())
 }
 
 /// Judgements that were shown and have no outcome yet: their outcomes are shown too.

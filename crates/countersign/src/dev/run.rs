@@ -153,6 +153,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let state = State::open(&state_beside(&directory.path("ledger"))).await?;
     let setting = Setting {
         operators,
+        certified: credential::Operators::default(),
         environment: options.environment,
         vars: Vars::Dev(json.vars()),
         keys: keys.clone(),

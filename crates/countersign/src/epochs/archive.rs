@@ -1,6 +1,7 @@
 //! What is kept of the estate over time: every applied epoch, and every estate by its digest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{Digest, Epoch, Generation, PrincipalId, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub enum EpochsFailed {
     Following,
     #[error("epoch {epoch} is of environment `{found}`, and this server of `{own}`: each has a state of its own")]
     Elsewhere { epoch: u64, found: String, own: String },
+    #[error("this installation's trust domain has no issuer")]
+    NoIssuer(#[from] IssuingFailed),
     #[error("the trust domain of epoch {epoch} has no issuer")]
     Issuer { epoch: u64, source: IssuingFailed },
 }
@@ -78,7 +81,8 @@ impl Archive {
         Self { state, operators }
     }
 
-    pub(super) fn operators(&self) -> &[PrincipalId] {
+    /// Who operates it on its machine.
+    pub fn operators(&self) -> &[PrincipalId] {
         &self.operators
     }
 
@@ -108,7 +112,7 @@ impl Archive {
     /// [`EpochsFailed`].
     pub async fn snapshot(&self, digest: &str, position: Position) -> Result<guard::Snapshot, EpochsFailed> {
         if position.epoch == Epoch(0) {
-            return Ok(boot(&self.operators).snapshot);
+            return Ok(boot(&self.operators, Arc::default()).snapshot);
         }
         let unknown = || EpochsFailed::Unknown { digest: digest.to_owned() };
         let digest: Digest = digest.strip_prefix("sha256:").unwrap_or(digest).parse().ok().ok_or_else(unknown)?;

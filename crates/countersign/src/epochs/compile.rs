@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::{Authorities, Source, SourceKeys, Sources};
+use credential::{Authorities, Operators, Source, SourceKeys, Sources};
 use guard::Staleness;
 use identity::Directory;
 use issuer::Assertions;
@@ -10,18 +10,19 @@ use model::{Digest, Epoch, Generation, PrincipalId};
 use policy::{Engine, Vocabulary};
 
 use crate::catalog::{Catalog, Service};
-use crate::estate::{Estate, Jwks, local_operators};
+use crate::estate::{Estate, Jwks, operators};
 use crate::keys::FetchedKeys;
 use crate::live::{About, Live, Room, Timeouts, Upstream};
 use crate::net::Connections;
 
 /// What an estate does not say itself: whose SVIDs are accepted, who vouches for callers to services, whose enrolment tokens
-/// are taken, the connections that are open, and the key sets that were fetched for it. A set that could not be fetched
+/// are taken, who operates it by certificate, the connections that are open, and the key sets that were fetched for it. A set that could not be fetched
 /// fails nothing: its source answers `keys_unavailable`.
 pub struct Beside<'a> {
     pub authorities: Authorities,
     pub assertions: Arc<Assertions>,
     pub enrolment: Option<Source>,
+    pub certified: Arc<Operators>,
     pub connections: &'a Connections,
     pub fetched: &'a FetchedKeys,
 }
@@ -48,7 +49,10 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
     let remotes = estate.remote_keys().into();
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
     let sources = estate.sources.into_iter().map(|(source, _)| source).chain(beside.enrolment);
-    let snapshot = snapshot(sources, estate.directory, estate.engine, beside.authorities, named);
+    // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
+    let sources = Sources::new(sources).unwrap_or_default();
+    let sources = sources.with_authorities(beside.authorities).with_operators(beside.certified);
+    let snapshot = snapshot(sources, estate.directory, estate.engine, named);
     let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
     let hosts = estate.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
     let services = estate.services.into_iter().map(|service| Service {
@@ -84,17 +88,8 @@ struct Named {
     staleness: Staleness,
 }
 
-fn snapshot(
-    sources: impl IntoIterator<Item = Source>,
-    directory: Directory,
-    engine: Engine,
-    authorities: Authorities,
-    named: Named,
-) -> guard::Snapshot {
-    // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
-    let sources = Sources::new(sources).unwrap_or_default();
+fn snapshot(sources: Sources, directory: Directory, engine: Engine, named: Named) -> guard::Snapshot {
     let Named { digest, generation, epoch, staleness } = named;
-    let sources = sources.with_authorities(authorities);
     let (directory, engine) = (Arc::new(directory), Arc::new(engine));
     guard::Snapshot { generation, epoch, digest, keys: sources.keys_digest(), sources, directory, engine, staleness }
 }
@@ -102,16 +97,18 @@ fn snapshot(
 /// The snapshot of an estate alone: what verification found stands in the records that it is for.
 pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> guard::Snapshot {
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
-    let sources = estate.sources.into_iter().map(|(source, _)| source);
-    snapshot(sources, estate.directory, estate.engine, Authorities::default(), named)
+    let sources = Sources::new(estate.sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
+    snapshot(sources, estate.directory, estate.engine, named)
 }
 
-/// What is in force before anything was applied: no source, no service, and the operators' pack.
-pub fn boot(operators: &[PrincipalId]) -> Live {
-    let vocabulary = Vocabulary { operators: operators.to_vec(), ..Vocabulary::default() };
-    #[expect(clippy::expect_used, reason = "the shipped class and packs alone: every test run loads them")]
+/// What is in force before anything was applied: no service, the operators' pack, and of sources those operators alone who
+/// come with a certificate.
+pub fn boot(local: &[PrincipalId], certified: Arc<Operators>) -> Live {
+    let vocabulary = Vocabulary { operators: local.to_vec(), ..Vocabulary::default() };
+    let sources = Sources::default().with_operators(certified);
+    #[expect(clippy::expect_used, reason = "the shipped classes and packs alone: every test run loads them")]
     let (directory, engine) = {
-        let directory = Directory::new([], vec![local_operators()]).expect("one class overlaps nothing");
+        let directory = Directory::new([], operators().to_vec()).expect("their ids overlap nowhere");
         let engine = Engine::compile(&[], &vocabulary, &directory).expect("the shipped packs load");
         (directory, engine)
     };
@@ -119,8 +116,8 @@ pub fn boot(operators: &[PrincipalId]) -> Live {
         generation: Generation(0),
         epoch: Epoch(0),
         digest: credential::digest_of(b""),
-        keys: credential::digest_of(b""),
-        sources: Sources::default(),
+        keys: sources.keys_digest(),
+        sources,
         directory: Arc::new(directory),
         engine: Arc::new(engine),
         staleness: Staleness::default(),

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use credential::Operators;
 use issuer::Assertions;
 use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,10 @@ pub enum Trust {
 
 /// What a process that has epochs is told when it starts, and no estate says.
 pub struct Setting {
+    /// Who operates it on this machine.
     pub operators: Vec<PrincipalId>,
+    /// Who operates it from elsewhere.
+    pub certified: Operators,
     /// The environment that it serves; none where estates have one alone.
     pub environment: Option<String>,
     /// What is substituted in its estates.
@@ -106,8 +110,10 @@ pub struct Epochs {
     live: Current,
     trust: Trust,
     domain: Option<TrustDomain>,
+    certified: Arc<Operators>,
     connections: Connections,
-    /// Of the trust domain in force; none before the first epoch, and where control issues.
+    /// Of the trust domain in force, or of the one that this process serves; none before either is known, and where control
+    /// issues.
     issuer: ArcSwapOption<Issuer>,
     in_force: Mutex<InForce>,
     /// Every revocation and restoration, oldest first.
@@ -136,8 +142,9 @@ impl Epochs {
     /// # Errors
     /// [`EpochsFailed`].
     pub async fn open(state: State, setting: Setting, at: Time) -> Result<Self, EpochsFailed> {
-        let Setting { operators, environment, vars, keys, trust, connections, domain } = setting;
-        let live = Arc::new(ArcSwap::from_pointee(boot(&operators)));
+        let Setting { operators, certified, environment, vars, keys, trust, connections, domain } = setting;
+        let certified = Arc::new(certified);
+        let live = Arc::new(ArcSwap::from_pointee(boot(&operators, Arc::clone(&certified))));
         let archive = Archive::new(Some(state.clone()), operators);
         let epochs = Self {
             state,
@@ -148,6 +155,7 @@ impl Epochs {
             live,
             trust,
             domain,
+            certified,
             connections,
             issuer: ArcSwapOption::empty(),
             in_force: Mutex::default(),
@@ -156,6 +164,10 @@ impl Epochs {
             looked: std::sync::Mutex::default(),
         };
         epochs.take_revocations().await?;
+        if let (Trust::Issues(issuers), Some(domain)) = (&epochs.trust, &epochs.domain) {
+            // before the first epoch too: operators come over TLS to apply it
+            epochs.issue(issuers.of(domain, at)?);
+        }
         if !epochs.follows_control() {
             epochs.look(at).await?;
         }
@@ -210,7 +222,7 @@ impl Epochs {
         &self.archive
     }
 
-    /// Who issues for the trust domain in force.
+    /// Who issues for the trust domain in force, or for the one that this process serves.
     pub fn issuer(&self) -> Option<Arc<Issuer>> {
         self.issuer.load_full()
     }
@@ -370,9 +382,13 @@ impl Epochs {
     }
 
     async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
+        self.issue(issuer);
+        self.show(live).await;
+    }
+
+    fn issue(&self, issuer: Arc<Issuer>) {
         self.connections.trust(issuer.authorities());
         self.issuer.store(Some(issuer));
-        self.show(live).await;
     }
 
     async fn show(&self, live: Live) {
@@ -430,6 +446,7 @@ impl Epochs {
             authorities: issuer.authorities(),
             assertions: Arc::clone(&issuer.assertions),
             enrolment: enrols.then(|| issuer.enrolment_source()),
+            certified: Arc::clone(&self.certified),
             connections: &self.connections,
             fetched: &fetched,
         };

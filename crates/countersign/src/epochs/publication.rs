@@ -108,7 +108,8 @@ impl Epochs {
         let connections = &self.connections;
         let assertions = Arc::clone(assertions);
         let trusted = authorities.clone();
-        let beside = Beside { authorities, assertions, enrolment: None, connections, fetched: &fetched };
+        let certified = Arc::clone(&self.certified);
+        let beside = Beside { authorities, assertions, enrolment: None, certified, connections, fetched: &fetched };
         let live = compile(loaded, kept.digest(), position.generation, position.epoch, beside);
         if last < Some(position) {
             let epoch = KeptEpoch { position, estate: live.snapshot.digest, applied };

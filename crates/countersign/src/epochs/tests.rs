@@ -61,6 +61,7 @@ async fn of(dir: &TempDir, state: State, environment: Option<&str>) -> Result<Ep
     let (keys, _keeper) = keys::keeper();
     let setting = Setting {
         operators: Vec::new(),
+        certified: credential::Operators::default(),
         environment: environment.map(str::to_owned),
         vars: Vars::Refused,
         keys,

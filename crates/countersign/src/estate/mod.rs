@@ -40,7 +40,7 @@ pub use key_sets::{Jwks, RemoteKeys};
 pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
 pub use policy::OWN;
-pub use principals::local_operators;
+pub use principals::operators;
 pub use problem::Problem;
 pub use read::read_duration;
 pub use services::Service;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::Source;
+use credential::{OPERATORS, Source};
 use identity::{Class, Principal, Template};
 use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time, TrustDomain};
 use policy::{Group, OWN};
@@ -47,18 +47,24 @@ struct Common {
     groups: Vec<GroupName>,
 }
 
-/// Whoever the kernel names on a local socket: the built-in class of operators.
-///
+/// The built-in classes of operators: whoever the kernel names on a local socket, and whoever has an operator's certificate.
+pub fn operators() -> [Class; 2] {
+    [
+        operators_of("local-operators", LOCAL, "human:local:{uid}", "uid"),
+        operators_of("certified-operators", OPERATORS, "human:operators:{name}", "name"),
+    ]
+}
+
 /// # Panics
 /// Never: its texts are sound, as every test run shows.
 #[expect(clippy::expect_used, reason = "literals that their parsers accept; every test run reads them")]
-pub fn local_operators() -> Class {
+fn operators_of(name: &str, source: &str, ids: &str, key: &str) -> Class {
     Class {
-        name: "local-operators".to_owned(),
-        source: LOCAL.parse().expect("a name"),
+        name: name.to_owned(),
+        source: source.parse().expect("a name"),
         kind: PrincipalKind::Human,
-        template: Template::new("human:local:{uid}", &["uid"]).expect("a template"),
-        owner: LOCAL.parse().expect("an owner"),
+        template: Template::new(ids, &[key]).expect("a template"),
+        owner: source.parse().expect("an owner"),
         purpose: "operator of this installation".to_owned(),
         tenant: None,
         risk: Risk::Low,
@@ -96,8 +102,8 @@ pub(super) fn read(
 ) -> People {
     let sources = sources_by_name(documents, sources);
     let groups = Groups::read(documents, problems);
-    let mut people =
-        People { classes: vec![local_operators(), enrolled_gateways(&environment.trust_domain)], ..People::default() };
+    let classes = operators().into_iter().chain([enrolled_gateways(&environment.trust_domain)]).collect();
+    let mut people = People { classes, ..People::default() };
     for document in documents {
         let mut reader = Reader { file: &document.file, problems };
         let also = groups.of(&document.name);

@@ -1,15 +1,23 @@
 //! `server.yaml` and `gateway.yaml`: what a process of an installation is, where it listens and what it trusts. Read like an
 //! estate, with a place for every problem; paths are relative to the file.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use credential::Operators;
 use http::uri::Authority;
-use model::TrustDomain;
+use model::{OperatorName, TrustDomain};
+use store::pem;
 
 use super::problem::{At, Problem};
 use super::read::{Fields, Reader};
 use super::yaml::{self, Node};
+use crate::causes::chain;
+
+/// Longest file of an operator's certificate that is read, in bytes.
+const MAX_CERTIFICATE: u64 = 64 * 1024;
 
 /// What `server.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +32,8 @@ pub struct ServerSettings {
     /// Where ledger, keys and socket are.
     pub directory: PathBuf,
     pub state: StateSettings,
+    /// Who operates it from elsewhere.
+    pub operators: Operators,
 }
 
 /// Where the state of a control plane is.
@@ -58,7 +68,7 @@ pub struct GatewaySettings {
 #[derive(Debug, thiserror::Error)]
 pub enum BadSettings {
     #[error("cannot read `{}`", .path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io { path: PathBuf, source: io::Error },
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
 }
@@ -78,6 +88,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         if let (Some(_), Some(node)) = (&state, fields.optional("stateUrlFile")) {
             reader.problem(node.at, "server: expected one of `state` and `stateUrlFile`");
         }
+        let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -98,6 +109,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             names: names?,
             directory,
             state,
+            operators: operators.unwrap_or_default(),
         })
     })
 }
@@ -149,6 +161,39 @@ impl Common {
         let directory = fields.optional("directory").and_then(|node| reader.words(node));
         let directory = directory.map_or_else(|| folder.to_owned(), |directory| folder.join(directory));
         Some(Self { environment: environment?, trust_domain: trust_domain?, directory })
+    }
+}
+
+/// Everyone who can be read: the settings count only without a problem.
+fn operators(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Operators {
+    let mut operators = Operators::default();
+    for node in reader.list(node).unwrap_or_default() {
+        let Some((name, certificate)) = operator(reader, node, folder) else { continue };
+        if let Err(why) = operators.pin(name, &certificate) {
+            reader.problem(node.at, chain(&why));
+        }
+    }
+    operators
+}
+
+/// A name, and the certificate in DER that counts for it.
+fn operator(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<(OperatorName, Vec<u8>)> {
+    let mut fields = reader.fields(node, "operator")?;
+    let name = fields.required(reader, "name").and_then(|node| reader.parse(node));
+    let file = fields.required(reader, "certificate");
+    fields.close(reader);
+    let path = folder.join(reader.words(file?)?);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(MAX_CERTIFICATE).read_to_string(&mut text));
+    let certificate = read.map_err(|error| format!("cannot read `{}`: {error}", path.display()));
+    let certificate = certificate
+        .and_then(|_| pem::decode("CERTIFICATE", &text).map_err(|error| format!("`{}`: {error}", path.display())));
+    match certificate {
+        Ok(certificate) => Some((name?, certificate)),
+        Err(why) => {
+            reader.problem(file?.at, why);
+            None
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, SVIDS, Source, SourceKeys};
+use credential::{ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, OPERATORS, SVIDS, Source, SourceKeys};
 use model::{Fact, PrincipalKind, SourceName};
 
 use super::bundle::Bundle;
@@ -36,23 +36,24 @@ pub(super) fn read(
     let mut sources = Vec::new();
     for document in documents.iter().filter(|document| document.kind == "TrustSource") {
         let mut reader = Reader { file: &document.file, problems };
-        if document.name == LOCAL {
-            reader.problem(document.name_at, "`local` is the source that speaks for the kernel; choose another name");
-            continue;
-        }
-        if document.name == SVIDS {
-            let why = "`spiffe` is the source of this environment's own SVIDs; choose another name";
-            reader.problem(document.name_at, why);
-            continue;
-        }
-        if document.name == ENROLMENT {
-            let why = "`enrolment` is the source of this environment's enrolment tokens; choose another name";
-            reader.problem(document.name_at, why);
+        if let Some(what) = built_in(&document.name) {
+            reader.problem(document.name_at, format!("`{}` is the source {what}; choose another name", document.name));
             continue;
         }
         sources.extend(source(&mut reader, document, bundle, development));
     }
     sources
+}
+
+/// What a source is that no estate declares.
+fn built_in(name: &str) -> Option<&'static str> {
+    match name {
+        LOCAL => Some("that speaks for the kernel"),
+        SVIDS => Some("of this environment's own SVIDs"),
+        ENROLMENT => Some("of this environment's enrolment tokens"),
+        OPERATORS => Some("of operators' certificates"),
+        _ => None,
+    }
 }
 
 fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, development: bool) -> Option<(Source, Jwks)> {

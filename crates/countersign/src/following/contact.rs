@@ -1,49 +1,37 @@
 //! How a plane reaches control: HTTP/1.1 over mutual TLS, with the control plane's own SVID at the other end or nobody.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::uri::Authority;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::feed::MAX_LINE;
+use crate::net::{NoNode, Nodes};
 
-/// To the end of the handshakes, and to the head of an answer.
+/// To the head of an answer, and to the end of a document.
 const WITHIN: Duration = Duration::from_secs(5);
 /// Longest document of an answer, in bytes.
 const MAX_DOCUMENT: usize = 1024 * 1024;
 
-/// Where control is, and how it is connected to.
+/// Speaks to control.
 pub struct Contact {
-    /// Its nodes; never empty.
-    nodes: Vec<Authority>,
-    /// The node that answered last.
-    node: AtomicUsize,
-    tls: Arc<ClientConfig>,
+    nodes: Nodes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoContact {
-    #[error("cannot connect to control at {authority}")]
-    Connect { authority: Authority, source: io::Error },
+    #[error(transparent)]
+    Node(#[from] NoNode),
     #[error("control does not answer in time")]
     Late,
     #[error("the exchange with control failed")]
@@ -68,8 +56,8 @@ pub struct Lines {
 }
 
 impl Contact {
-    pub const fn new(nodes: Vec<Authority>, tls: Arc<ClientConfig>) -> Self {
-        Self { nodes, node: AtomicUsize::new(0), tls }
+    pub const fn new(nodes: Nodes) -> Self {
+        Self { nodes }
     }
 
     /// Sends a document, and reads the one that answers.
@@ -105,7 +93,7 @@ impl Contact {
         token: Option<&str>,
         body: Bytes,
     ) -> Result<(Incoming, JoinHandle<()>), NoContact> {
-        let (authority, stream) = self.reach().await?;
+        let (authority, stream) = self.nodes.reach().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(async move {
             // how it went shows in the exchange itself
@@ -132,34 +120,6 @@ impl Contact {
         let text = |name: &str| why.get(name).and_then(Value::as_str).unwrap_or("no reason given").to_owned();
         let why = format!("{}, record {}", text("error"), text("record"));
         Err(NoContact::Refused { status: parts.status, why })
-    }
-
-    /// A connection to the node that answered last, else to the next one that does.
-    async fn reach(&self) -> Result<(&Authority, TlsStream<TcpStream>), NoContact> {
-        let first = self.node.load(Ordering::Relaxed);
-        let mut why = NoContact::Late;
-        for node in (first..).take(self.nodes.len()) {
-            let node = node % self.nodes.len();
-            let Some(authority) = self.nodes.get(node) else { continue };
-            match timeout(WITHIN, self.connect(authority)).await {
-                Ok(Ok(stream)) => {
-                    self.node.store(node, Ordering::Relaxed);
-                    return Ok((authority, stream));
-                }
-                Ok(Err(source)) => why = NoContact::Connect { authority: authority.clone(), source },
-                Err(_late) => why = NoContact::Late,
-            }
-        }
-        Err(why)
-    }
-
-    async fn connect(&self, authority: &Authority) -> io::Result<TlsStream<TcpStream>> {
-        let host = authority.host().trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(443))).await?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from(host.to_owned());
-        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use credential::BadBundle;
 use issuer::Assertions;
-use model::{SpiffeId, Time};
+use model::Time;
 use store::{BadPem, BadSigner, DiskSigner, FileLedger, P256Signer, State, StateFault, pem};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -24,10 +24,10 @@ use crate::feed::Voice;
 use crate::following::{Contact, Follower, Identity, NoContact, NoIdentity, Shelf};
 use crate::gateway::Gateway;
 use crate::home::{BadHome, Home, operator, state_beside};
-use crate::issuing::{authorities_of, own_part};
+use crate::issuing::{authorities_of, control_plane};
 use crate::keys;
 use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Interrupted, Listener, Stop, interrupted, jittered, now, serve, stop};
+use crate::net::{Connections, Interrupted, Listener, Nodes, Stop, interrupted, jittered, now, serve, stop};
 use crate::pulse::Pulse;
 use crate::vitals::Vitals;
 
@@ -186,12 +186,14 @@ async fn parts(
     let own = Arc::new(OwnSvid::default());
     let connections = Connections::new(Arc::clone(&own));
     connections.trust(authorities(settings)?);
-    let server = server_id(settings);
-    let contact = Arc::new(Contact::new(settings.servers.clone(), connections.secured(server)));
+    let server = control_plane(domain);
+    let contact = Arc::new(Contact::new(Nodes::new(settings.servers.clone(), connections.secured(server))));
     let key = read_pem(&settings.feed_key, "PUBLIC KEY")?;
     let shelf = Shelf::new(home.root(), Voice { environment: settings.environment.clone(), key });
     let setting = Setting {
         operators: vec![operator(home.owner()?)],
+        // an operator comes to a gateway's own socket, and never over its network
+        certified: credential::Operators::default(),
         environment: Some(settings.environment.clone()),
         vars: Vars::Refused,
         keys,
@@ -211,18 +213,6 @@ async fn parts(
     let heard = shelf.heartbeat().and_then(|heartbeat| heartbeat.time.parse().ok());
     let pulse = Pulse::heard(heard.unwrap_or(Time::MIN), now());
     Ok(Parts { epochs, contact, shelf, pulse, own, assertions })
-}
-
-/// The one who may say what is in force.
-///
-/// # Panics
-/// Never: the parts of the id are sound.
-#[expect(
-    clippy::expect_used,
-    reason = "a trust domain and literals make a SPIFFE ID; every gateway that starts makes one"
-)]
-fn server_id(settings: &GatewaySettings) -> SpiffeId {
-    own_part(&settings.trust_domain, "server").parse().expect("a SPIFFE ID")
 }
 
 fn authorities(settings: &GatewaySettings) -> Result<credential::Authorities, GatewayFailed> {
@@ -252,7 +242,7 @@ async fn enrol(
     loop {
         match identity.enrol(Some(token.trim()), None).await {
             Ok(()) => return Ok(true),
-            Err(NoIdentity::Enrol(why @ (NoContact::Connect { .. } | NoContact::Late | NoContact::Http(_)))) => {
+            Err(NoIdentity::Enrol(why @ (NoContact::Node(_) | NoContact::Late | NoContact::Http(_)))) => {
                 tracing::warn!(why = chain(&why), "control cannot be reached, trying again");
             }
             Err(why) => return Err(why.into()),

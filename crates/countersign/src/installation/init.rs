@@ -1,21 +1,27 @@
-//! `init`: the directory of an installation, with its keys, its settings, unit files and a first estate.
+//! `init`: the directory of an installation, with its keys, its first operator, its settings, unit files and a first estate.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use model::TrustDomain;
-use store::{BadSigner, DiskSigner};
+use issuer::{MintFailed, OwnCertificate};
+use model::{OperatorName, TrustDomain};
+use store::{BadSigner, DiskSigner, write_private};
 
-use super::ready::{Context, context_file};
+use super::ready::{Context, OperatorFiles, context_file};
 use crate::files::write_whole;
 use crate::home::{BadHome, Home};
-use crate::issuing::{Issuers, IssuingFailed};
-use crate::net::now;
+use crate::issuing::{Issuers, IssuingFailed, certificate_pem};
+use crate::net::{now, serial};
 
 const PUBLIC: u32 = 0o644;
 const PRIVATE: u32 = 0o600;
+/// How long the first operator's certificate holds.
+const OPERATOR_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Where planes and operators come, until the settings say otherwise.
+const PLANES: &str = "127.0.0.1:8444";
 
 /// What is to be laid out.
 #[derive(Debug, Clone)]
@@ -23,6 +29,8 @@ pub struct NewInstallation {
     pub environment: String,
     pub trust_domain: TrustDomain,
     pub directory: PathBuf,
+    /// Who operates it from elsewhere, by certificate.
+    pub operator: OperatorName,
 }
 
 /// What was laid out.
@@ -32,6 +40,8 @@ pub struct Laid {
     pub trust_domain: TrustDomain,
     /// The context file, if there was none yet.
     pub context: Option<PathBuf>,
+    /// The folder with which the operator comes from elsewhere.
+    pub operator: PathBuf,
 }
 
 /// Why nothing was laid out.
@@ -47,6 +57,8 @@ pub enum InitFailed {
     Key(#[from] BadSigner),
     #[error("the trust domain has no authority")]
     Issuer(#[from] IssuingFailed),
+    #[error("the operator's certificate cannot be made")]
+    Operator(#[from] MintFailed),
     #[error("cannot write into `{}`", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -83,8 +95,36 @@ pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
     for (name, text) in files {
         write_whole(&home.path(name), text.as_bytes(), PUBLIC).map_err(io)?;
     }
+    let operator = operator(new, &home, &issuer.bundle_pem())?;
     let context = context(home.root()).map_err(io)?;
-    Ok(Laid { directory: home.root().to_owned(), trust_domain: new.trust_domain.clone(), context })
+    Ok(Laid { directory: home.root().to_owned(), trust_domain: new.trust_domain.clone(), context, operator })
+}
+
+/// Makes the operator's certificate, in a folder that can be carried to another machine with all that is needed there.
+fn operator(new: &NewInstallation, home: &Home, ca: &str) -> Result<PathBuf, InitFailed> {
+    let folder = home.path("operator");
+    let io = |source| InitFailed::Io { path: folder.clone(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
+    let own = OwnCertificate::make(&new.operator, serial(), now(), OPERATOR_LIFE)?;
+    // the key first: a certificate is never there without it
+    write_private(&folder.join("operator.key"), &own.pkcs8)?;
+    let context = Context {
+        servers: vec![format!("https://{PLANES}")],
+        trust_domain: Some(new.trust_domain.to_string()),
+        ca: Some(PathBuf::from("ca.pem")),
+        operator: Some(OperatorFiles { cert: PathBuf::from("operator.pem"), key: PathBuf::from("operator.key") }),
+        ..Context::default()
+    };
+    let context = serde_json::to_string_pretty(&context).map_err(io::Error::from).map_err(io)?;
+    let files = [
+        ("operator.pem", certificate_pem(&own.certificate)),
+        ("ca.pem", ca.to_owned()),
+        ("context.json", format!("{context}\n")),
+    ];
+    for (name, text) in files {
+        write_whole(&folder.join(name), text.as_bytes(), PUBLIC).map_err(io)?;
+    }
+    Ok(folder)
 }
 
 /// Writes the context file, unless there is one: it may be of another installation.
@@ -92,7 +132,8 @@ fn context(root: &Path) -> io::Result<Option<PathBuf>> {
     let Some(path) = context_file().filter(|path| !path.exists()) else { return Ok(None) };
     let folder = path.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let context = Context { server: format!("unix:{}", root.join("control.sock").display()) };
+    let server = Some(format!("unix:{}", root.join("control.sock").display()));
+    let context = Context { server, ..Context::default() };
     write_whole(&path, &serde_json::to_vec_pretty(&context)?, PRIVATE)?;
     Ok(Some(path))
 }
@@ -103,13 +144,16 @@ fn server_yaml(new: &NewInstallation) -> String {
 environment: {environment}
 trustDomain: {domain}
 listen:
-  planes: 127.0.0.1:8444      # where gateways come, by mutual TLS
+  planes: {PLANES}      # where gateways and operators come, by mutual TLS
   admin: 127.0.0.1:8445       # /livez, /readyz, /metrics, /keys, /bundle: never open it to callers
-names: [localhost, 127.0.0.1] # under which gateways reach it
+names: [localhost, 127.0.0.1] # under which they reach it
 state: state/state.db         # or stateUrlFile: FILE, with the postgres:// URL that several nodes share
+operators:                    # who operates it from elsewhere, each by this one certificate and no other
+  - {{name: {operator}, certificate: operator/operator.pem}}
 ",
         environment = new.environment,
-        domain = new.trust_domain
+        domain = new.trust_domain,
+        operator = new.operator
     )
 }
 
@@ -118,7 +162,7 @@ fn gateway_yaml(new: &NewInstallation) -> String {
         "# A gateway of environment `{environment}`. To run it elsewhere, take this file, ca.pem and feed.pub along.
 environment: {environment}
 trustDomain: {domain}
-servers: [https://127.0.0.1:8444] # nodes of the control plane
+servers: [https://{PLANES}] # nodes of the control plane
 ca: ca.pem                    # the trust domain's authorities, for first contact
 feedKey: feed.pub             # signs what the control plane says
 directory: gateway            # state, ledger and keys of this gateway

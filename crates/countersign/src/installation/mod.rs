@@ -7,5 +7,5 @@ mod server;
 
 pub use gateway::{GatewayFailed, gateway};
 pub use init::{InitFailed, Laid, NewInstallation, init};
-pub use ready::{Context, READY, Ready, context_file};
+pub use ready::{Context, OperatorFiles, READY, Ready, context_file};
 pub use server::{ServerFailed, server};

@@ -38,12 +38,32 @@ pub struct ReadyGateway {
     pub https: String,
 }
 
-/// The installation that verbs are for, unless another is named.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The installation that verbs are for, unless another is named. Paths are relative to the file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
-    /// `unix:PATH`.
-    pub server: String,
+    /// `unix:PATH`, on the installation's own machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// `https://HOST:PORT` of each node, from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
+    /// Its own trust domain, where the authorities' certificates do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_domain: Option<String>,
+    /// The authorities of its trust domain, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorFiles>,
+}
+
+/// An operator's certificate and its key, in PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Ready {

@@ -59,7 +59,8 @@ pub enum ServerFailed {
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
     let mut interrupted = interrupted()?;
-    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state } = server_settings(config)?;
+    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators } =
+        server_settings(config)?;
     let home = Home::take(&directory, MARK)?;
     home.remove(READY)?;
     let owner = home.owner()?;
@@ -81,6 +82,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let state = open(state).await?;
     let setting = Setting {
         operators: vec![operator(owner)],
+        certified: operators,
         environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys: keys.clone(),
@@ -114,7 +116,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
         Arc::clone(&vitals),
     );
     let control = Arc::new(control);
-    let own = OwnPart::new(Arc::clone(&control), "server", owner, home.path("ca.pem"));
+    let mut own = OwnPart::new(Arc::clone(&control), "server", owner, home.path("ca.pem"));
+    renew(&mut own, &names).await;
     servers.spawn(keep(own, names, stopped.clone()));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
     servers.spawn(serve(Listener::Tls(planes, tls), Arc::clone(&control), stopped.clone()));
@@ -166,12 +169,16 @@ async fn telling(control: Arc<Control>, stop: Stop) {
 /// Keeps the server's own SVID fresh until asked to stop.
 async fn keep(mut own: OwnPart, names: Vec<String>, mut stop: Stop) {
     loop {
-        if let Err(error) = own.renew(names.clone()).await {
-            tracing::error!(error = chain(&error), "the server's SVID is not renewed");
-        }
         tokio::select! {
             () = stop.asked() => return,
             () = sleep(EVERY) => {}
         }
+        renew(&mut own, &names).await;
+    }
+}
+
+async fn renew(own: &mut OwnPart, names: &[String]) {
+    if let Err(error) = own.renew(names.to_vec()).await {
+        tracing::error!(error = chain(&error), "the server's SVID is not renewed");
     }
 }

@@ -3,6 +3,7 @@
 
 mod edge;
 mod http2;
+mod nodes;
 mod outbound;
 mod pace;
 mod pool;
@@ -13,6 +14,7 @@ mod streams;
 pub mod tls;
 
 pub use edge::{Interrupted, interrupted, jittered, now, record_id, serial, trace_id};
+pub use nodes::{NoNode, Nodes, was_turned_away};
 pub use outbound::{
     BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Unreachable, fetch, has_plain_authority,
 };

@@ -14,17 +14,17 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use model::SpiffeId;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
 
 use super::edge::now;
+use super::nodes::{plain, secured};
 use super::sent::RequestBody;
 use super::tls::{self, Check, OwnSvid};
 
+/// Where none is written (RFC 9110 §4.2.1).
+const HTTP: u16 = 80;
 /// To the end of the handshakes.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Shorter than the keep-alive of common servers: a kept connection should not die under a request.
@@ -193,14 +193,11 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, Unsent> {
-        let host = self.authority.host().trim_matches(['[', ']']);
-        let port = self.authority.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
-        let stream = TcpStream::connect((host, port)).await.map_err(Unsent::Connect)?;
-        stream.set_nodelay(true).map_err(Unsent::Connect)?;
-        let Some(Expecting { config, .. }) = &self.tls else { return self.handshake(stream, None).await };
-        let invalid = |error| Unsent::Connect(io::Error::new(io::ErrorKind::InvalidInput, error));
-        let name = ServerName::try_from(host.to_owned()).map_err(invalid)?;
-        let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(Unsent::Connect)?;
+        let Some(Expecting { config, .. }) = &self.tls else {
+            let stream = plain(&self.authority, HTTP).await.map_err(Unsent::Connect)?;
+            return self.handshake(stream, None).await;
+        };
+        let stream = secured(&self.authority, config).await.map_err(Unsent::Connect)?;
         let peer = tls::peer(stream.get_ref().1.peer_certificates());
         self.handshake(stream, peer).await
     }

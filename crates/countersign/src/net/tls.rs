@@ -31,7 +31,8 @@ const HTTP11: &[u8] = b"http/1.1";
 /// Decides whether certificates hold now.
 pub type Check = dyn Fn(&PeerCertificates) -> Result<Finding, Cause> + Send + Sync;
 
-/// The SVID with which this process is a server and a client: replaced while connections are open.
+/// The SVID with which this process is a server and a client, or an operator's certificate: replaced while connections are
+/// open.
 #[derive(Default)]
 pub struct OwnSvid {
     current: ArcSwapOption<CertifiedKey>,
@@ -39,7 +40,7 @@ pub struct OwnSvid {
 
 /// Why certificates and a key cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the SVID or its key cannot be used for TLS")]
+#[error("the certificate or its key cannot be used for TLS")]
 pub struct BadSvid(#[from] Error);
 
 impl OwnSvid {
@@ -48,7 +49,7 @@ impl OwnSvid {
     /// # Errors
     /// [`BadSvid`] where the key is not the certificate's; what was used stays in use.
     pub fn install(&self, chain: &[Vec<u8>], pkcs8: &[u8]) -> Result<(), BadSvid> {
-        let key = sign::any_ecdsa_type(&PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8)))?;
+        let key = sign::any_supported_type(&PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8)))?;
         let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
         let certified = CertifiedKey::new(chain, key);
         certified.keys_match()?;
@@ -103,9 +104,18 @@ pub fn client(own: Arc<OwnSvid>, check: Arc<Check>) -> Arc<ClientConfig> {
 
 /// The certificates for which a handshake was refused, if that was why it failed.
 pub(super) fn refused_peer(error: &io::Error) -> Option<PeerCertificates> {
+    refused(error).map(|refused| PeerCertificates::new(refused.chain.clone()))
+}
+
+/// Why a handshake was refused here, if that was why it failed.
+pub(super) fn refusal(error: &io::Error) -> Option<Cause> {
+    refused(error).map(|refused| refused.cause.clone())
+}
+
+fn refused(error: &io::Error) -> Option<&Refused> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let Error::InvalidCertificate(CertificateError::Other(OtherError(refused))) = error else { return None };
-    refused.downcast_ref::<Refused>().map(|refused| PeerCertificates::new(refused.chain.clone()))
+    refused.downcast_ref()
 }
 
 /// What a peer presented, as far as its certificates go.

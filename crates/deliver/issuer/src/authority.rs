@@ -18,7 +18,7 @@ use crate::signer::{Certifying, Signer};
 pub const BACKDATE: Duration = Duration::from_secs(10);
 
 /// The organisation that every certificate names: a name for people, never an identity.
-const ORGANISATION: &str = "Countersign";
+pub(crate) const ORGANISATION: &str = "Countersign";
 
 /// Signs SVIDs of one trust domain.
 pub struct Authority {
@@ -175,15 +175,15 @@ const fn positive_bytes(mut serial: [u8; 16]) -> [u8; 16] {
     serial
 }
 
-fn positive(serial: [u8; 16]) -> SerialNumber {
+pub(crate) fn positive(serial: [u8; 16]) -> SerialNumber {
     SerialNumber::from_slice(&positive_bytes(serial))
 }
 
-fn date(time: Time) -> Result<OffsetDateTime, MintFailed> {
+pub(crate) fn date(time: Time) -> Result<OffsetDateTime, MintFailed> {
     OffsetDateTime::from_unix_timestamp(time.as_micros().div_euclid(1_000_000)).or(Err(MintFailed::Time { time }))
 }
 
 /// Certificates know whole seconds only: never later than asked.
-fn whole_second(time: Time) -> Time {
+pub(crate) fn whole_second(time: Time) -> Time {
     Time::from_unix_seconds(time.as_micros().div_euclid(1_000_000))
 }

@@ -37,7 +37,7 @@ pub use ledger::{Figures, FileLedger, FileSlot, Options, Started};
 pub use p256::P256Signer;
 pub use pem::BadPem;
 pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
-pub use signer::{BadSigner, DiskSigner};
+pub use signer::{BadSigner, DiskSigner, read_private, write_private};
 pub use start::begin_new_chain;
 pub use state::{
     Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptEpoch, KeptPlane, NewPlane, Position, RevocationAct, Said,

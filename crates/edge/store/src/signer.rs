@@ -80,7 +80,10 @@ impl Signer for DiskSigner {
 }
 
 /// A private key's PKCS#8 from a PEM file that only its owner can use; none where there is no file.
-pub(crate) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
+///
+/// # Errors
+/// [`BadSigner`].
+pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
     let io = |doing| move |source| BadSigner::Io { doing, path: path.to_owned(), source };
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -98,7 +101,10 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
 }
 
 /// Writes a private key so that only its owner can use it.
-pub(crate) fn write_private(path: &Path, der: &[u8]) -> Result<(), BadSigner> {
+///
+/// # Errors
+/// [`BadSigner`].
+pub fn write_private(path: &Path, der: &[u8]) -> Result<(), BadSigner> {
     let io = |source| BadSigner::Io { doing: "write", path: path.to_owned(), source };
     write_whole(path, pem::encode(PRIVATE_KEY, der).as_bytes(), PRIVATE).map_err(io)
 }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use self::finding::{Finding, Level};
 use self::word::Word;
-use super::server::{DIRECTORY, chosen, find, runtime};
+use super::reach::{Address, DIRECTORY, Reach, chosen, find};
+use super::server::runtime;
 use super::{Exit, Format, Stopped, output};
 use crate::net::now;
 
@@ -22,10 +23,10 @@ use crate::net::now;
 ///
 /// # Errors
 /// [`Stopped`] with [`Exit::Failed`] where there is a problem.
-pub(super) fn doctor(server: Option<&str>, directory: Option<&Path>, format: Format) -> Result<(), Stopped> {
-    let directory = place(server, directory)?;
+pub(super) fn doctor(reach: &Reach, format: Format) -> Result<(), Stopped> {
+    let directory = place(reach)?;
     let runtime = runtime()?;
-    let word = runtime.block_on(word::asked(find(server, Some(&directory))));
+    let word = runtime.block_on(word::asked(find(&Reach { dir: Some(directory.clone()), ..reach.clone() })));
     let mut findings = files::look(&directory);
     findings.extend(runtime.block_on(disk::look(&directory)));
     let at = now();
@@ -47,15 +48,17 @@ pub(super) fn doctor(server: Option<&str>, directory: Option<&Path>, format: For
 }
 
 /// The directory that is looked at: the one that is named, else `./.countersign`, else that of the server that verbs are for.
-fn place(server: Option<&str>, directory: Option<&Path>) -> Result<PathBuf, Stopped> {
-    let found = match directory {
-        Some(directory) => directory.to_owned(),
-        None if server.is_none() && Path::new(DIRECTORY).exists() => PathBuf::from(DIRECTORY),
-        None => {
-            let (address, _) = chosen(server, None)?;
-            let socket = PathBuf::from(address.strip_prefix("unix:").unwrap_or_default());
-            socket.parent().unwrap_or(Path::new(DIRECTORY)).to_owned()
-        }
+fn place(reach: &Reach) -> Result<PathBuf, Stopped> {
+    let found = match &reach.dir {
+        Some(directory) => directory.clone(),
+        None if reach.server.is_none() && Path::new(DIRECTORY).exists() => PathBuf::from(DIRECTORY),
+        None => match chosen(reach)?.0 {
+            Address::Socket(socket) => socket.parent().unwrap_or(Path::new(DIRECTORY)).to_owned(),
+            Address::Nodes(_) => {
+                let why = "this looks into a process's own directory: run it there, and name it with --dir";
+                return Err(Stopped::new(Exit::Usage, why));
+            }
+        },
     };
     if found.is_dir() {
         return Ok(found);
