@@ -65,6 +65,25 @@ impl TestCa {
     }
 }
 
+/// A sound operator's certificate, which signs itself, valid for an hour around `at`; `shape` may spoil it.
+pub fn operators_certificate(
+    key: &KeyPair,
+    name: &str,
+    at: Time,
+    shape: impl FnOnce(&mut CertificateParams),
+) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.not_before = date(at.minus(HOUR));
+    params.not_after = date(at.plus(HOUR));
+    shape(&mut params);
+    params.self_signed(key).expect("a certificate that rcgen can write").der().to_vec()
+}
+
 /// A URI name, as it stands.
 pub fn uri(text: &str) -> SanType {
     SanType::URI(Ia5String::try_from(text).expect("ASCII"))
@@ -89,6 +108,7 @@ fn authority(domain: &str, at: Time) -> CertificateParams {
     params
 }
 
-fn key() -> KeyPair {
+/// A fresh P-256 key.
+pub fn key() -> KeyPair {
     KeyPair::generate().expect("the system gives random bytes")
 }

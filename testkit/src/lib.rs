@@ -1,5 +1,5 @@
-//! For tests alone: a ledger in memory, bytes that are almost right, an authority that signs anything, and a PostgreSQL
-//! server.
+//! For tests alone: a ledger in memory, bytes that are almost right, operators' certificates, an authority that signs
+//! anything, and a PostgreSQL server.
 //!
 //! No shipping crate depends on this one.
 
@@ -10,6 +10,6 @@ mod ledger;
 mod mutate;
 pub mod postgres;
 
-pub use ca::{TestCa, date, uri};
+pub use ca::{TestCa, date, key, operators_certificate, uri};
 pub use ledger::{MemoryLedger, MemorySlot};
 pub use mutate::mutate;

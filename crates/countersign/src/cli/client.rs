@@ -22,6 +22,8 @@ use crate::net::{Nodes, was_turned_away};
 
 /// How long an answer may take to begin.
 const WITHIN: Duration = Duration::from_secs(120);
+/// How long a connection that failed may take to say why.
+const ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Speaks to one server, or to any node of one.
 pub struct Client {
@@ -38,8 +40,10 @@ pub struct Reply {
     pub status: StatusCode,
     body: Incoming,
     /// Drives the connection while the body is read.
-    _connection: JoinHandle<()>,
+    _connection: Driver,
 }
+
+type Driver = JoinHandle<hyper::Result<()>>;
 
 impl Client {
     pub(super) const fn local(socket: PathBuf) -> Self {
@@ -101,22 +105,31 @@ async fn exchange(
 ) -> Result<Reply, Stopped> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(address, &chain(&error)))?;
-    let connection = tokio::spawn(async move {
-        // what went wrong shows in the exchange itself
-        let _ = connection.await;
-    });
+    let connection = tokio::spawn(connection);
     match timeout(WITHIN, sender.send_request(request)).await {
         Ok(Ok(answer)) => Ok(Reply { status: answer.status(), body: answer.into_body(), _connection: connection }),
-        Ok(Err(error)) if was_turned_away(&error) => {
-            let why = format!(
-                "the server at `{address}` does not take this certificate: is it, to the byte, one of `operators` in its \
-                 server.yaml, and in its times? The server's ledger says why"
-            );
-            Err(Stopped::new(Exit::Denied, why))
-        }
-        Ok(Err(error)) => Err(unreachable(address, &chain(&error))),
+        Ok(Err(error)) => Err(unanswered(address, &cause(connection, error).await)),
         Err(_) => Err(unreachable(address, "no answer in time")),
     }
+}
+
+/// Why a connection took no request: what ended it, if it had ended by itself.
+async fn cause(connection: Driver, error: hyper::Error) -> hyper::Error {
+    match timeout(ENDED_WITHIN, connection).await {
+        Ok(Ok(Err(cause))) => cause,
+        Ok(Ok(Ok(())) | Err(_)) | Err(_) => error,
+    }
+}
+
+fn unanswered(address: &str, error: &hyper::Error) -> Stopped {
+    if !was_turned_away(error) {
+        return unreachable(address, &chain(error));
+    }
+    let why = format!(
+        "the server at `{address}` does not take this certificate: is it, to the byte, one of `operators` in its \
+         server.yaml, and in its times? The server's ledger says why"
+    );
+    Stopped::new(Exit::Denied, why)
 }
 
 fn unreachable(address: &str, why: &str) -> Stopped {

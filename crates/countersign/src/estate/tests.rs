@@ -7,6 +7,7 @@ mod openapi;
 mod principals;
 mod schema;
 mod services;
+mod settings;
 mod sources;
 mod yaml;
 

@@ -56,7 +56,13 @@ estate.yaml:112:39: `extreme` is not one of low, medium, high",
         1,
         "class `people` could make `human:people:x`, which is a principal of its own",
     );
-    // the class of this installation's operators is there in every estate
+    // the classes of this installation's operators are there in every estate
+    refused(
+        &principal("Human", "human:operators:admin"),
+        0,
+        1,
+        "class `certified-operators` could make `human:operators:admin`, which is a principal of its own",
+    );
     refused(
         &principal("Human", "human:local:0"),
         0,

@@ -206,6 +206,11 @@ fn an_issuer_belongs_to_one_source() {
         "estate.yaml:29:18: `local` is the source that speaks for the kernel; choose another name
 estate.yaml:84:23: `platform` is not a trust source here",
     );
+    check(
+        &quickstart("metadata: {name: platform}", "metadata: {name: operators}"),
+        "estate.yaml:29:18: `operators` is the source of operators' certificates; choose another name
+estate.yaml:84:23: `platform` is not a trust source here",
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Binding, Code, Time};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
-use testkit::{TestCa, date, uri};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use testkit::{TestCa, date, key, operators_certificate, uri};
 
 use crate::{
     Authorities, Bundle, Cause, Channel, CredentialKind, NotPinned, Operators, PeerCertificates, Presented, Revocable,
@@ -20,21 +20,8 @@ fn now() -> Time {
 
 fn sound(_: &mut CertificateParams) {}
 
-fn key() -> KeyPair {
-    KeyPair::generate().unwrap()
-}
-
-/// A self-signed certificate for a name, valid for an hour around now; `shape` may spoil it.
 fn signed_by(key: &KeyPair, name: &str, shape: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.not_before = date(now().minus(HOUR));
-    params.not_after = date(now().plus(HOUR));
-    shape(&mut params);
-    params.self_signed(key).unwrap().der().to_vec()
+    operators_certificate(key, name, now(), shape)
 }
 
 fn of(name: &str) -> Vec<u8> {

@@ -1,0 +1,110 @@
+//! `server.yaml`: who operates an installation from elsewhere, and what no settings may say of them.
+
+use std::fs;
+
+use issuer::OwnCertificate;
+use model::OperatorName;
+use rcgen::{BasicConstraints, IsCa};
+use store::pem;
+use tempfile::TempDir;
+use testkit::{key, operators_certificate, uri};
+
+use super::now;
+use crate::estate::{BadSettings, ServerSettings, server_settings};
+
+const SETTINGS: &str = "environment: production
+trustDomain: prod.acme.test
+listen: {planes: 127.0.0.1:0, admin: 127.0.0.1:0}
+names: [localhost]
+operators:
+";
+
+/// Settings with these operators, beside certificates of all sorts.
+fn read(operators: &str) -> Result<ServerSettings, String> {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let certificate = |name: &str, der: &[u8]| write(name, &pem::encode("CERTIFICATE", der));
+    let sound = |name: &str| operators_certificate(&key(), name, now(), |_| {});
+    certificate("admin.pem", &sound("admin"));
+    certificate("ada.pem", &sound("admin"));
+    let authority = |params: &mut rcgen::CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    certificate("authority.pem", &operators_certificate(&key(), "admin", now(), authority));
+    let named = |params: &mut rcgen::CertificateParams| {
+        params.subject_alt_names = vec![uri("spiffe://prod.acme.test/countersign/server")];
+    };
+    certificate("service.pem", &operators_certificate(&key(), "admin", now(), named));
+    write("two.pem", &pem::encode("CERTIFICATE", &sound("admin")).repeat(2));
+    write("server.yaml", &format!("{SETTINGS}{operators}"));
+    server_settings(&folder.path().join("server.yaml")).map_err(|bad| {
+        let BadSettings::Problems(problems) = bad else { panic!("another cause") };
+        let root = folder.path().canonicalize().unwrap();
+        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        text.replace(&format!("{}/", root.display()), "")
+    })
+}
+
+#[track_caller]
+fn assert_refused(operators: &str, expected: &str) {
+    assert_eq!(read(operators).unwrap_err(), expected);
+}
+
+#[test]
+fn operators_are_a_name_and_a_certificate_each() {
+    let two = "  - {name: admin, certificate: admin.pem}\n  - {name: ada, certificate: ada.pem}\n";
+    assert_ne!(read(two).unwrap().operators, read("  - {name: admin, certificate: admin.pem}\n").unwrap().operators);
+    assert_eq!(read("  []\n").unwrap().operators, credential::Operators::default());
+}
+
+#[test]
+fn what_init_makes_is_taken() {
+    let name: OperatorName = "admin".parse().unwrap();
+    let life = std::time::Duration::from_secs(3600);
+    let made = OwnCertificate::make(&name, [0xff; 16], now(), life).unwrap();
+    let mut operators = credential::Operators::default();
+    operators.pin(name, &made.certificate).unwrap();
+}
+
+#[test]
+fn what_is_no_operators_certificate_is_refused_at_its_place() {
+    assert_refused(
+        "  - {name: admin, certificate: service.pem}\n",
+        "server.yaml:6:5: it is no operator's certificate: it has a URI name, as no operator's certificate may: an operator is no service and has no SPIFFE ID",
+    );
+    assert_refused(
+        "  - {name: admin, certificate: authority.pem}\n",
+        "server.yaml:6:5: it is no operator's certificate: it is a CA",
+    );
+    assert_refused(
+        "  - {name: admin, certificate: two.pem}\n",
+        "server.yaml:6:32: `two.pem`: expected one PEM block `CERTIFICATE`",
+    );
+    assert_refused(
+        "  - {name: admin, certificate: server.yaml}\n",
+        "server.yaml:6:32: `server.yaml`: expected one PEM block `CERTIFICATE`",
+    );
+    assert_refused(
+        "  - {name: admin, certificate: absent.pem}\n",
+        "server.yaml:6:32: cannot read `absent.pem`: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn two_operators_share_neither_name_nor_certificate() {
+    assert_refused(
+        "  - {name: admin, certificate: admin.pem}\n  - {name: ada, certificate: admin.pem}\n",
+        "server.yaml:7:5: its key is that of operator `admin`, and a key is one person's",
+    );
+    assert_refused(
+        "  - {name: admin, certificate: admin.pem}\n  - {name: admin, certificate: ada.pem}\n",
+        "server.yaml:7:5: operator `admin` has another certificate already",
+    );
+}
+
+#[test]
+fn operators_are_named_plainly() {
+    assert_refused(
+        "  - {name: Ada L, certificate: ada.pem}\n",
+        "server.yaml:6:12: `Ada L`: expected lower-case letters, digits, `-` and `.`, starting and ending with a letter or digit",
+    );
+    assert_refused("  - {name: ada}\n", "server.yaml:6:5: operator: `certificate` is missing");
+}
