@@ -35,7 +35,7 @@ impl Installation {
     pub fn laid_out(environment: &str, domain: &str) -> Self {
         let installation = Self { folder: folder(), running: BTreeMap::new() };
         let dir = installation.dir();
-        let args = ["init", "--environment", environment, "--trust-domain", domain, "--dir"];
+        let args = ["init", "--operator", "admin", "--environment", environment, "--trust-domain", domain, "--dir"];
         let mut init = command(&binary(), &[&args[..], &[text(&dir)]].concat());
         init.env("COUNTERSIGN_CONTEXT", installation.path("context.json"));
         super::finish(init, b"").ended(0);
@@ -226,6 +226,40 @@ impl Installation {
     /// Runs a verb against a process.
     pub fn cli_at(&self, name: &str, args: &[&str]) -> Ran {
         run(&[args, &["--dir", text(&self.home(name))]].concat(), b"")
+    }
+
+    /// Runs a verb as the operator from another machine: with nothing but the folder that `init` made to be carried there.
+    pub fn cli_elsewhere(&self, args: &[&str]) -> Ran {
+        super::finish(self.elsewhere(args), b"")
+    }
+
+    /// Likewise, not run yet.
+    pub fn elsewhere(&self, args: &[&str]) -> Command {
+        let folder = self.carried();
+        let mut command = command(&binary(), args);
+        command.current_dir(&folder).env("COUNTERSIGN_CONTEXT", "context.json");
+        command
+    }
+
+    /// The operator's folder as it lies on another machine, with the address at which the control plane is now.
+    pub fn carried(&self) -> PathBuf {
+        let folder = self.path("elsewhere");
+        let here = self.dir().join("operator");
+        fs::create_dir_all(&folder).expect("a folder");
+        for entry in fs::read_dir(here).expect("the operator's folder") {
+            let name = entry.expect("an entry").file_name();
+            fs::copy(self.dir().join("operator").join(&name), folder.join(&name)).expect("it can be copied");
+        }
+        let context = fs::read_to_string(folder.join("context.json")).expect("the context");
+        let context = context.replace("https://127.0.0.1:8444", &self.word("server", "/planes"));
+        fs::write(folder.join("context.json"), context).expect("it can be written");
+        folder
+    }
+
+    /// Certificate and key of the operator.
+    pub fn operator(&self) -> Identity {
+        let folder = self.dir().join("operator");
+        Identity { cert: folder.join("operator.pem"), key: folder.join("operator.key") }
     }
 
     pub fn apply(&self, estate: &Estate, more: &[&str]) -> Ran {

@@ -1,5 +1,5 @@
-//! A control plane and gateways apart: enrolment, what is pushed, what is decided while control is away, and what no disk or
-//! backup can bring back.
+//! A control plane and gateways apart: operators who come from elsewhere, enrolment, what is pushed, what is decided while
+//! control is away, and what no disk or backup can bring back.
 
 mod away;
 mod backup;
@@ -8,6 +8,7 @@ mod crossing;
 mod doors;
 mod enrolment;
 mod nodes;
+mod operators;
 mod pushed;
 mod upgrade;
 

@@ -22,13 +22,13 @@ fn an_operator_over_a_kernel_channel_operates() {
 #[test]
 fn an_operator_with_a_certificate_operates_as_a_local_one_does() {
     // a policy about everything does not lock them out
-    let engine = self::engine(&["forbid (principal, action, resource);"]);
-    let bound = decide(&engine, CERTIFIED, "administer", "countersign/estate", &["sender_bound"]);
+    let broad = engine(&["forbid (principal, action, resource);"]);
+    let bound = decide(&broad, CERTIFIED, "administer", "countersign/estate", &["sender_bound"]);
     assert_eq!(shown(&bound), "allow, by countersign/operators");
-    let unbound = decide(&engine, CERTIFIED, "administer", "countersign/estate", &[]);
+    let unbound = decide(&broad, CERTIFIED, "administer", "countersign/estate", &[]);
     assert_eq!(shown(&unbound), "deny evidence_missing, missing sender_bound, by countersign/operators");
     // one may be told apart from the others
-    let engine = self::engine(&[r#"forbid (principal == Human::"human:operators:admin", action, resource);"#]);
+    let engine = engine(&[r#"forbid (principal == Human::"human:operators:admin", action, resource);"#]);
     let ask = |id: &str| shown(&decide(&engine, id, "administer", "countersign/estate", &["sender_bound"]));
     assert_eq!(ask(CERTIFIED), "deny forbidden, by p0");
     assert_eq!(ask(OPERATOR), "allow, by countersign/operators");
