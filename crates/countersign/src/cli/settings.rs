@@ -18,6 +18,10 @@ struct Given {
 
 const SERVER: Given = Given { id: "server", flag: "--server", variable: "COUNTERSIGN_SERVER" };
 const DIR: Given = Given { id: "dir", flag: "--dir", variable: "COUNTERSIGN_DIR" };
+const OPERATOR_CERT: Given =
+    Given { id: "operator_cert", flag: "--operator-cert", variable: "COUNTERSIGN_OPERATOR_CERT" };
+const OPERATOR_KEY: Given = Given { id: "operator_key", flag: "--operator-key", variable: "COUNTERSIGN_OPERATOR_KEY" };
+const CA: Given = Given { id: "ca", flag: "--ca", variable: "COUNTERSIGN_CA" };
 const OUTPUT: Given = Given { id: "output", flag: "--output", variable: "COUNTERSIGN_OUTPUT" };
 
 /// Every setting of a verb that asks a server, as `{name, value, from}`.
@@ -31,11 +35,15 @@ pub(super) fn settings(matches: &ArgMatches, reach: &Reach, output: Format) -> R
         Origin::File(path) => path.display().to_string(),
     };
     let directory = reach.dir.as_deref().unwrap_or(Path::new(reach::DIRECTORY));
-    Ok(json!([
-        {"name": SERVER.id, "value": address.to_string(), "from": from},
-        {"name": DIR.id, "value": directory, "from": DIR.from(matches)},
-        {"name": OUTPUT.id, "value": output.name(), "from": OUTPUT.from(matches)},
-    ]))
+    let mut settings = vec![
+        json!({"name": SERVER.id, "value": address.to_string(), "from": from}),
+        json!({"name": DIR.id, "value": directory, "from": DIR.from(matches)}),
+        json!({"name": OUTPUT.id, "value": output.name(), "from": OUTPUT.from(matches)}),
+    ];
+    let files = [(OPERATOR_CERT, &reach.operator_cert), (OPERATOR_KEY, &reach.operator_key), (CA, &reach.ca)];
+    let named = files.into_iter().filter_map(|(given, file)| Some((given, file.as_ref()?)));
+    settings.extend(named.map(|(given, file)| json!({"name": given.id, "value": file, "from": given.from(matches)})));
+    Ok(settings.into())
 }
 
 impl Given {
