@@ -1,7 +1,6 @@
 //! Starts and stops a gateway that runs apart from its control plane.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +8,25 @@ use std::time::Duration;
 use credential::BadBundle;
 use issuer::Assertions;
 use model::Time;
-use store::{BadPem, BadSigner, DiskSigner, FileLedger, P256Signer, State, StateFault, pem};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use store::{BadPem, BadSigner, P256Signer, State, StateFault, pem};
 use tokio::time::sleep;
 
-use super::ready::{READY, Ready, ReadyGateway};
+use super::process::{NotStarted, Operated, Process, listen, url};
+use super::ready::{Ready, ReadyGateway};
 use crate::admin::{Admin, Source};
 use crate::causes::chain;
-use crate::control::{Control, Post};
+use crate::control::Post;
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, GatewaySettings, Vars, gateway_settings};
 use crate::feed::Voice;
 use crate::following::{Contact, Follower, Identity, NoContact, NoIdentity, Shelf};
 use crate::gateway::Gateway;
-use crate::home::{BadHome, Home, operator, state_beside};
+use crate::home::{Home, operator, state_beside};
 use crate::issuing::{authorities_of, control_plane};
 use crate::keys;
 use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Interrupted, Listener, Nodes, Stop, interrupted, jittered, now, serve, stop};
+use crate::net::{Connections, Interrupted, Listener, Nodes, jittered, now};
 use crate::pulse::Pulse;
-use crate::vitals::Vitals;
 
 /// First line of the lock file.
 const MARK: &str = "countersign gateway";
@@ -42,11 +39,7 @@ pub enum GatewayFailed {
     #[error(transparent)]
     Settings(#[from] BadSettings),
     #[error(transparent)]
-    Home(#[from] BadHome),
-    #[error("cannot listen on {address}: is another process there?")]
-    Listen { address: SocketAddr, source: io::Error },
-    #[error("cannot use the ledger")]
-    Ledger(#[from] store::LedgerFault),
+    NotStarted(#[from] NotStarted),
     #[error("cannot use a key")]
     Key(#[from] BadSigner),
     #[error("cannot use the state")]
@@ -74,94 +67,47 @@ pub enum GatewayFailed {
 /// # Errors
 /// [`GatewayFailed`].
 pub async fn gateway(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Ready)) -> Result<(), GatewayFailed> {
-    let mut interrupted = interrupted()?;
     let settings = gateway_settings(config)?;
-    let home = Home::take(&settings.directory, MARK)?;
-    home.remove(READY)?;
-    let https = listen(settings.https).await?;
-    let admin = listen(settings.admin).await?;
+    let mut process = Process::begin(&settings.directory, MARK)?;
+    let (https, admin) = (listen(settings.https).await?, listen(settings.admin).await?);
     let http = match settings.http {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let (socket, socket_path) = home.listen()?;
-    let checkpoint_key = DiskSigner::open(&home.path("keys/checkpoint.key"))?;
-    checkpoint_key.publish(&home.path("checkpoint.pub"))?;
-    let (ledger, started) = FileLedger::start(&home.path("ledger"), store::Options::default())?;
-    let ledger = Arc::new(ledger);
-    if let Some(note) = started.note() {
-        tracing::warn!("{note}");
-    }
-    let (stopper, stopped) = stop();
-    let mut servers = JoinSet::new();
-    let (keys, keeper) = keys::keeper();
-    servers.spawn(keeper.run(stopped.clone()));
-    let state = State::open(&state_beside(&home.path("ledger"))).await?;
-    let parts = parts(&settings, &home, state.clone(), keys.clone()).await?;
+    let state = State::open(&state_beside(&process.home.path("ledger"))).await?;
+    let parts = parts(&settings, &process.home, state.clone(), process.keys.clone()).await?;
     let Parts { epochs, contact, shelf, pulse, own, assertions } = parts;
 
-    let mut identity = Identity::new(home.path("svid"), own, Arc::clone(&contact), &assertions);
+    let mut identity = Identity::new(process.home.path("svid"), own, Arc::clone(&contact), &assertions);
     let known = authorities(&settings)?;
     let resumed = identity.resume(epochs.live().load().snapshot.sources.authorities())? || identity.resume(&known)?;
-    if !resumed && !enrol(&mut identity, token, &mut interrupted).await? {
+    if !resumed && !enrol(&mut identity, token, &mut process.interrupted).await? {
         return Ok(());
     }
     tracing::info!(id = identity.id(), "enrolled");
+    let reached =
+        ReadyGateway { http: http.as_ref().map(|http| url("http", http)).transpose()?, https: url("https", &https)? };
     let described = Ready {
-        role: "gateway".to_owned(),
-        pid: std::process::id(),
-        environment: settings.environment.clone(),
-        control: format!("unix:{}", socket_path.display()),
-        admin: format!("http://{}", admin.local_addr()?),
-        planes: None,
-        gateway: Some(ReadyGateway {
-            http: match &http {
-                Some(http) => Some(format!("http://{}", http.local_addr()?)),
-                None => None,
-            },
-            https: format!("https://{}", https.local_addr()?),
-        }),
-        ledger: home.path("ledger"),
+        gateway: Some(reached),
         ca: settings.ca.clone(),
+        ..process.described("gateway", &settings.environment, &admin)?
     };
-    let description = serde_json::to_value(&described).map_err(io::Error::from)?;
+    let Operated { control, vitals } = process.operated(&epochs, Arc::clone(&pulse), Post::Gateway, &described)?;
     let live = epochs.live();
-    let svid = Arc::clone(epochs.connections().own());
-    let vitals = Vitals::new(Arc::clone(&live), Arc::clone(&pulse), Arc::clone(&ledger), keys.clone(), svid);
-    let control = Control::new(
-        Arc::clone(&epochs),
-        Arc::clone(&ledger),
-        checkpoint_key,
-        home.path("ledger"),
-        description,
-        Post::Gateway,
-        Arc::clone(&vitals),
-    );
-    let control = Arc::new(control);
-    let gateway = Arc::new(Gateway::new(Arc::clone(&live), keys, Arc::clone(&ledger), Arc::clone(&pulse)));
+    let (keys, ledger) = (process.keys.clone(), Arc::clone(&process.ledger));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&live), keys, ledger, Arc::clone(&pulse)));
     let config = tls::server(Arc::clone(control.own_svid()), gateway.callers());
-    servers.spawn(serve(Listener::Tls(https, config), Arc::clone(&gateway), stopped.clone()));
+    process.serve(Listener::Tls(https, config), Arc::clone(&gateway));
     if let Some(http) = http {
-        servers.spawn(serve(Listener::Tcp(http), gateway, stopped.clone()));
+        process.serve(Listener::Tcp(http), gateway);
     }
-    servers.spawn(serve(Listener::Unix(socket), control, stopped.clone()));
-    let admin_door = Admin::new(vitals, Source::Plane(assertions));
-    servers.spawn(serve(Listener::Tcp(admin), Arc::new(admin_door), stopped.clone()));
-    servers.spawn(identity.keep(live, stopped.clone()));
+    process.serve(Listener::Tcp(admin), Arc::new(Admin::new(vitals, Source::Plane(assertions))));
+    process.run(|stop| identity.keep(live, stop));
     let follower = Arc::new(Follower::new(epochs, contact, pulse, shelf));
-    servers.spawn(reporting(Arc::clone(&follower), stopped.clone()));
-    servers.spawn(following(follower, stopped));
-    described.announce(home.root())?;
-    ready(&described);
-    interrupted.asked().await;
-    // stale files would only point at a closed door
-    let _ = home.remove(READY);
-    stopper.stop();
-    while servers.join_next().await.is_some() {}
-    ledger.close().await;
-    state.close().await;
-    let _ = std::fs::remove_file(socket_path);
-    Ok(())
+    let reporter = Arc::clone(&follower);
+    process.run(|stop| async move { reporter.report(stop).await });
+    process.run(|stop| async move { follower.follow(stop).await });
+    Ok(process.finish(state, &described, ready).await?)
 }
 
 /// What a gateway that follows is made of.
@@ -252,16 +198,4 @@ async fn enrol(
             () = sleep(jittered(AGAIN)) => {}
         }
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, GatewayFailed> {
-    TcpListener::bind(address).await.map_err(|source| GatewayFailed::Listen { address, source })
-}
-
-async fn following(follower: Arc<Follower>, stop: Stop) {
-    follower.follow(stop).await;
-}
-
-async fn reporting(follower: Arc<Follower>, stop: Stop) {
-    follower.report(stop).await;
 }

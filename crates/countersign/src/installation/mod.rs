@@ -2,6 +2,7 @@
 
 mod gateway;
 mod init;
+mod process;
 mod ready;
 mod server;
 
