@@ -4,13 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::files::{PRIVATE, sync_parent};
 use crate::layout::Segment;
 
 /// A raw segment, open for writing.
 pub(crate) struct Active {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     segment: Segment,
     /// Bytes of whole frames.
@@ -35,7 +36,7 @@ impl Active {
             file.set_len(length)?;
             file.sync_all()?;
         }
-        Ok(Self { file, path, segment, length, dirty: false })
+        Ok(Self { file: Arc::new(file), path, segment, length, dirty: false })
     }
 
     /// Hands `frames` to the kernel. On an error none of them stays.
@@ -56,6 +57,11 @@ impl Active {
     /// Waits until everything that was appended is on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// What is to be synced, for whoever does that elsewhere.
+    pub(crate) const fn file(&self) -> &Arc<File> {
+        &self.file
     }
 
     pub(crate) const fn length(&self) -> u64 {

@@ -17,6 +17,7 @@ use crate::fault::LedgerFault;
 use crate::mailbox::{Limits, Mailbox};
 use crate::open::Open;
 use crate::start::{Begun, begin};
+use crate::syncer::Syncer;
 use crate::tally::{Tally, Written};
 use crate::writer::Writer;
 
@@ -78,8 +79,9 @@ pub struct FileSlot {
 
 struct Threads {
     writer: JoinHandle<()>,
+    syncer: JoinHandle<()>,
     compressor: JoinHandle<()>,
-    /// Held until both have ended.
+    /// Held until all have ended.
     _lock: File,
 }
 
@@ -102,6 +104,7 @@ impl FileLedger {
         let mailbox =
             Mailbox::new(Limits { waiting: options.waiting, open: options.open, strangers: options.strangers });
         let tally = Arc::new(Tally::default());
+        let (syncer, syncing) = Syncer::start(Arc::clone(&mailbox), Arc::clone(&tally)).map_err(cannot_start)?;
         let writer = Writer {
             mailbox: Arc::clone(&mailbox),
             tally: Arc::clone(&tally),
@@ -110,14 +113,14 @@ impl FileLedger {
             active,
             segment_bytes: options.segment_bytes,
             compressor,
+            syncer,
             open: Open::default(),
             failing: false,
-            unsynced: None,
             retry: None,
         };
         let writing = thread::Builder::new().name("ledger-write".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(cannot_start)?;
-        let threads = Threads { writer: writing, compressor: compressing, _lock: lock };
+        let threads = Threads { writer: writing, syncer: syncing, compressor: compressing, _lock: lock };
         Ok((Self { mailbox, tally, threads: Mutex::new(Some(threads)) }, started))
     }
 
@@ -245,7 +248,7 @@ impl Started {
 impl Threads {
     fn join(self) {
         // a thread that panicked has nothing left to say
-        let _ = (self.writer.join(), self.compressor.join());
+        let _ = (self.writer.join(), self.syncer.join(), self.compressor.join());
     }
 }
 

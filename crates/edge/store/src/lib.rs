@@ -1,5 +1,5 @@
-//! What is kept. The ledger as files: one thread that writes them, what finds their end again after a crash, and what
-//! reads and verifies them while they are written. State in SQL: what nodes of a control plane share.
+//! What is kept. The ledger as files: one thread that writes them and one that waits for the disk, what finds their end again
+//! after a crash, and what reads and verifies them while they are written. State in SQL: what nodes of a control plane share.
 //!
 //! `api/ledger.md` and `api/state.md` describe the formats for others. This crate decides nothing about callers, and never
 //! sees a credential. The keys that sign for an installation lie in files of their own.
@@ -25,6 +25,7 @@ mod read;
 mod signer;
 mod start;
 mod state;
+mod syncer;
 mod tally;
 mod verify;
 mod walk;

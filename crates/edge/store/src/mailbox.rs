@@ -314,6 +314,7 @@ impl Mailbox {
             queue.outcomes.clear();
         }
         self.refuse_waiting();
+        self.wake.notify_all();
     }
 
     fn room(&self, at: Time) -> Result<MutexGuard<'_, Queue>, Unrecorded> {

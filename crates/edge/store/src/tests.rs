@@ -7,6 +7,7 @@ mod mailbox;
 mod signer;
 mod start;
 mod support;
+mod syncer;
 mod tally;
 mod tamper;
 mod verify;

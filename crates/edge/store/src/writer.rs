@@ -5,23 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{Body, Chain, Head, Judgement, Unencodable, Unrecorded, Urgency};
+use audit::{Body, Chain, Head, Unencodable, Unrecorded};
 use model::Time;
-use tokio::sync::oneshot;
 
 use crate::active::Active;
 use crate::compress::Compressor;
 use crate::counts::Counts;
 use crate::files::remove_if_there;
 use crate::layout::Segment;
-use crate::ledger::FileSlot;
 use crate::mailbox::Mailbox;
 use crate::open::Open;
+use crate::syncer::{Poisoned, Syncer, Waiting};
 use crate::tally::Tally;
-use crate::work::{Answer, Asked, Backlog, Mark, Settled, Work};
+use crate::work::{Asked, Backlog, Judged, Mark, Marked, Settled, Work};
 
-/// How long a routine record may stay unsynced; 50 ms are promised.
-const SYNC_AFTER: Duration = Duration::from_millis(25);
 /// How soon outcomes are tried again that could not be written.
 const RETRY: Duration = Duration::from_millis(200);
 /// How long outcomes are tried to be written while the ledger closes.
@@ -35,18 +32,14 @@ pub(crate) struct Writer {
     pub(crate) active: Active,
     pub(crate) segment_bytes: u64,
     pub(crate) compressor: Compressor,
+    pub(crate) syncer: Syncer,
     /// What the chain leaves open so far.
     pub(crate) open: Open,
     /// Whether the last write failed.
     pub(crate) failing: bool,
-    /// When the oldest record was written that is not synced.
-    pub(crate) unsynced: Option<Instant>,
     /// When to try again, after a write that failed.
     pub(crate) retry: Option<Instant>,
 }
-
-/// Nothing can be known any more about what is on the disk; only a start can find out.
-struct Poisoned;
 
 /// What was chained but is not written yet.
 struct Batch {
@@ -54,13 +47,7 @@ struct Batch {
     chain: Chain,
     settled: usize,
     judged: Vec<Judged>,
-    marked: Vec<(oneshot::Sender<Result<Head, Unrecorded>>, Head)>,
-}
-
-/// A judgement that was chained, and who waits for it.
-struct Judged {
-    answer: Answer,
-    judgement: Box<Judgement>,
+    marked: Vec<Marked>,
 }
 
 impl Writer {
@@ -75,7 +62,7 @@ impl Writer {
         let mut give_up = None;
         loop {
             let backlog = self.backlog();
-            let work = self.mailbox.take(backlog, self.patience());
+            let work = self.mailbox.take(backlog, self.retry);
             let closing = work.closing;
             if !work.is_empty() {
                 self.write(work)?;
@@ -83,16 +70,13 @@ impl Writer {
                 self.retry = None;
                 // what could wait may still be there
                 if closing && backlog == Backlog::Wanted {
-                    return self.sync();
+                    return self.syncer.flush();
                 }
-            }
-            if self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER) {
-                self.sync()?;
             }
             if closing && let Some(retry) = self.retry {
                 if *give_up.get_or_insert_with(|| Instant::now() + DRAIN) <= Instant::now() {
                     tracing::error!("the ledger is closed with outcomes that it could not write");
-                    return self.sync();
+                    return self.syncer.flush();
                 }
                 std::thread::sleep(retry.saturating_duration_since(Instant::now()));
             }
@@ -103,15 +87,6 @@ impl Writer {
         match self.retry {
             Some(retry) if retry > Instant::now() => Backlog::CanWait,
             Some(_) | None => Backlog::Wanted,
-        }
-    }
-
-    /// Until when there is nothing to do but to wait.
-    fn patience(&self) -> Option<Instant> {
-        let sync = self.unsynced.map(|since| since + SYNC_AFTER);
-        match (sync, self.retry) {
-            (Some(sync), Some(retry)) => Some(sync.min(retry)),
-            (one, other) => one.or(other),
         }
     }
 
@@ -161,20 +136,11 @@ impl Writer {
             tracing::info!("the ledger can be written again");
         }
         self.chain = batch.chain;
-        self.unsynced.get_or_insert_with(Instant::now);
         self.mailbox.written(batch.settled);
-        let (routine, durable): (Vec<_>, Vec<_>) =
+        let (routine, judged): (Vec<_>, Vec<_>) =
             batch.judged.into_iter().partition(|judged| judged.answer.is_routine());
+        self.syncer.written(self.active.file(), Waiting { judged, marked: batch.marked })?;
         routine.into_iter().for_each(|judged| judged.accept(&self.mailbox));
-        if !durable.is_empty() || !batch.marked.is_empty() {
-            // those who wait hear of a failure when their answers are dropped
-            self.sync()?;
-        }
-        durable.into_iter().for_each(|judged| judged.accept(&self.mailbox));
-        for (answer, head) in batch.marked {
-            // an error means that the caller has left
-            drop(answer.send(Ok(head)));
-        }
         self.close_if_full()
     }
 
@@ -186,23 +152,8 @@ impl Writer {
         let opened = batch.judged.iter().filter(|judged| judged.answer.is_opened()).count();
         self.mailbox.free(opened);
         batch.judged.into_iter().for_each(|judged| judged.answer.refuse(Unrecorded::Unwritable));
-        for (answer, _) in batch.marked {
-            // an error means that the caller has left
-            drop(answer.send(Err(Unrecorded::Unwritable)));
-        }
+        batch.marked.into_iter().for_each(|marked| marked.mark.refuse());
         self.mailbox.refuse_waiting();
-    }
-
-    fn sync(&mut self) -> Result<(), Poisoned> {
-        if self.unsynced.take().is_some() {
-            // after a failed sync the kernel may have dropped what it could not write: trying again would lie
-            self.active.sync().map_err(|error| {
-                tracing::error!(%error, "the ledger cannot be synced");
-                Poisoned
-            })?;
-            self.tally.written().unsynced = 0;
-        }
-        Ok(())
     }
 
     /// Begins a new segment where this one is long enough; if that fails, this one grows longer.
@@ -210,7 +161,7 @@ impl Writer {
         if self.active.length() < self.segment_bytes {
             return Ok(());
         }
-        self.sync()?;
+        self.syncer.flush()?;
         let next = Segment::raw(self.chain.writer(), self.chain.next_seq());
         let path = next.path(&self.dir);
         match self.open.keep(&self.dir, &next).and_then(|()| Active::create(&self.dir, next.clone())) {
@@ -271,7 +222,7 @@ impl Batch {
         }
         let writer = self.chain.writer().to_owned();
         let head = Head { writer, seq: self.chain.seq(), head: self.chain.head(), time: mark.at };
-        self.marked.push((mark.answer, head));
+        self.marked.push(Marked { mark, head });
     }
 
     /// For what nobody waits for: there is nobody to refuse.
@@ -283,25 +234,5 @@ impl Batch {
 
     fn chain_on(&mut self, body: &Body, at: Time) -> Result<(), Unencodable> {
         self.chain.append(body, at, &mut self.frames)
-    }
-}
-
-impl Answer {
-    const fn is_routine(&self) -> bool {
-        match self {
-            Self::Recorded(_) | Self::Opened(Urgency::Routine, _) => true,
-            Self::Opened(Urgency::Durable, _) => false,
-        }
-    }
-}
-
-impl Judged {
-    fn accept(self, mailbox: &Arc<Mailbox>) {
-        let Self { answer, judgement } = self;
-        // if the caller has left, its slot comes back here, and being dropped says `failed`
-        match answer {
-            Answer::Recorded(answer) => drop(answer.send(Ok(()))),
-            Answer::Opened(_, answer) => drop(answer.send(Ok(FileSlot::new(Arc::clone(mailbox), judgement.id)))),
-        }
     }
 }
