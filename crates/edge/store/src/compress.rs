@@ -16,6 +16,8 @@ use crate::layout::{Form, Segment};
 const WAITING: usize = 64;
 const LEVEL: i32 = 1;
 const CHUNK: usize = 256 * 1024;
+/// How far the thread stands back behind those that answer callers: where a core is busy, it gets a tenth of it.
+const NICE: i32 = 10;
 
 /// Where closed segments are handed in. The thread ends when it is dropped.
 pub(crate) struct Compressor {
@@ -55,6 +57,8 @@ impl Drop for Compressor {
 }
 
 fn run(dir: &Path, closed: &Receiver<Segment>, stop: &AtomicBool) {
+    // of this thread alone, on Linux; where it is not allowed, callers wait for their turn a little longer
+    let _ = rustix::process::nice(NICE);
     for segment in closed {
         if stop.load(Ordering::Relaxed) {
             return;
