@@ -115,6 +115,7 @@ impl FileLedger {
             compressor,
             syncer,
             open: Open::default(),
+            frames: Vec::new(),
             failing: false,
             retry: None,
         };

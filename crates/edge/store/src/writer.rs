@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes what waits, chains it, writes it at once, and answers.
 
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ use crate::syncer::{Poisoned, Syncer, Waiting};
 use crate::tally::Tally;
 use crate::work::{Asked, Backlog, Judged, Mark, Marked, Settled, Work};
 
+/// Most bytes of the buffer for frames that are kept between two batches.
+const FRAMES: usize = 1 << 20;
 /// How soon outcomes are tried again that could not be written.
 const RETRY: Duration = Duration::from_millis(200);
 /// How long outcomes are tried to be written while the ledger closes.
@@ -35,6 +38,8 @@ pub(crate) struct Writer {
     pub(crate) syncer: Syncer,
     /// What the chain leaves open so far.
     pub(crate) open: Open,
+    /// Room for frames, from batch to batch.
+    pub(crate) frames: Vec<u8>,
     /// Whether the last write failed.
     pub(crate) failing: bool,
     /// When to try again, after a write that failed.
@@ -92,7 +97,7 @@ impl Writer {
 
     fn write(&mut self, work: Work) -> Result<(), Poisoned> {
         let Work { outcomes, counts, judgements, checkpoints, closing: _ } = work;
-        let mut batch = Batch::after(&self.chain);
+        let mut batch = Batch::after(&self.chain, mem::take(&mut self.frames));
         outcomes.iter().for_each(|settled| batch.settle(settled));
         counts.records().for_each(|(counted, at)| batch.chain_or_log(&Body::Counted(counted), at));
         let unchained: usize = judgements.into_iter().map(|asked| batch.judge(asked)).sum();
@@ -132,10 +137,12 @@ impl Writer {
 
     fn accepted(&mut self, batch: Batch) -> Result<(), Poisoned> {
         self.retry = None;
-        if std::mem::replace(&mut self.failing, false) {
+        if mem::replace(&mut self.failing, false) {
             tracing::info!("the ledger can be written again");
         }
         self.chain = batch.chain;
+        self.frames = batch.frames;
+        self.frames.shrink_to(FRAMES);
         self.mailbox.written(batch.settled);
         let (routine, judged): (Vec<_>, Vec<_>) =
             batch.judged.into_iter().partition(|judged| judged.answer.is_routine());
@@ -146,7 +153,7 @@ impl Writer {
 
     fn refused(&mut self, batch: Batch, error: &io::Error) {
         self.retry = Some(Instant::now() + RETRY);
-        if !std::mem::replace(&mut self.failing, true) {
+        if !mem::replace(&mut self.failing, true) {
             tracing::error!(%error, "the ledger cannot be written");
         }
         let opened = batch.judged.iter().filter(|judged| judged.answer.is_opened()).count();
@@ -166,7 +173,7 @@ impl Writer {
         let path = next.path(&self.dir);
         match self.open.keep(&self.dir, &next).and_then(|()| Active::create(&self.dir, next.clone())) {
             Ok(next) => {
-                let closed = std::mem::replace(&mut self.active, next);
+                let closed = mem::replace(&mut self.active, next);
                 Open::forget(&self.dir, closed.segment());
                 self.compressor.compress(closed.segment().clone());
             }
@@ -189,8 +196,10 @@ impl Drop for Writer {
 }
 
 impl Batch {
-    fn after(chain: &Chain) -> Self {
-        Self { frames: Vec::new(), chain: chain.clone(), settled: 0, judged: Vec::new(), marked: Vec::new() }
+    /// `frames` is a buffer that was used before.
+    fn after(chain: &Chain, mut frames: Vec<u8>) -> Self {
+        frames.clear();
+        Self { frames, chain: chain.clone(), settled: 0, judged: Vec::new(), marked: Vec::new() }
     }
 
     fn settle(&mut self, settled: &Settled) {

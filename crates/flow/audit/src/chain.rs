@@ -96,9 +96,9 @@ impl Chain {
             prev: self.head.to_string(),
             time: at.to_string(),
         };
-        let json = line::to_json(&stamp, body)?;
-        frame::encode(&json, into)?;
-        self.advance(&json);
+        let start = frame::begin(into);
+        line::write_json(&stamp, body, into).inspect_err(|_| into.truncate(start))?;
+        self.advance(frame::end(start, into)?);
         Ok(())
     }
 

@@ -53,15 +53,36 @@ impl Frame<'_> {
 /// # Errors
 /// [`Oversized`]; then nothing was appended.
 pub fn encode(json: &[u8], into: &mut Vec<u8>) -> Result<(), Oversized> {
-    let oversized = Oversized { length: json.len() };
-    if json.len() > MAX_FRAME {
-        return Err(oversized);
-    }
-    let length = u32::try_from(json.len()).or(Err(oversized))?;
-    into.extend_from_slice(&length.to_le_bytes());
-    into.extend_from_slice(&crc32c::crc32c(json).to_le_bytes());
+    let start = begin(into);
     into.extend_from_slice(json);
-    Ok(())
+    end(start, into).map(drop)
+}
+
+/// Leaves room in `into` for the header of a frame whose JSON is appended next. Gives where the frame starts.
+pub(crate) fn begin(into: &mut Vec<u8>) -> usize {
+    let start = into.len();
+    into.extend_from_slice(&[0; HEADER]);
+    start
+}
+
+/// Fills in the header of the frame that starts at `start`, and gives its JSON.
+///
+/// # Errors
+/// [`Oversized`]; then the frame is gone.
+pub(crate) fn end(start: usize, into: &mut Vec<u8>) -> Result<&[u8], Oversized> {
+    let length = into.len().saturating_sub(start).saturating_sub(HEADER);
+    let fitting = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME);
+    let Some(bytes) = fitting.map(u32::to_le_bytes) else {
+        into.truncate(start);
+        return Err(Oversized { length });
+    };
+    let frame = into.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<HEADER>);
+    let Some((header, json)) = frame else { return Err(Oversized { length }) };
+    let crc = crc32c::crc32c(json).to_le_bytes();
+    for (to, from) in header.iter_mut().zip(bytes.into_iter().chain(crc)) {
+        *to = from;
+    }
+    Ok(json)
 }
 
 /// Reads the frame at the beginning of `bytes`.

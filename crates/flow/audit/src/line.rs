@@ -25,7 +25,9 @@ impl Record {
     /// # Errors
     /// None is known: every field is text, a number or a list of them.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        to_json(&self.stamp, &self.body)
+        let mut json = Vec::new();
+        write_json(&self.stamp, &self.body, &mut json)?;
+        Ok(json)
     }
 
     /// Reads what [`Record::to_json`] writes, and nothing else.
@@ -41,14 +43,14 @@ impl Record {
     }
 }
 
-/// The exact bytes of a record made of `stamp` and `body`.
-pub(crate) fn to_json(stamp: &Stamp, body: &Body) -> Result<Vec<u8>, serde_json::Error> {
+/// Appends the exact bytes of a record made of `stamp` and `body`.
+pub(crate) fn write_json(stamp: &Stamp, body: &Body, into: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     match body {
-        Body::Judgement(judgement) => serde_json::to_vec(&JudgementLine::of(stamp, judgement)),
-        Body::Outcome(outcome) => serde_json::to_vec(&OutcomeLine::of(stamp, outcome)),
-        Body::Checkpoint { head } => serde_json::to_vec(&CheckpointLine::of(stamp, head)),
-        Body::Counted(counted) => serde_json::to_vec(&CountedLine::of(stamp, counted)),
-        Body::Recovered(recovered) => serde_json::to_vec(&RecoveredLine::of(stamp, recovered)),
+        Body::Judgement(judgement) => serde_json::to_writer(into, &JudgementLine::of(stamp, judgement)),
+        Body::Outcome(outcome) => serde_json::to_writer(into, &OutcomeLine::of(stamp, outcome)),
+        Body::Checkpoint { head } => serde_json::to_writer(into, &CheckpointLine::of(stamp, head)),
+        Body::Counted(counted) => serde_json::to_writer(into, &CountedLine::of(stamp, counted)),
+        Body::Recovered(recovered) => serde_json::to_writer(into, &RecoveredLine::of(stamp, recovered)),
     }
 }
 
