@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use policy::{Engine, Facts};
+use policy::{Engine, Facts, Finding};
 
 use crate::cedar;
 use crate::clock::{Percentiles, percentiles, timed};
@@ -29,41 +29,57 @@ const HEAD: &str = "\
 | policies | allowed p50 | p99 | rare p50 | p99 | refused p50 | p99 | Cedar alone p50 | p99 | times as fast | compile | swap | drop | memory |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 
+const REQUESTS: &str = "\
+| policies | allowed p50 | p99 | rare p50 | p99 | refused p50 | p99 |
+|---:|---:|---:|---:|---:|---:|---:|";
+
+/// How an engine is asked.
+type Ask = fn(&Engine, &Facts<'_>) -> Finding;
+
 pub fn run(extent: &Extent) {
     println!("One decision, best of 5 rounds; Cedar alone evaluates every policy. Then one snapshot.\n\n{HEAD}");
+    let mut requests = Vec::new();
     for size in extent.sizes {
-        println!("{}", row(*size, extent));
+        let (afresh, remembered) = rows(*size, extent);
+        println!("{afresh}");
+        requests.push(remembered);
     }
+    println!("\nAs requests are decided: what was decided before is recalled.\n\n{REQUESTS}\n{}", requests.join("\n"));
 }
 
-fn row(size: usize, extent: &Extent) -> String {
+/// An engine that decides each time afresh; and one that is asked as requests ask it.
+fn rows(size: usize, extent: &Extent) -> (String, String) {
     let estate = estate::of(size);
     let alone = alone(&estate, extent.evaluations / size);
     let before = resident();
     let (compiled, engine) = timed(|| compile(&estate));
     let memory = resident().saturating_sub(before) >> 20;
     assert!(engine.most_candidates() <= MOST_CANDIDATES, "{} candidates", engine.most_candidates());
-    let allowed = decided(&engine, &estate.allowed, extent.decisions);
-    let rare = decided(&engine, &estate.rare, extent.decisions);
-    let refused = decided(&engine, &estate.refused, extent.decisions);
+    let [allowed, rare, refused] = decided(&engine, &estate, Engine::decide, extent.decisions);
+    let requests = decided(&engine, &estate, Engine::decide_or_recall, extent.decisions);
     let (swap, drop) = swapped(engine);
     let faster = alone.half.as_nanos() / allowed.half.as_nanos().max(1);
-    let times = [allowed, rare, refused, alone].map(|of| format!("{} | {}", micros(of.half), micros(of.most)));
+    let columns = |of: Percentiles| format!("{} | {}", micros(of.half), micros(of.most));
+    let times = [allowed, rare, refused, alone].map(columns);
     let snapshot = [format!("{faster}"), millis(compiled), micros(swap), millis(drop), format!("{memory} MiB")];
-    format!("| {size} | {} | {} |", times.join(" | "), snapshot.join(" | "))
+    let afresh = format!("| {size} | {} | {} |", times.join(" | "), snapshot.join(" | "));
+    (afresh, format!("| {size} | {} |", requests.map(columns).join(" | ")))
 }
 
 fn compile(estate: &Estate) -> Engine {
     Engine::compile(&estate.files, &estate.vocabulary, &estate.directory).expect("an estate that loads")
 }
 
-fn decided(engine: &Engine, asked: &[Asked], runs: usize) -> Percentiles {
-    for asked in asked {
-        let finding = engine.decide(&asked.facts());
-        assert_eq!(finding.code.is_none(), asked.expected == Expected::Allowed, "{finding:?}");
-    }
-    let all: Vec<Facts<'_>> = asked.iter().map(Asked::facts).collect();
-    percentiles(runs, &all, |facts| engine.decide(facts))
+/// What is allowed, what is seldom asked, and what is refused.
+fn decided(engine: &Engine, estate: &Estate, ask: Ask, runs: usize) -> [Percentiles; 3] {
+    [&estate.allowed, &estate.rare, &estate.refused].map(|asked| {
+        for asked in asked {
+            let finding = ask(engine, &asked.facts());
+            assert_eq!(finding.code.is_none(), asked.expected == Expected::Allowed, "{finding:?}");
+        }
+        let all: Vec<Facts<'_>> = asked.iter().map(Asked::facts).collect();
+        percentiles(runs, &all, |facts| ask(engine, facts))
+    })
 }
 
 fn alone(estate: &Estate, runs: usize) -> Percentiles {

@@ -85,8 +85,9 @@ impl Engine {
         self.decide_among(facts, |scene| self.index.candidates(scene))
     }
 
-    /// Decides as [`Self::decide`] does; what was decided before and cannot have changed is not decided again.
-    pub(crate) fn decide_or_recall(&self, facts: &Facts<'_>) -> Finding {
+    /// Decides as [`Self::decide`] does; what was decided before and cannot have changed is not decided again. So requests
+    /// are decided.
+    pub fn decide_or_recall(&self, facts: &Facts<'_>) -> Finding {
         if let Some(finding) = self.memo.recall(facts) {
             return finding;
         }
