@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use credential::digest_of;
 use http::StatusCode;
 use model::Digest;
 use store::{DiskSigner, RevocationAct, StateFault};
@@ -47,7 +48,8 @@ struct Said {
 struct Name {
     generation: u64,
     epoch: u64,
-    keys: Digest,
+    /// Digest of the authority's certificate; none before there is one.
+    authority: Option<Digest>,
 }
 
 /// Why nothing new is said.
@@ -91,14 +93,17 @@ impl Feed {
             self.said.send_replace(said);
             return Ok(());
         }
-        if let Some(issuer) = epochs.issuer() {
+        let issuer = epochs.issuer();
+        if let Some(issuer) = &issuer {
             issuer.plane_keys.store(Arc::new(planes::assertion_keys(epochs).await?));
         }
         let live = epochs.live().load_full();
         let reached = epochs.reached();
         said.acts = epochs.acts();
         let (generation, epoch) = (live.snapshot.generation.0, live.snapshot.epoch.0);
-        let name = Name { generation, epoch, keys: live.snapshot.keys };
+        // not by the keys in force: those of issuers change all the time, and planes fetch them themselves
+        let authority = issuer.map(|issuer| digest_of(issuer.authority.certificate()));
+        let name = Name { generation, epoch, authority };
         if said.snapshot.as_ref().is_none_or(|(known, _)| *known != name)
             && let Some(publication) = epochs.publication().await?
         {

@@ -261,7 +261,7 @@ async fn an_authority_signs_itself_anew_at_half_of_its_life_while_nothing_is_app
     node.look(now().plus(day * 184)).await.unwrap();
     assert_ne!(certificate(), first);
     let live = node.live().load_full();
-    assert_ne!(live.snapshot.keys, keys, "gateways hear of it by this");
+    assert_ne!(live.snapshot.keys, keys, "records name what was in force by this");
     assert_eq!((live.snapshot.epoch, epoch(&node)), (Epoch(1), 1));
     let published = node.publication().await.unwrap().unwrap();
     assert_eq!(published.authorities, [certificate()]);
