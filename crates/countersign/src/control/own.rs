@@ -48,7 +48,7 @@ impl OwnPart {
             return Ok(());
         }
         let key = new_key()?;
-        let bearer = Bearer::Part { name: self.part, hosts: hosts.clone() };
+        let bearer = Bearer::Part { id, hosts: hosts.clone() };
         let order = SvidOrder { bearer, request: key.request.clone(), ttl: LIFETIME };
         let minted: Minted = self.control.mint_as_owner(order, self.owner).await?;
         install(self.control.own_svid(), &key, &minted)?;

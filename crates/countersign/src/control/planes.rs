@@ -108,7 +108,7 @@ pub(super) async fn enrol(
     by: &Author,
 ) -> Result<Minted, NotEnrolled> {
     let hosts = epochs.live().load().hosts.iter().cloned().collect();
-    let bearer = Bearer::Plane { id: by.principal.clone(), hosts };
+    let bearer = Bearer::Part { id: by.principal.clone(), hosts };
     let order = SvidOrder { bearer, request: request.to_vec(), ttl: SVID_LIFE };
     let minted = mint(epochs, &order, Time::MAX, by.at)?;
     // INVARIANT: spent before anything is handed out, and only by a request that could be minted

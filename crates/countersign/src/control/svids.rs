@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use issuer::{BadRequest, CertificateRequest, MintFailed, Order};
-use model::{PrincipalId, SpiffeId, Time, TrustDomain};
+use model::{PrincipalId, SpiffeId, Time};
 use serde::{Deserialize, Serialize};
 
 use super::reply::Reply;
 use crate::epochs::Epochs;
-use crate::issuing::{certificate_pem, own_part};
+use crate::issuing::certificate_pem;
 use crate::net::serial;
 use crate::svid::Minted;
 
@@ -45,10 +45,8 @@ pub struct SvidOrder {
 pub enum Bearer {
     /// A principal of the estate, by name or id.
     Principal(String),
-    /// A part of the product itself, and the hosts under which it is reached.
-    Part { name: &'static str, hosts: Vec<String> },
-    /// A part that runs apart, and proved who it is.
-    Plane { id: String, hosts: Vec<String> },
+    /// A part of the product itself, by its id, and the hosts under which it is reached.
+    Part { id: String, hosts: Vec<String> },
 }
 
 /// Why there is no SVID.
@@ -82,7 +80,7 @@ pub enum Unminted {
 /// [`Unminted`].
 pub(super) fn mint(epochs: &Epochs, order: &SvidOrder, until: Time, at: Time) -> Result<Minted, Unminted> {
     let issuer = epochs.issuer().ok_or(Unminted::NoEnvironment)?;
-    let (id, hosts, ends) = bearer(epochs, issuer.authority.domain(), &order.bearer, at)?;
+    let (id, hosts, ends) = bearer(epochs, &order.bearer, at)?;
     if order.ttl < Duration::from_secs(1) || order.ttl > MAX_TTL {
         return Err(Unminted::Ttl);
     }
@@ -101,17 +99,11 @@ pub(super) fn mint(epochs: &Epochs, order: &SvidOrder, until: Time, at: Time) ->
     })
 }
 
-fn bearer(
-    epochs: &Epochs,
-    domain: &TrustDomain,
-    bearer: &Bearer,
-    at: Time,
-) -> Result<(SpiffeId, Vec<String>, Time), Unminted> {
+fn bearer(epochs: &Epochs, bearer: &Bearer, at: Time) -> Result<(SpiffeId, Vec<String>, Time), Unminted> {
     let asked = match bearer {
         Bearer::Principal(asked) => asked,
         // needed before anything is in force: over TLS, operators hold the server to it
-        Bearer::Part { name, hosts } => return part(own_part(domain, name), hosts),
-        Bearer::Plane { id, hosts } => return part(id.clone(), hosts),
+        Bearer::Part { id, hosts } => return part(id.clone(), hosts),
     };
     let live = epochs.live().load_full();
     if live.domain.is_none() {
