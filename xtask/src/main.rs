@@ -1,4 +1,5 @@
-//! `cargo run -p xtask -- tidy`: scans sources and pages, and fails with every place that breaks a rule.
+//! `cargo run -p xtask -- tidy`: scans sources and pages, and fails with every place that breaks a rule. With `--features
+//! codegen`, `codegen` writes what is generated anew.
 
 #![expect(
     clippy::print_stdout,
@@ -15,11 +16,21 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    #[cfg(feature = "codegen")]
+    if asked == ["codegen"] {
+        return match xtask::codegen(&root) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => {
+                eprintln!("codegen: {failed}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if asked != ["tidy"] {
         eprintln!("usage: cargo run -p xtask -- tidy");
         return ExitCode::from(USAGE);
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     match tidy(&root) {
         Ok((files, findings)) if findings.is_empty() => {
             println!("tidy: {files} files, nothing to mend");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::Finding;
 use crate::source::{Parsed, Source};
-use crate::{hash_order, jose, links, purity, roles, shape};
+use crate::{generated, hash_order, jose, links, purity, roles, shape};
 
 /// Directories that hold no sources of ours.
 const SKIPPED: &[&str] = &["target", "node_modules"];
@@ -40,7 +40,9 @@ impl std::error::Error for TidyFailed {}
 pub fn tidy(root: &Path) -> Result<(usize, Vec<Finding>), TidyFailed> {
     let mut files = BTreeSet::new();
     collect(root, "", &mut files)?;
-    let sources = read(root, &files, ".rs")?;
+    let mut sources = read(root, &files, ".rs")?;
+    let stale = generated::stale(root);
+    sources.retain(|source| !source.path.starts_with(generated::GENERATED));
     let pages = read(root, &files, ".md")?;
     for path in LANDMARKS.iter().copied() {
         if !sources.iter().any(|source| source.path == path) {
@@ -51,6 +53,7 @@ pub fn tidy(root: &Path) -> Result<(usize, Vec<Finding>), TidyFailed> {
     let parsed: Vec<Parsed<'_>> = sources.iter().map(Source::parse).collect();
     findings.extend(roles::unused_allowances(&parsed));
     findings.extend(links::check(&pages, &files));
+    findings.extend(stale.map_err(|cause| TidyFailed::Read { path: root.join(generated::PROTO), cause })?);
     findings.sort();
     Ok((sources.len() + pages.len(), findings))
 }

@@ -8,11 +8,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use issuer::Assertions;
+use net::{Door, Peer, now};
 use serde_json::{Value, json};
 
 use crate::issuing::Issuer;
 use crate::metrics;
-use crate::net::{Door, Peer, now};
 use crate::vitals::Vitals;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -85,7 +85,7 @@ impl Door for Admin {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/keys") => self.keys(),
-            (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority)),
+            (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority, &issuer.jwt)),
             _ => (StatusCode::NOT_FOUND, json!({"error": NOTHING_ELSE})),
         };
         reply(status, JSON, format!("{document}\n"))

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
-use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, MintFailed};
+use issuer::{Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, pem};
 use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
+use net::files::write_whole;
+use net::serial;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use store::{BadSigner, P256Signer, pem};
+use store::{BadSigner, P256Signer};
 
 use crate::estate::{ENROLMENT, ENROLMENT_ISSUER, OWN};
-use crate::files::write_whole;
-use crate::net::serial;
 
 /// How long an authority's certificate holds. Half of it later, the same key signs a new one.
 const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -37,6 +37,7 @@ pub struct Issuers {
 /// The issuer of one trust domain.
 pub struct Issuer {
     pub authority: Authority,
+    pub jwt: JwtAuthority,
     pub assertions: Arc<Assertions>,
     pub enrolments: Enrolments,
     /// Public keys of planes, which sign assertions in the name of the trust domain too; uncompressed points.
@@ -54,7 +55,7 @@ pub enum IssuingFailed {
     #[error("`{}` is not the certificate of this authority; move it away to have a new one made", .path.display())]
     Certificate { path: PathBuf, source: BadBundle },
     #[error("`{}` is not a certificate in PEM", .path.display())]
-    Pem { path: PathBuf, source: store::BadPem },
+    Pem { path: PathBuf, source: issuer::BadPem },
     #[error("the authority of trust domain `{domain}` cannot be founded")]
     Founding { domain: TrustDomain, source: MintFailed },
 }
@@ -118,9 +119,10 @@ impl Issuer {
                 (authority, bundle)
             }
         };
+        let jwt = JwtAuthority::new(domain, key("jwt.key")?);
         let assertions = Arc::new(Assertions::new(domain, key("assertions.key")?));
         let enrolments = Enrolments::new(ENROLMENT_ISSUER, own_part(domain, "server"), key("enrolment.key")?);
-        Ok(Self { authority, assertions, enrolments, plane_keys: ArcSwap::default(), bundle })
+        Ok(Self { authority, jwt, assertions, enrolments, plane_keys: ArcSwap::default(), bundle })
     }
 
     /// The trust source of its enrolment tokens.

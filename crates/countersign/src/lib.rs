@@ -5,14 +5,12 @@
 
 pub mod admin;
 pub mod catalog;
-pub mod causes;
 pub mod cli;
 pub mod control;
 pub mod dev;
 pub mod epochs;
 pub mod estate;
 pub mod feed;
-pub mod files;
 pub mod following;
 pub mod gateway;
 pub mod home;
@@ -21,7 +19,5 @@ pub mod issuing;
 pub mod keys;
 pub mod live;
 pub mod metrics;
-pub mod net;
 pub mod pulse;
-pub mod svid;
 pub mod vitals;

@@ -10,10 +10,10 @@ use arc_swap::ArcSwap;
 use credential::{KeySet, Revocations};
 use issuer::Assertions;
 use model::TrustDomain;
+use net::{Pacing, Pool};
 
 use crate::catalog::Catalog;
 use crate::estate::RemoteKeys;
-use crate::net::{Pacing, Pool};
 
 pub use ending::{End, ends};
 pub use room::{Place, Room};

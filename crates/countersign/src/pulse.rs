@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use guard::{Clock, Freshness};
 use model::Time;
 
-use crate::net::now;
+use net::now;
 
 /// A clock that moved so much more, or less, than time did has jumped.
 const JUMP: Duration = Duration::from_secs(60);

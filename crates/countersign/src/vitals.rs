@@ -7,12 +7,12 @@ use std::time::Duration;
 use credential::MemoCounts;
 use guard::{Clock, Freshness, Staleness};
 use model::Time;
+use net::now;
+use net::tls::OwnSvid;
 use store::{Figures, FileLedger};
 
 use crate::keys::{KeyCounts, Keys};
 use crate::live::Current;
-use crate::net::now;
-use crate::net::tls::OwnSvid;
 use crate::pulse::Pulse;
 
 /// Where to look.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use crate::{
-    ActionName, BadSpiffeId, BaseAction, Code, Digest, Fact, GroupName, HumanId, Layer, PolicyId, PrincipalId,
-    PrincipalKind, ResourceId, SpiffeId, Tier, Time, TrustDomain,
+    ActionName, BadSpiffeId, BaseAction, Code, Digest, Fact, GroupName, HumanId, IdTemplate, Layer, PolicyId,
+    PrincipalId, PrincipalKind, ResourceId, Selector, Selectors, SpiffeId, Tier, Time, TrustDomain,
 };
 
 fn spiffe(text: &str) -> Result<SpiffeId, BadSpiffeId> {
@@ -219,4 +219,50 @@ proptest! {
         let time = Time::from_micros(micros);
         prop_assert_eq!(time.to_string().parse::<Time>().unwrap(), time);
     }
+}
+
+#[test]
+fn a_selector_is_a_type_and_a_value() {
+    let bad = |text: &str| text.parse::<Selector>().unwrap_err().to_string();
+    assert_eq!("unix:uid:1000".parse::<Selector>().unwrap().to_string(), "unix:uid:1000");
+    assert_eq!(bad("unix"), "a selector is `type:value`, such as `unix:uid:1000`");
+    assert_eq!(bad("unix:"), bad("unix"));
+    assert_eq!(bad("Unix:uid:0"), "a selector's type has only lower-case letters, digits, `_` and `-`; found `U`");
+    assert_eq!(bad("unix:path:/a\nb"), "a selector has no control characters");
+    assert_eq!(bad(&format!("a:{}", "x".repeat(1024))), "a selector has at most 1024 bytes");
+}
+
+#[test]
+fn a_template_makes_an_id_of_attested_values_and_repairs_none() {
+    let template: IdTemplate = "spiffe://a.test/ns/{k8s:ns}/sa-{k8s:sa}".parse().unwrap();
+    let expand = |selectors: &[&str]| {
+        let selectors: Selectors = selectors.iter().map(|selector| selector.parse().unwrap()).collect();
+        template.expand(&selectors).map(|id| id.to_string()).map_err(|why| why.to_string())
+    };
+    assert_eq!(expand(&["k8s:ns:billing", "k8s:sa:web", "unix:uid:0"]).unwrap(), "spiffe://a.test/ns/billing/sa-web");
+    assert_eq!(expand(&["k8s:ns:billing"]).unwrap_err(), "no selector `k8s:sa:…` was attested");
+    assert_eq!(
+        expand(&["k8s:ns:a", "k8s:ns:b", "k8s:sa:web"]).unwrap_err(),
+        "more than one selector `k8s:ns:…` was attested"
+    );
+    assert_eq!(
+        expand(&["k8s:ns:a/../b", "k8s:sa:web"]).unwrap_err(),
+        "a path segment has only letters, digits, `.`, `-` and `_`; found `/`"
+    );
+    assert!(expand(&["k8s:ns:..", "k8s:sa:web"]).is_err());
+    assert!(expand(&["k8s:ns:ü", "k8s:sa:web"]).is_err());
+}
+
+#[test]
+fn what_makes_no_ids_is_no_template() {
+    let bad = |text: &str| text.parse::<IdTemplate>().unwrap_err().to_string();
+    assert_eq!(bad("spiffe://{k8s:ns}/a"), "a value cannot stand in the trust domain");
+    assert_eq!(
+        bad("spiffe://a/{k8s:ns}{k8s:sa}"),
+        "two values within one segment could give one id for different workloads"
+    );
+    assert_eq!(bad("spiffe://a/{k8s}"), "`{k8s}` names no selector: expected its type and more, such as `k8s:ns`");
+    assert_eq!(bad("spiffe://a/{k8s:ns"), "`spiffe://a/{k8s:ns`: a `{` or `}` without its pair");
+    assert_eq!(bad("https://a/b"), "a SPIFFE ID starts with `spiffe://`");
+    assert_eq!("spiffe://a/b".parse::<IdTemplate>().unwrap().fixed().unwrap().as_str(), "spiffe://a/b");
 }

@@ -1,6 +1,7 @@
 //! `catalog`: what an estate's operations ask, and what of it deserves a look.
 
 use model::Risk;
+use net::now;
 use serde_json::{Value, json};
 
 use super::args::{Catalog, CatalogVerb};
@@ -8,7 +9,6 @@ use super::offline::{does_not_load, loaded};
 use super::{Exit, Format, Stopped, output};
 use crate::catalog::Asks;
 use crate::estate::{Bundle, Estate, Finding, Problem, Severity, Vars, lint, load};
-use crate::net::now;
 
 /// Runs a verb of `catalog`.
 ///

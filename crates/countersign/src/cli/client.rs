@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use net::causes::chain;
+use net::{Nodes, was_turned_away};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,8 +19,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Exit, Stopped};
-use crate::causes::chain;
-use crate::net::{Nodes, was_turned_away};
 
 /// How long an answer may take to begin.
 const WITHIN: Duration = Duration::from_secs(120);

@@ -1,6 +1,7 @@
 //! Verbs of a real installation: laying it out, running its processes, and first contact of a plane.
 
 use model::OperatorName;
+use net::record_id;
 use serde_json::{Value, json};
 
 use super::args::{EnrollToken, Init, Role};
@@ -9,7 +10,6 @@ use super::{Client, Exit, Format, Stopped, output};
 use crate::control::{EnrolmentRequest, PlaneRole};
 use crate::following::{NoContact, NoIdentity};
 use crate::installation::{self, GatewayFailed, InitFailed, NewInstallation, Ready, ServerFailed};
-use crate::net::record_id;
 
 /// Lays out an installation.
 ///

@@ -63,7 +63,7 @@ impl Stopped {
 
     /// An error and its causes.
     pub fn because(exit: Exit, error: &dyn std::error::Error) -> Self {
-        Self::new(exit, crate::causes::chain(error))
+        Self::new(exit, net::causes::chain(error))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use credential::Authorities;
 use model::{Code, TrustDomain};
+use net::now;
 use serde_json::{Value, json};
 use store::{State, StateFault};
 
@@ -23,7 +24,6 @@ use crate::home::{operator, state_beside};
 use crate::issuing;
 use crate::keys;
 use crate::live::About;
-use crate::net::now;
 
 /// Validates an estate.
 ///
@@ -201,7 +201,7 @@ pub(super) fn verify(verify: &Verify, format: Format) -> Result<(), Stopped> {
     let checkpoint = verify.checkpoint.as_deref().zip(verify.key.as_deref());
     let found = store::verify(&verify.ledger, checkpoint).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
     for note in &found.notes {
-        output::note(&crate::causes::chain(note));
+        output::note(&net::causes::chain(note));
     }
     let document = serde_json::to_value(&found).unwrap_or_default();
     output::result(&document, format, output::verified_text);

@@ -11,16 +11,16 @@ use clap::Args;
 use credential::domain_of;
 use http::uri::Authority;
 use model::TrustDomain;
+use net::causes::chain;
+use net::tls::OwnSvid;
+use net::{Connections, Nodes};
 use store::read_private;
 
 use super::remote::read_certificates;
 use super::{Client, Exit, Stopped};
-use crate::causes::chain;
 use crate::dev::DevJson;
 use crate::installation::{Context, READY, Ready, context_file};
 use crate::issuing::{authorities_of, control_plane};
-use crate::net::tls::OwnSvid;
-use crate::net::{Connections, Nodes};
 
 /// Directory of `dev`, unless another is named.
 pub(super) const DIRECTORY: &str = ".countersign";

@@ -4,20 +4,19 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use http::Method;
-use issuer::NewKey;
+use issuer::{NewKey, pem};
 use model::Time;
+use net::causes::chain;
+use net::now;
+use net::svid::{Minted, save};
 use serde_json::{Value, json};
-use store::pem;
 
 use super::args::{Apply, Decide, Explain, Mint, Replay, Resolve, Tail};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, explained, output};
-use crate::causes::chain;
 use crate::control::{self, DecideContext, DecideRequest, EstateRequest, ResolveRequest, Selector, Shown, SvidRequest};
 use crate::estate::{Bundle, read_duration};
 use crate::issuing::{certificate_pem, certificates_in};
-use crate::net::now;
-use crate::svid::{Minted, save};
 
 /// Longest token, context or chain that is read from a file, in bytes.
 const MAX_INPUT: u64 = 1024 * 1024;
@@ -256,7 +255,7 @@ pub(super) fn checkpoint(client: &Client, out: &Path, format: Format) -> Result<
     let document = runtime()?.block_on(client.post("/v1/checkpoints", &json!({})))?;
     let text = format!("{document}\n");
     let failed = |error| Stopped::new(Exit::Failed, format!("cannot write `{}`: {error}", out.display()));
-    crate::files::write_whole(out, text.as_bytes(), 0o644).map_err(failed)?;
+    net::files::write_whole(out, text.as_bytes(), 0o644).map_err(failed)?;
     output::result(&document, format, |_| format!("wrote {}; keep it away from the ledger", out.display()));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use net::{now, record_id};
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
@@ -11,7 +12,6 @@ use super::reach::{DIRECTORY, Reach, announced, find};
 use super::{Client, Exit, Format, Stopped, output, tour};
 use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::epochs::ApplyFailed;
-use crate::net::{now, record_id};
 
 /// Runs `dev`, its tour, or `dev token`.
 ///

@@ -12,9 +12,11 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use issuer::pem;
+use net::tls::{self, OwnSvid};
+use net::{now, record_id};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
-use store::pem;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -25,8 +27,6 @@ use super::{Client, Stopped, explain_text, output};
 use crate::control::EstateRequest;
 use crate::dev::{self, Caller, DevFailed, Fresh, Options, Running};
 use crate::estate::{Bundle, BundleError};
-use crate::net::tls::{self, OwnSvid};
-use crate::net::{now, record_id};
 
 /// The policy line that the tour edits, and what it writes instead.
 const BEFORE: &str =
@@ -52,7 +52,7 @@ pub(super) enum TourFailed {
     #[error("a token cannot be made")]
     Token(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("a certificate or a key cannot be read")]
-    Pem(#[from] store::BadPem),
+    Pem(#[from] issuer::BadPem),
     #[error("a request failed")]
     Request(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the control socket answers: {message}")]

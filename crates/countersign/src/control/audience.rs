@@ -1,9 +1,9 @@
 //! Who listens to an answer that goes on, and for how long.
 
 use model::Time;
+use net::{Peer, now};
 
 use crate::live::{Current, ends};
-use crate::net::{Peer, now};
 
 /// Somebody who was let in, and may hear more while what let them in still does.
 pub(super) struct Audience {

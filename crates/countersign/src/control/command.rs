@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use guard::{Errand, NoRoom};
 use http::Method;
+use issuer::pem;
 use model::{BaseAction, PrincipalId, Time};
 use policy::Question;
 use serde::{Deserialize, Serialize};
-use store::pem;
 
 use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest, PlaneRole};
 use super::revoking::{Act, RevocationRequest};

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use credential::digest_of;
 use http::StatusCode;
 use model::Digest;
+use net::causes::chain;
+use net::{Stop, now};
 use store::{DiskSigner, RevocationAct, StateFault};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,10 +18,8 @@ use super::audience::Audience;
 use super::perform::Settling;
 use super::planes;
 use super::reply::Reply;
-use crate::causes::chain;
 use crate::epochs::{Epochs, EpochsFailed};
 use crate::feed::{Acts, Heartbeat, Says, Statement, Unsaid, line};
-use crate::net::{Stop, now};
 
 /// How often planes hear that control lives.
 const BEAT: Duration = Duration::from_secs(1);

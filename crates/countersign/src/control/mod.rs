@@ -32,6 +32,9 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use identity::Access;
 use model::Code;
+use net::svid::Minted;
+use net::tls::{Check, OwnSvid};
+use net::{Door, Peer, Stop, now, record_id, trace_id};
 use serde_json::Value;
 use store::{DiskSigner, FileLedger};
 use tokio::time::sleep;
@@ -42,9 +45,6 @@ use crate::epochs::{Applied, ApplyFailed, Epochs, How};
 use crate::estate::Bundle;
 use crate::issuing::Issuer;
 use crate::live::{Current, End, ends};
-use crate::net::tls::{Check, OwnSvid};
-use crate::net::{Door, Peer, Stop, now, record_id, trace_id};
-use crate::svid::Minted;
 use crate::vitals::Vitals;
 
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
@@ -214,13 +214,14 @@ impl Door for Control {
         let bearer = bearer(&parts);
         let channel = match &peer {
             Peer::Local(peer) => Some(Channel::Kernel(*peer)),
+            Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
             Peer::Network => None,
         };
         let presented = Presented { channel, message: bearer.map(|token| Message::Bearer(Token::new(token))) };
         match (self.admit(&presented, command.map_err(code)).await, &peer) {
             (Ok(permit), _) => self.perform(permit, &peer).await.into(),
-            (Err(refusal), Peer::Local(_)) => Reply::refused(&refusal, why).into(),
+            (Err(refusal), Peer::Local(_) | Peer::Process(_)) => Reply::refused(&refusal, why).into(),
             (Err(refusal), Peer::Tls(_) | Peer::Network) => Reply::refused_abroad(&refusal, why).into(),
         }
     }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::now;
+use net::svid::{Made, Minted, Unused, install, new_key, write};
+
 use super::svids::{Bearer, SvidOrder};
 use super::{Control, NotMinted};
 use crate::issuing::own_part;
-use crate::net::now;
-use crate::svid::{Made, Minted, Unused, install, new_key, write};
 
 const LIFETIME: Duration = Duration::from_secs(3600);
 

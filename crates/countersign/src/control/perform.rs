@@ -4,6 +4,8 @@ use audit::{Checkpoint, OutcomeResult};
 use guard::{Permit, Settled, Settlement};
 use http::StatusCode;
 use model::{Code, Time};
+use net::svid::Minted;
+use net::{Peer, now};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::StateFault;
@@ -22,8 +24,6 @@ use super::svids::{self, Unminted};
 use super::{Control, Post, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
-use crate::net::{Peer, now};
-use crate::svid::Minted;
 
 impl Control {
     /// Performs what was permitted to `peer`, and settles it.

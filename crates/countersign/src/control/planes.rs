@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use issuer::SigningFailed;
 use model::Time;
+use net::svid::Minted;
+use net::{now, record_id};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Enrol, KeptPlane, NewPlane, Position, RevocationAct, StateFault};
@@ -14,8 +16,6 @@ use crate::epochs::{Author, Epochs};
 use crate::feed::Reached;
 use crate::issuing::LONGEST_ENROLMENT;
 use crate::live::Live;
-use crate::net::{now, record_id};
-use crate::svid::Minted;
 
 /// Life of an enrolment token where none is asked for.
 pub const DEFAULT_ENROLMENT: Duration = Duration::from_secs(15 * 60);

@@ -4,7 +4,7 @@ use audit::{Judgement, Ledger, Outcome, Slot, Stranger, Unrecorded, Urgency};
 use model::{BaseAction, Code, RecordId, Time};
 use store::{FileLedger, FileSlot};
 
-use crate::net::record_id;
+use net::record_id;
 
 /// The control door's ledger. It accepts what [`FileLedger`] accepts, and otherwise counts reads.
 pub(super) struct ReadingLedger<'a>(pub &'a FileLedger);

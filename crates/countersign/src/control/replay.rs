@@ -8,6 +8,7 @@ use audit::{Body, Judgement, Stamp};
 use credential::Revocations;
 use guard::{Answer, Snapshot};
 use model::Time;
+use net::causes::chain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Found, Position, RevocationAct};
@@ -16,7 +17,6 @@ use tokio::task::spawn_blocking;
 
 use super::command::{Replay, Selector};
 use super::explain::{NotFound, one, position};
-use crate::causes::chain;
 use crate::epochs::{Archive, EpochsFailed, fold};
 
 /// What replay found.

@@ -40,7 +40,7 @@ impl Reply {
     }
 
     pub(super) fn failed(error: &dyn std::error::Error) -> Self {
-        let why = crate::causes::chain(error);
+        let why = net::causes::chain(error);
         tracing::error!(error = why, "a control operation failed");
         Self::Json(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": why}))
     }

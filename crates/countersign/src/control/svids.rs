@@ -5,13 +5,13 @@ use std::time::Duration;
 use http::StatusCode;
 use issuer::{BadRequest, CertificateRequest, MintFailed, Order};
 use model::{PrincipalId, SpiffeId, Time};
+use net::serial;
+use net::svid::Minted;
 use serde::{Deserialize, Serialize};
 
 use super::reply::Reply;
 use crate::epochs::Epochs;
 use crate::issuing::certificate_pem;
-use crate::net::serial;
-use crate::svid::Minted;
 
 /// Lifetime where none is asked for.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
@@ -67,7 +67,7 @@ pub enum Unminted {
     #[error(transparent)]
     Request(#[from] BadRequest),
     #[error("the certificate request is not in PEM")]
-    Pem(#[from] store::BadPem),
+    Pem(#[from] issuer::BadPem),
     #[error("cannot mint")]
     Mint(#[from] MintFailed),
     #[error("this installation would refuse it itself")]
@@ -134,7 +134,7 @@ pub(super) fn reply(minted: Result<Minted, Unminted>) -> Reply {
         Ok(minted) => Reply::ok(&minted),
         Err(why @ Unminted::Mint(MintFailed::Certificate(_))) => Reply::failed(&why),
         Err(why) => {
-            Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, serde_json::json!({"error": crate::causes::chain(&why)}))
+            Reply::Json(StatusCode::UNPROCESSABLE_ENTITY, serde_json::json!({"error": net::causes::chain(&why)}))
         }
     }
 }

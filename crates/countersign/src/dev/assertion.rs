@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use model::Code;
 use tokio::sync::Mutex;
 
-use crate::net::{Plain, Reach, Remote, Roots, fetch, now};
+use net::{Plain, Reach, Remote, Roots, fetch, now};
 
 const HEADER: &str = "countersign-assertion";
 /// Whom assertions for the quickstart's service are for.

@@ -6,9 +6,9 @@ use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use net::files::write_whole;
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_whole;
 use crate::home::{BadHome, Home};
 
 /// First line of the lock file: shows that a directory is ours to empty.

@@ -18,8 +18,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use crate::files::write_whole;
-use crate::net::{Door, Peer};
+use net::files::write_whole;
+use net::{Door, Peer};
 
 /// A sample issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

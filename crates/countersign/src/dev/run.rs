@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::PrincipalId;
+use net::files::write_whole;
+use net::tls::{self, OwnSvid};
+use net::{Connections, Listener, Stop, Stopper, interrupted, now, serve, stop};
 use store::{FileLedger, State, StateFault};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
@@ -21,13 +24,10 @@ use crate::admin::{Admin, Source};
 use crate::control::{Control, NoSvid, Post};
 use crate::epochs::{ApplyFailed, Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{Bundle, BundleError, Vars};
-use crate::files::write_whole;
 use crate::gateway::Gateway;
 use crate::home::{operator, state_beside};
 use crate::issuing;
 use crate::keys;
-use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Listener, Stop, Stopper, interrupted, now, serve, stop};
 use crate::pulse::Pulse;
 use crate::vitals::Vitals;
 

@@ -11,11 +11,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use model::Code;
+use net::{Door, Peer};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::assertion::{Caller, Verifier};
-use crate::net::{Door, Peer};
 
 /// Longest body that the sample API reads, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;

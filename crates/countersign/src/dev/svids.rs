@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Time;
+use net::svid::{Made, new_key, save};
+use net::{Stop, now};
 use tokio::time::sleep;
 
 use crate::control::{Bearer, Control, NoSvid, OwnPart, SvidOrder};
 use crate::live::Live;
-use crate::net::{Stop, now};
-use crate::svid::{Made, new_key, save};
 
 /// Sample workloads that get an SVID, if the estate knows them.
 pub const WORKLOADS: &[&str] = &["reporter"];
@@ -45,7 +45,7 @@ impl Svids {
                 () = sleep(EVERY) => {}
             }
             if let Err(error) = self.renew().await {
-                tracing::error!(error = crate::causes::chain(&error), "an SVID is not renewed");
+                tracing::error!(error = net::causes::chain(&error), "an SVID is not renewed");
             }
         }
     }

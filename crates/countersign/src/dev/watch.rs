@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::Stop;
 use tokio::time::sleep;
 
 use crate::control::Control;
 use crate::estate::Bundle;
-use crate::net::Stop;
 
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_millis(250);

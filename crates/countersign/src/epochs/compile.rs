@@ -7,13 +7,13 @@ use guard::Staleness;
 use identity::Directory;
 use issuer::Assertions;
 use model::{Digest, Epoch, Generation, PrincipalId};
+use net::Connections;
 use policy::{Engine, Vocabulary};
 
 use crate::catalog::{Catalog, Service};
 use crate::estate::{Estate, Jwks, operators};
 use crate::keys::FetchedKeys;
 use crate::live::{About, Live, Room, Timeouts, Upstream};
-use crate::net::Connections;
 
 /// What an estate does not say itself: whose SVIDs are accepted, who vouches for callers to services, whose enrolment tokens
 /// are taken, who operates it by certificate, the connections that are open, and the key sets that were fetched for it. A set that could not be fetched

@@ -12,6 +12,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use credential::Operators;
 use issuer::Assertions;
 use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
+use net::causes::chain;
+use net::{Connections, Stop, now};
 use serde::{Deserialize, Serialize};
 use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
 use tokio::sync::{Mutex, watch};
@@ -19,13 +21,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use self::compile::{Beside, compile};
-use crate::causes::chain;
 use crate::estate::{Bundle, Change, Estate, Problem, Vars, changes, load};
 use crate::feed::Reached;
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
-use crate::net::{Connections, Stop, now};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
 pub use compile::{boot, compile_alone};

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Epoch, Generation};
+use net::tls::OwnSvid;
+use net::{Connections, now, stop};
 use store::{Append, KeptEpoch, Position, State};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -16,8 +18,6 @@ use super::{ApplyFailed, Author, Epochs, EpochsFailed, How, NextGeneration, Sett
 use crate::estate::{Bundle, Vars};
 use crate::issuing::Issuers;
 use crate::keys;
-use crate::net::tls::OwnSvid;
-use crate::net::{Connections, now, stop};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -174,7 +174,7 @@ async fn a_state_that_is_away_refuses_and_what_is_in_force_serves_on() {
     let refused = node.apply(estate("writers"), &author(), How::default()).await.unwrap_err();
     let path = dir.path().join("state.db");
     let causes = "what is in force cannot be read: the state in `PATH` cannot be reached";
-    let said = crate::causes::chain(&refused).replace(path.to_str().unwrap(), "PATH");
+    let said = net::causes::chain(&refused).replace(path.to_str().unwrap(), "PATH");
     assert!(said.starts_with(causes), "{said}");
     assert_eq!((epoch(&node), node.bundle().await), (1, Some(estate("readers"))));
 }

@@ -1,11 +1,9 @@
 //! What one operation asks, wherever it is written: `access: public`, or `action` and `resource`.
 
 use model::{ActionName, BaseAction, ResourceId};
+use yaml::{At, Fields, Node, Reader, nearest};
 
-use super::problem::{At, nearest};
-use super::read::{Fields, Reader};
 use super::resources::Resources;
-use super::yaml::Node;
 use crate::catalog::Asks;
 
 /// The three fields as they are written, each perhaps missing.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use model::Digest;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _};
+use yaml::{Node, Value};
 
 use super::Vars;
-use super::yaml::{self, Node, Value};
 
 const MAX_FILES: usize = 10_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::Digest;
+use yaml::{At, Node, Place, Problem, Reader, Value, nearest};
 
 use super::bundle::{Bundle, beside};
 use super::openapi;
-use super::problem::{At, Place, Problem, nearest};
-use super::read::Reader;
 use super::vars::{Substitution, Vars};
-use super::yaml::{self, Node, Value};
 
 const API_VERSION: &str = "countersign.dev/v1";
 const KINDS: &[&str] =

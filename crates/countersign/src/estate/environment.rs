@@ -8,11 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use guard::Staleness;
 use model::{EnvironmentName, Risk, Tier, TrustDomain};
 use policy::MaxCandidates;
+use yaml::{At, Node, Problem, Reader, nearest};
 
 use super::document::{Document, Page};
-use super::problem::{At, Problem, nearest};
-use super::read::Reader;
-use super::yaml::Node;
 
 const KIND: &str = "Environment";
 

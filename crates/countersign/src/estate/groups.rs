@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::GroupName;
 use policy::Group;
+use yaml::{At, Problem, Reader, nearest};
 
 use super::document::Document;
-use super::problem::{At, Problem, nearest};
-use super::read::Reader;
 
 /// What group documents say, sorted by who is meant.
 #[derive(Default)]

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use credential::KeySet;
 use model::SourceName;
+use net::causes::chain;
+use net::{Plain, Reach, Remote, Roots};
 use serde_json::{Map, Value as Json};
+use yaml::{Fields, Node, Quoting, Reader, Value};
 
 use super::bundle::{Bundle, beside};
 use super::document::Document;
-use super::read::{Fields, Reader};
-use super::yaml::{Node, Quoting, Value};
-use crate::causes::chain;
-use crate::net::{Plain, Reach, Remote, Roots};
 
 /// `maxStale` where none is written.
 const DEFAULT_STALE: Duration = Duration::from_secs(3600);

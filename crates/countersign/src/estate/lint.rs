@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ActionName, BaseAction, ResourceId, Risk, Tier};
 use serde::{Serialize, Serializer};
+use yaml::{At, Place, Problem};
 
-use super::problem::{At, Place, Problem};
 use super::{Bundle, Estate, Service};
 use crate::catalog::{Asks, Route};
 

@@ -10,28 +10,26 @@ mod key_sets;
 mod lint;
 mod openapi;
 mod principals;
-mod problem;
-mod read;
 mod resources;
 mod routes;
 mod services;
 mod settings;
 mod sources;
-mod surrogates;
 mod vars;
-mod yaml;
 
 use std::collections::{BTreeMap, HashMap};
 
 use credential::{Source, Sources};
 use identity::Directory;
 use model::{Digest, PrincipalId, ResourceId, SourceName, Time};
-use policy::{Engine, PolicyFile, Vocabulary};
+use policy::{Engine, PolicyFile, PolicyProblem, Vocabulary};
 use serde::{Deserialize, Serialize};
+use yaml::{At, Place, printable};
+
+pub use yaml::Problem;
 
 use self::document::{Descriptions, Document, Page};
 use self::environment::{Choice, Environment, Environments};
-use self::problem::{At, Place};
 use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
@@ -41,12 +39,11 @@ pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
 pub use policy::OWN;
 pub use principals::operators;
-pub use problem::Problem;
-pub use read::read_duration;
 pub use services::Service;
-pub use settings::{BadSettings, GatewaySettings, ServerSettings, StateSettings, gateway_settings, server_settings};
+pub use settings::{GatewaySettings, ServerSettings, StateSettings, gateway_settings, server_settings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
+pub use yaml::{BadSettings, read_duration};
 
 /// Most problems, or notes, of one answer: an estate of nothing but problems must not become a larger answer.
 const MAX_PROBLEMS: usize = 1_000;
@@ -249,7 +246,7 @@ impl Loading<'_> {
         let engine = match Engine::compile(&policies, &vocabulary, &directory) {
             Ok(engine) => engine,
             Err(found) => {
-                self.problems.extend(found.into_iter().map(Problem::from));
+                self.problems.extend(found.into_iter().map(of_policy));
                 return None;
             }
         };
@@ -317,6 +314,13 @@ fn check_issuers(documents: &[Document], sources: &[(Source, Jwks)], problems: &
             problems.push(Problem::new(&document.file, document.at, shared.to_string()));
         }
     }
+}
+
+/// A policy's problem, as one of the estate.
+fn of_policy(problem: PolicyProblem) -> Problem {
+    let PolicyProblem { file, line, column, message, suggestion } = problem;
+    let suggestion = suggestion.as_deref().map(printable);
+    Problem { file, line, column, message: printable(&message), suggestion }
 }
 
 #[cfg(test)]

@@ -8,15 +8,13 @@ use credential::{OPERATORS, Source};
 use identity::{Class, Principal, Template};
 use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time, TrustDomain};
 use policy::{Group, OWN};
+use yaml::{At, Fields, Node, Problem, Reader, nearest};
 
 use super::document::Document;
 use super::environment::Environment;
 use super::groups::{Groups, shipped};
 use super::key_sets::Jwks;
-use super::problem::{At, Problem, nearest};
-use super::read::{Fields, Reader};
 use super::sources::{ENROLMENT, LOCAL, kind};
-use super::yaml::Node;
 
 /// How far ahead a principal may expire: two years, leap days included.
 const MAX_LIFE: Duration = Duration::from_secs(731 * 24 * 3600);
@@ -279,7 +277,7 @@ fn class(
     let template = match Template::new(text, &claims) {
         Ok(template) => template,
         Err(error) => {
-            reader.problem(id_node?.at, crate::causes::chain(&error));
+            reader.problem(id_node?.at, net::causes::chain(&error));
             return None;
         }
     };

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use model::{ActionName, BaseAction, Owner, ResourceId, Tier};
 use policy::{ROOTS, Resource, Tiers};
+use yaml::{At, Node, Place, Problem, Reader, Value};
 
 use super::document::Document;
-use super::problem::{At, Place, Problem};
-use super::read::Reader;
-use super::yaml::{Node, Value};
 
 const DEFAULT_SENSITIVITY: &str = "internal";
 
@@ -87,7 +85,7 @@ fn action(reader: &mut Reader<'_>, document: &Document) -> Option<(ActionName, B
             None
         }
         Err(error) => {
-            reader.problem(document.name_at, crate::causes::chain(&error));
+            reader.problem(document.name_at, net::causes::chain(&error));
             None
         }
     }

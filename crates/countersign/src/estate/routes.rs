@@ -1,13 +1,12 @@
 //! The operations of a service: written under `http`, imported from an OpenAPI file, or both.
 
+use yaml::{Fields, Node, Place, Problem, Reader};
+
 use super::asks::Said;
 use super::bundle::Bundle;
 use super::document::{Descriptions, Document};
 use super::openapi::{self, Imported};
-use super::problem::{Place, Problem};
-use super::read::{Fields, Reader};
 use super::resources::Resources;
-use super::yaml::Node;
 use crate::catalog::{Pattern, Route, Routes};
 
 /// What the operations of every service may name.

@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use http::Uri;
 use model::{ServiceName, SpiffeId};
+use net::{Destination, has_plain_authority};
+use yaml::{Fields, Node, Place, Problem, Reader};
 
 use super::document::Document;
-use super::problem::{Place, Problem};
-use super::read::{Fields, Reader};
 use super::routes::{self, Declared, Operations};
-use super::yaml::Node;
 use crate::catalog::Routes;
 use crate::live::{Limits, Timeouts};
-use crate::net::{Destination, has_plain_authority};
 
 /// Largest `requestLine` and `headers`: what the door holds of a head before it answers 431.
 const MAX_HEAD: u64 = 128 * 1024;

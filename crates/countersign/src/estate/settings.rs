@@ -2,19 +2,17 @@
 //! estate, with a place for every problem; paths are relative to the file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use credential::Operators;
 use http::uri::Authority;
+use issuer::pem;
 use model::{OperatorName, TrustDomain};
-use store::pem;
 
-use super::problem::{At, Problem};
-use super::read::{Fields, Reader};
-use super::yaml::{self, Node};
-use crate::causes::chain;
+use net::causes::chain;
+use yaml::{BadSettings, Common, Node, Reader, authority, settings};
 
 /// Longest file of an operator's certificate that is read, in bytes.
 const MAX_CERTIFICATE: u64 = 64 * 1024;
@@ -64,21 +62,12 @@ pub struct GatewaySettings {
     pub directory: PathBuf,
 }
 
-/// Why a settings file is not understood.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSettings {
-    #[error("cannot read `{}`", .path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Problems(Vec<Problem>),
-}
-
 /// Reads `server.yaml`.
 ///
 /// # Errors
 /// [`BadSettings`] with every problem.
 pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
-    read(path, |reader, node, folder| {
+    settings(path, |reader, node, folder| {
         let mut fields = reader.fields(node, "server")?;
         let common = Common::read(reader, &mut fields, folder);
         let listen = fields.required(reader, "listen");
@@ -119,7 +108,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
 /// # Errors
 /// [`BadSettings`] with every problem.
 pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
-    read(path, |reader, node, folder| {
+    settings(path, |reader, node, folder| {
         let mut fields = reader.fields(node, "gateway")?;
         let common = Common::read(reader, &mut fields, folder);
         let servers = fields.required(reader, "servers").and_then(|node| reader.some(node, authority));
@@ -145,23 +134,6 @@ pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
             directory,
         })
     })
-}
-
-/// What both say.
-struct Common {
-    environment: String,
-    trust_domain: TrustDomain,
-    directory: PathBuf,
-}
-
-impl Common {
-    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, folder: &Path) -> Option<Self> {
-        let environment = fields.required(reader, "environment").and_then(|node| reader.words(node));
-        let trust_domain = fields.required(reader, "trustDomain").and_then(|node| reader.parse(node));
-        let directory = fields.optional("directory").and_then(|node| reader.words(node));
-        let directory = directory.map_or_else(|| folder.to_owned(), |directory| folder.join(directory));
-        Some(Self { environment: environment?, trust_domain: trust_domain?, directory })
-    }
 }
 
 /// Everyone who can be read: the settings count only without a problem.
@@ -194,42 +166,5 @@ fn operator(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<(Oper
             reader.problem(file?.at, why);
             None
         }
-    }
-}
-
-/// `https://HOST:PORT`, and nothing behind it.
-fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
-    let text = reader.text(node)?;
-    let authority = text.strip_prefix("https://").and_then(|rest| rest.parse::<Authority>().ok());
-    let authority = authority.filter(|authority| !authority.as_str().contains('@'));
-    if authority.is_none() {
-        reader.problem(node.at, format!("`{text}`: expected `https://HOST:PORT`"));
-    }
-    authority
-}
-
-fn read<T>(path: &Path, settings: impl FnOnce(&mut Reader<'_>, &Node, &Path) -> Option<T>) -> Result<T, BadSettings> {
-    let io = |source| BadSettings::Io { path: path.to_owned(), source };
-    let text = std::fs::read_to_string(path).map_err(io)?;
-    let path = path.canonicalize().map_err(io)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let file = path.display().to_string();
-    let mut problems = Vec::new();
-    let read = match yaml::read(&text) {
-        Ok(nodes) => match nodes.as_slice() {
-            [node] => settings(&mut Reader { file: &file, problems: &mut problems }, node, folder),
-            _ => {
-                problems.push(Problem::new(&file, At::START, "expected one document"));
-                None
-            }
-        },
-        Err((at, error)) => {
-            problems.push(Problem::new(&file, at, error.to_string()));
-            None
-        }
-    };
-    match read {
-        Some(read) if problems.is_empty() => Ok(read),
-        _ => Err(BadSettings::Problems(problems)),
     }
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use credential::{ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, OPERATORS, SVIDS, Source, SourceKeys};
 use model::{Fact, PrincipalKind, SourceName};
+use net::{Plain, Reach};
+use yaml::{Fields, Node, Problem, Reader, Value};
 
 use super::bundle::Bundle;
 use super::document::Document;
 use super::key_sets::{self, Jwks};
-use super::problem::Problem;
-use super::read::{Fields, Reader};
-use super::yaml::{Node, Value};
-use crate::net::{Plain, Reach};
 
 /// Longest `maxAge`.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -9,7 +9,6 @@ mod schema;
 mod services;
 mod settings;
 mod sources;
-mod yaml;
 
 use std::collections::BTreeMap;
 

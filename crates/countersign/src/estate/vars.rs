@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::{At, Problem, nearest};
-use super::yaml::{Node, Value};
+use yaml::{At, Node, Problem, Value, nearest};
 
 /// The names that every dev server knows.
 const KNOWN: &[&str] = &["DEV_ISSUER", "DEV_UPSTREAM"];

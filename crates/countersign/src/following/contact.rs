@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use net::{NoNode, Nodes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,7 +16,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::feed::MAX_LINE;
-use crate::net::{NoNode, Nodes};
 
 /// To the head of an answer, and to the end of a document.
 const WITHIN: Duration = Duration::from_secs(5);

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use credential::{Authorities, PeerCertificates};
 use issuer::Assertions;
+use net::causes::chain;
+use net::svid::{Made, Minted, Saved, Unused, install, new_key, request_pem, save, saved};
+use net::tls::OwnSvid;
+use net::{Stop, jittered, now};
 use tokio::time::sleep;
 
 use super::contact::{Contact, NoContact};
-use crate::causes::chain;
 use crate::feed::EnrolRequest;
 use crate::live::Current;
-use crate::net::tls::OwnSvid;
-use crate::net::{Stop, jittered, now};
-use crate::svid::{Made, Minted, Saved, Unused, install, new_key, request_pem, save, saved};
 
 /// How often it is looked at whether the SVID is due.
 const EVERY: Duration = Duration::from_secs(1);

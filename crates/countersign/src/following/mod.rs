@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::Time;
+use net::causes::chain;
+use net::{Stop, jittered, now};
 use store::StateFault;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::causes::chain;
 use crate::epochs::{Epochs, NotTaken, Publication};
 use crate::feed::{Acts, BadLine, Heartbeat, Says};
-use crate::net::{Stop, jittered, now};
 use crate::pulse::Pulse;
 
 pub use contact::{Contact, NoContact};

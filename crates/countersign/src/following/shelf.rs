@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use net::files::write_whole;
+
 use crate::epochs::Publication;
 use crate::feed::{Heartbeat, Says, Voice};
-use crate::files::write_whole;
 
 const SNAPSHOT: &str = "snapshot.feed";
 const HEARTBEAT: &str = "heartbeat.feed";
@@ -69,7 +70,7 @@ impl Shelf {
         match self.voice.hear(&line) {
             Ok(says) => Some(says),
             Err(error) => {
-                let error = crate::causes::chain(&error);
+                let error = net::causes::chain(&error);
                 tracing::error!(path = %path.display(), error, "what was heard last is not what control signed");
                 None
             }

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use guard::{Settled, Settlement};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use model::Code;
+use net::{Lease, Transfer};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::headers;
 use super::standing::{Standing, TICK};
 use crate::live::Place;
-use crate::net::{Lease, Transfer};
 
 /// What is owed once an answer has begun: its outcome.
 pub(super) struct Owed<S: Slot> {

@@ -7,6 +7,7 @@ use guard::{Permit, Settled, Settlement};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use model::{Code, Time};
+use net::{Broke, Lease, RequestBody, Transfer};
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{self, AnswerBody, RECORD};
@@ -16,7 +17,6 @@ use super::headers;
 use super::standing::{Standing, TICK};
 use super::voucher::ASSERTION;
 use crate::live::{Current, Upstream};
-use crate::net::{Broke, Lease, RequestBody, Transfer};
 use crate::pulse::Pulse;
 
 /// Why there is no answer to relay.
@@ -81,7 +81,7 @@ async fn send(
                     Ok((answer, _)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(undelivered(None)),
                     Ok(answer) => Ok(answer),
                     Err(error) => {
-                        tracing::debug!(error = crate::causes::chain(&error), "no answer");
+                        tracing::debug!(error = net::causes::chain(&error), "no answer");
                         Err(undelivered(transfer.broke()))
                     }
                 };

@@ -8,12 +8,12 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use identity::Access;
 use model::{ActionName, BaseAction, Code, PrincipalId, TraceId};
+use net::trace_id;
 use policy::Question;
 
 use super::{PROTOCOL, headers};
 use crate::catalog::{Asks, Catalog, Match, Route, Service, check_path};
 use crate::live::{Limits, Place, Upstream};
-use crate::net::trace_id;
 
 /// Longest operation that a record shows for a request that is not in the catalog, in bytes.
 const MAX_OPERATION: usize = 256;

@@ -19,6 +19,8 @@ use guard::{Asked, Call, Freshness};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use model::{Code, TraceId};
+use net::tls::Check;
+use net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
 use store::FileLedger;
 use tokio::time::sleep;
 
@@ -27,8 +29,6 @@ use crate::gateway::head::Read;
 use crate::gateway::voucher::Vouchers;
 use crate::keys::Keys;
 use crate::live::{Current, End, ends};
-use crate::net::tls::Check;
-use crate::net::{Door, LastAnswer, Pacing, Peer, now, record_id, trace_id};
 use crate::pulse::Pulse;
 
 /// The door's name in records.
@@ -72,7 +72,7 @@ impl Door for Gateway {
         let call = call(trace, Some(operation), freshness);
         let channel = match &peer {
             Peer::Tls(peer) => Some(Channel::Tls(peer)),
-            Peer::Network | Peer::Local(_) => None,
+            Peer::Network | Peer::Local(_) | Peer::Process(_) => None,
         };
         let presented = Presented { channel, message: token.map(Message::Bearer) };
         match guard::admit(&live.snapshot, self.ledger.as_ref(), &call, &presented, asked, at).await {
@@ -120,7 +120,7 @@ impl Door for Gateway {
                     }
                 }
             }
-            Peer::Network | Peer::Local(_) => std::future::pending().await,
+            Peer::Network | Peer::Local(_) | Peer::Process(_) => std::future::pending().await,
         }
     }
 

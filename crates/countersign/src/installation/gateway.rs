@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credential::BadBundle;
-use issuer::Assertions;
+use issuer::{Assertions, BadPem, pem};
 use model::Time;
-use store::{BadPem, BadSigner, P256Signer, State, StateFault, pem};
+use net::causes::chain;
+use net::tls::{self, OwnSvid};
+use net::{Connections, Interrupted, Listener, Nodes, jittered, now};
+use store::{BadSigner, P256Signer, State, StateFault};
 use tokio::time::sleep;
 
 use super::process::{NotStarted, Operated, Process, listen, url};
 use super::ready::{Ready, ReadyGateway};
 use crate::admin::{Admin, Source};
-use crate::causes::chain;
 use crate::control::Post;
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, GatewaySettings, Vars, gateway_settings};
@@ -24,8 +26,6 @@ use crate::gateway::Gateway;
 use crate::home::{Home, operator, state_beside};
 use crate::issuing::{authorities_of, control_plane};
 use crate::keys;
-use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Interrupted, Listener, Nodes, jittered, now};
 use crate::pulse::Pulse;
 
 /// First line of the lock file.

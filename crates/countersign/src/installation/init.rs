@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use issuer::{MintFailed, OwnCertificate};
 use model::{OperatorName, TrustDomain};
+use net::files::write_whole;
+use net::{now, serial};
 use store::{BadSigner, DiskSigner, write_private};
 
 use super::ready::{Context, OperatorFiles, context_file};
-use crate::files::write_whole;
 use crate::home::{BadHome, Home};
 use crate::issuing::{Issuers, IssuingFailed, certificate_pem};
-use crate::net::{now, serial};
 
 const PUBLIC: u32 = 0o644;
 const PRIVATE: u32 = 0o600;

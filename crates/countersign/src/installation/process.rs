@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use net::{Door, Interrupted, Listener, Stop, Stopper, interrupted, serve, stop};
 use store::{BadSigner, DiskSigner, FileLedger, State};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
@@ -15,7 +16,6 @@ use crate::control::{Control, Post};
 use crate::epochs::Epochs;
 use crate::home::{BadHome, Home};
 use crate::keys::{Keys, keeper};
-use crate::net::{Door, Interrupted, Listener, Stop, Stopper, interrupted, serve, stop};
 use crate::pulse::Pulse;
 use crate::vitals::Vitals;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_whole;
+use net::files::write_whole;
 
 /// Name of the file in a process's directory.
 pub const READY: &str = "ready.json";

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::causes::chain;
+use net::tls::{self, OwnSvid};
+use net::{Connections, Listener, Stop, now};
 use store::{BadSigner, DiskSigner, State, StateFault};
 use tokio::time::sleep;
 
 use super::process::{NotStarted, Operated, Process, listen, url};
 use super::ready::Ready;
 use crate::admin::{Admin, Source};
-use crate::causes::chain;
 use crate::control::{Feed, OwnPart, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, ServerSettings, StateSettings, Vars, server_settings};
 use crate::home::operator;
 use crate::issuing::Issuers;
-use crate::net::tls::{self, OwnSvid};
-use crate::net::{Connections, Listener, Stop, now};
 use crate::pulse::Pulse;
 
 /// First line of the lock file.

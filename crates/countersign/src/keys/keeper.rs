@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use credential::{BadKeySet, KeySet, UnknownKey};
+use net::causes::chain;
+use net::{FetchFailed, Remote, Stop, fetch, jittered};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 use super::kept::Kept;
 use super::{Ask, KeyCounts, Waiting};
-use crate::causes::chain;
 use crate::estate::RemoteKeys;
 use crate::live::Current;
-use crate::net::{FetchFailed, Remote, Stop, fetch, jittered};
 
 /// Most requests that wait for one source's keys.
 const WAITING: usize = 256;

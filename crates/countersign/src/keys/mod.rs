@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use credential::{KeySet, Token, UnknownKey};
 use model::SourceName;
+use net::stop;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::estate::RemoteKeys;
 use crate::live::{Current, Live};
-use crate::net::stop;
 
 pub use keeper::Keeper;
 

@@ -3,9 +3,9 @@
 use credential::{Channel, Presented};
 use identity::{Access, Unresolved};
 use model::{Code, Time};
+use net::Peer;
 
 use super::Live;
-use crate::net::Peer;
 
 /// Why what authenticated a connection proves nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use crate::request::CertificateRequest;
-use crate::signer::{Certifying, Signer};
+use crate::signer::{Certifying, Signer, SigningFailed};
 
 /// How far before its making a certificate is valid, for clocks that are behind.
 pub const BACKDATE: Duration = Duration::from_secs(10);
@@ -61,8 +61,12 @@ pub enum MintFailed {
     Host { host: String },
     #[error("the time {time} cannot be written in a certificate")]
     Time { time: Time },
+    #[error("a JWT-SVID is for somebody: it names at least one audience")]
+    NoAudience,
     #[error("the certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
 }
 
 impl Authority {

@@ -1,4 +1,4 @@
-//! What a permit may mint: X.509-SVIDs, the assertions by which a gateway names its caller to a service, and the tokens by
+//! What a permit may mint: X.509-SVIDs and JWT-SVIDs, the assertions by which a gateway names its caller to a service, and the tokens by
 //! which a new plane comes to control.
 //!
 //! This crate holds no private key: every signature comes from a [`Signer`]. It reads no clock; keys are made only
@@ -10,7 +10,9 @@ mod assertion;
 mod authority;
 mod compact;
 mod enrolment;
+mod jwt_svid;
 mod operator;
+pub mod pem;
 mod publish;
 mod request;
 mod signer;
@@ -18,8 +20,10 @@ mod signer;
 pub use assertion::{Assertions, Statement};
 pub use authority::{Authority, BACKDATE, MintFailed, Order, Svid};
 pub use enrolment::{ENROLMENT_TYPE, Enrolment, Enrolments};
+pub use jwt_svid::{JwtAuthority, JwtOrder, JwtSvid};
 pub use operator::OwnCertificate;
-pub use publish::{bundle, enrolment_keys, key_set, point_text, read_point};
+pub use pem::BadPem;
+pub use publish::{bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point};
 pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed};
 

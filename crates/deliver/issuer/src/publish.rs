@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::assertion::Assertions;
 use crate::authority::Authority;
 use crate::enrolment::Enrolments;
+use crate::jwt_svid::JwtAuthority;
 
 /// Length of an uncompressed point, in bytes.
 const POINT: usize = 65;
@@ -52,8 +53,8 @@ fn signing_key(point: &[u8]) -> Value {
     key
 }
 
-/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1).
-pub fn bundle(authority: &Authority) -> Value {
+/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1).
+pub fn bundle(authority: &Authority, jwt: &JwtAuthority) -> Value {
     // each certificate that follows ends later than the one before: that is the whole content of this bundle
     let sequence = authority.not_after().as_micros() / 1_000_000;
     let mut key = jwk(authority.public_point());
@@ -61,7 +62,23 @@ pub fn bundle(authority: &Authority) -> Value {
         members.insert("use".to_owned(), json!("x509-svid"));
         members.insert("x5c".to_owned(), json!([BASE64_STANDARD.encode(authority.certificate())]));
     }
-    json!({"keys": [key], "spiffe_sequence": sequence, "spiffe_refresh_hint": REFRESH_HINT})
+    json!({"keys": [key, jwt_key(jwt, Some("jwt-svid"))], "spiffe_sequence": sequence, "spiffe_refresh_hint": REFRESH_HINT})
+}
+
+/// The keys of JWT-SVIDs alone, as a plain JWK Set: what the Workload API hands out (SPIFFE_Workload_API.md §6.2.2).
+pub fn jwt_keys(jwt: &JwtAuthority) -> Value {
+    json!({"keys": [jwt_key(jwt, None)]})
+}
+
+fn jwt_key(jwt: &JwtAuthority, usage: Option<&str>) -> Value {
+    let mut key = jwk(jwt.public_point());
+    if let Some(members) = key.as_object_mut() {
+        members.insert("kid".to_owned(), json!(jwt.kid()));
+        if let Some(usage) = usage {
+            members.insert("use".to_owned(), json!(usage));
+        }
+    }
+    key
 }
 
 /// The public half of a P-256 key (RFC 7518 §6.2.1).

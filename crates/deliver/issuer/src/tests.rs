@@ -5,11 +5,11 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use credential::{Authorities, Bundle, PeerCertificates};
-use model::{SpiffeId, Time, TrustDomain};
+use model::{RecordId, SpiffeId, Time, TrustDomain};
 
-use crate::{Authority, BACKDATE, CertificateRequest, NewKey, Order, Signer, SigningFailed};
+use crate::{Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Signer, SigningFailed};
 
 struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
 
@@ -112,18 +112,59 @@ fn a_request_is_read_only_if_its_key_signed_it() {
 
 /// SPIFFE_Trust_Domain_and_Bundle.md §4.1–§4.2, X509-SVID.md §6.1.
 #[test]
-fn a_bundle_has_one_authority_and_a_sequence_that_grows_with_each_certificate() {
-    let first = authority(24 * HOUR);
-    let served = crate::bundle(&first);
-    let [key] = served["keys"].as_array().unwrap().as_slice() else { panic!("one key: {served}") };
+fn a_bundle_has_one_authority_of_each_kind_and_a_sequence_that_grows_with_each_certificate() {
+    let (first, jwt) = (authority(24 * HOUR), JwtAuthority::new(&domain(), MemorySigner::make()));
+    let served = crate::bundle(&first, &jwt);
+    let [key, token_key] = served["keys"].as_array().unwrap().as_slice() else { panic!("two keys: {served}") };
     assert_eq!((&key["use"], &key["kty"], &key["crv"]), (&"x509-svid".into(), &"EC".into(), &"P-256".into()));
     assert!(key.get("kid").is_none(), "{key}");
+    assert_eq!((&token_key["use"], &token_key["kid"]), (&"jwt-svid".into(), &jwt.kid().into()));
     let [certificate] = key["x5c"].as_array().unwrap().as_slice() else { panic!("one certificate: {key}") };
     let der = BASE64_STANDARD.decode(certificate.as_str().unwrap()).unwrap();
     assert_eq!(der, first.certificate());
     assert_eq!(served["spiffe_refresh_hint"], 300);
-    let sequence = |authority: &Authority| crate::bundle(authority)["spiffe_sequence"].as_u64().unwrap();
+    let sequence = |authority: &Authority| crate::bundle(authority, &jwt)["spiffe_sequence"].as_u64().unwrap();
     assert_eq!(sequence(&first), sequence(&first));
     let next = Authority::found(domain(), MemorySigner::make(), [1; 16], now().plus(HOUR), 24 * HOUR).unwrap();
     assert!(sequence(&next) > sequence(&first));
+}
+
+/// JWT-SVID.md §2–§3; `iss`, `iat`, `jti` and `kid` are asked for by relying parties beyond it.
+#[test]
+fn a_jwt_svid_says_who_for_whom_and_until_when() {
+    let jwt = JwtAuthority::new(&domain(), MemorySigner::make());
+    let id: SpiffeId = "spiffe://prod.acme.test/a".parse().unwrap();
+    let audience = ["one".to_owned(), "two".to_owned()];
+    let order = JwtOrder { id: &id, audience: &audience, ttl: HOUR, until: Time::MAX, record: RecordId::new([7; 16]) };
+    let svid = jwt.mint(&order, now()).unwrap();
+    let part = |nth: usize| {
+        let part = svid.token.split('.').nth(nth).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), serde_json::json!({"alg": "ES256", "typ": "JWT", "kid": jwt.kid()}));
+    assert_eq!(
+        part(1),
+        serde_json::json!({
+            "iss": "spiffe://prod.acme.test", "sub": id.as_str(), "aud": ["one", "two"],
+            "iat": 1_798_859_045, "exp": 1_798_862_645, "jti": RecordId::new([7; 16]).to_string(),
+        })
+    );
+    assert_eq!(svid.expires.since(svid.issued), HOUR);
+}
+
+#[test]
+fn a_jwt_svid_is_for_somebody_and_outlives_nothing() {
+    let jwt = JwtAuthority::new(&domain(), MemorySigner::make());
+    let mint = |id: &str, audience: &[String], until: Time| {
+        let id: SpiffeId = id.parse().unwrap();
+        let order = JwtOrder { id: &id, audience, ttl: HOUR, until, record: RecordId::new([7; 16]) };
+        jwt.mint(&order, now()).map(|svid| svid.expires.to_string()).map_err(|why| why.to_string())
+    };
+    let (id, one) = ("spiffe://prod.acme.test/a", ["one".to_owned()]);
+    let soon = "2027-01-02T03:10:00.5Z".parse().unwrap();
+    assert_eq!(mint(id, &one, soon).unwrap(), "2027-01-02T03:10:00.000000Z");
+    assert_eq!(mint(id, &[], soon).unwrap_err(), "a JWT-SVID is for somebody: it names at least one audience");
+    assert_eq!(mint(id, &one, now()).unwrap_err(), "the authority, or what the SVID may not outlive, has ended");
+    assert!(mint("spiffe://staging.acme.test/a", &one, soon).is_err());
+    assert!(mint("spiffe://prod.acme.test", &one, soon).is_err());
 }

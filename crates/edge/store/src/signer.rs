@@ -9,9 +9,9 @@ use audit::{Signer, SigningFailed};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use issuer::pem::{self, BadPem};
 
 use crate::files::{PRIVATE, PUBLIC, write_whole};
-use crate::pem::{self, BadPem};
 
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub(crate) const PUBLIC_KEY: &str = "PUBLIC KEY";

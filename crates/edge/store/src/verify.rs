@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use audit::{BadCheckpoint, Chain, Checkpoint, Fault, FaultKind, Head};
+use issuer::pem::{self, BadPem};
 use serde::Serialize;
 
 use crate::fault::LedgerFault;
 use crate::frames::{Frames, Stop, Tail, tail};
 use crate::layout::{Form, Segment, current, segments};
-use crate::pem::{self, BadPem};
 use crate::signer::PUBLIC_KEY;
 use crate::walk::{follows, writers_in_order};
 

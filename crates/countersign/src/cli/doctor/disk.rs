@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use net::causes::chain;
 use rustix::fs::statvfs;
 use store::{State, StateFault};
 
 use super::finding::Finding;
-use crate::causes::chain;
 use crate::home::state_beside;
 
 /// A ledger up to this size is verified whole, in bytes.

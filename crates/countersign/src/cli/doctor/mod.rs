@@ -10,6 +10,7 @@ mod word;
 
 use std::path::{Path, PathBuf};
 
+use net::now;
 use serde_json::{Value, json};
 
 use self::finding::{Finding, Level};
@@ -17,7 +18,6 @@ use self::word::Word;
 use super::reach::{Address, DIRECTORY, Reach, chosen, find};
 use super::server::runtime;
 use super::{Exit, Format, Stopped, output};
-use crate::net::now;
 
 /// Looks at everything.
 ///

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use net::causes::chain;
+
 use super::finding::Finding;
-use crate::causes::chain;
 use crate::estate::{BadSettings, gateway_settings, server_settings};
 
 pub(super) fn look(directory: &Path) -> Vec<Finding> {

@@ -1,10 +1,10 @@
 //! Where an issuer's keys are, asked once and when a person is there to see the answer: what was found is written into the
 //! estate, and no token ever makes anybody ask again.
 
+use net::{BadRemote, FetchFailed, Plain, Reach, Remote, Roots, fetch};
 use serde::Deserialize;
 
 use super::OwnApi;
-use crate::net::{BadRemote, FetchFailed, Plain, Reach, Remote, Roots, fetch};
 
 /// What is accepted where no discovery document says how the issuer signs.
 const USUAL: &[&str] = &["RS256", "ES256"];

@@ -10,11 +10,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use model::PrincipalId;
+use net::files::write_whole;
+use net::now;
 
 use self::starter::Starter;
 use crate::estate::{Bundle, Problem, Vars, load, outline};
-use crate::files::write_whole;
-use crate::net::now;
 
 pub use discovery::DiscoveryFailed;
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use net::now;
+
 use super::discovery::{self, Keys};
 use super::starter::Starter;
 use super::{LaidOut, OwnApi, OwnApiFailed, lay_out};
 use crate::catalog::Asks;
 use crate::estate::{Bundle, Estate, Vars, load, outline};
-use crate::net::now;
 
 const API: &str = r#"{"openapi": "3.0.1", "servers": [{"url": "{where}/v9"}, {"url": "https://a.test/v1/"}], "paths": {
   "/": {"get": {}},
@@ -110,7 +111,7 @@ fn a_discovery_document_is_of_the_issuer_that_was_named() {
         let url = "https://idp.test/.well-known/openid-configuration".to_owned();
         discovery::read(url, text.as_bytes(), "https://idp.test")
     };
-    let said = |text: &str| crate::causes::chain(&read(text).unwrap_err());
+    let said = |text: &str| net::causes::chain(&read(text).unwrap_err());
     let document = r#"{"issuer": "https://idp.test", "jwks_uri": "https://idp.test/jwks", "x": 1}"#;
     let keys = read(document).unwrap();
     assert_eq!(
@@ -147,7 +148,7 @@ async fn an_estate_is_laid_out_whole_or_not_at_all() {
         let gateway = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let laid_out = lay_out(&at("estate"), &own, gateway, &Vars::Dev(BTreeMap::new()), &[]).await;
         laid_out.map_err(|error: OwnApiFailed| {
-            crate::causes::chain(&error).replace(&folder.path().display().to_string(), "D")
+            net::causes::chain(&error).replace(&folder.path().display().to_string(), "D")
         })
     };
     let own = OwnApi { openapi: at("api.json"), ..own() };

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
+use yaml::{At, Entry, Fields, Node, Reader, Value, nearest};
+
 use super::super::asks::Said;
-use super::super::problem::{At, nearest};
-use super::super::read::{Fields, Reader};
-use super::super::yaml::{Entry, Node, Value};
 use super::paths;
 use super::references::resolved;
 

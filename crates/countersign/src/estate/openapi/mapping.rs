@@ -1,10 +1,9 @@
 //! A service's own words about the operations of its OpenAPI file.
 
+use yaml::{At, Node, Reader, nearest};
+
 use super::super::asks::Said;
-use super::super::problem::{At, nearest};
-use super::super::read::Reader;
 use super::super::resources::Resources;
-use super::super::yaml::Node;
 use super::description::Operation;
 use crate::catalog::Asks;
 

@@ -10,13 +10,12 @@ mod references;
 
 use std::borrow::Cow;
 
+use yaml::{At, Node, Place, Problem, Reader};
+
 use super::asks::Said;
 use super::bundle::beside;
-use super::problem::{At, Place, Problem};
-use super::read::Reader;
 use super::resources::Resources;
 use super::routes::Declared;
-use super::yaml::{self, Node};
 use crate::catalog::{Asks, Pattern, Route};
 
 use self::description::{Operation, TRACE};

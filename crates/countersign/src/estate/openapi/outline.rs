@@ -1,7 +1,7 @@
 //! What a file describes, for whoever writes a first mapping of it.
 
-use super::super::problem::Problem;
-use super::super::read::Reader;
+use yaml::{Problem, Reader};
+
 use super::description::{self, Operation};
 use super::{parse, paths};
 use crate::catalog::Pattern;

@@ -1,8 +1,7 @@
 //! Where an API's paths begin, and what of OpenAPI's path templates a route can say.
 
-use super::super::problem::At;
-use super::super::read::Reader;
-use super::super::yaml::{Node, Value};
+use yaml::{At, Node, Reader, Value};
+
 use super::description::Operation;
 use crate::catalog::Pattern;
 

@@ -1,7 +1,7 @@
 //! `$ref` of a path item: followed within the file, and no further than a few steps (RFC 6901 in a URI fragment).
 
-use super::super::read::Reader;
-use super::super::yaml::{Node, Value};
+use yaml::{Node, Reader, Value};
+
 use crate::catalog::decode;
 
 /// Most references in a row.

@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use issuer::OwnCertificate;
+use issuer::{OwnCertificate, pem};
 use model::OperatorName;
 use rcgen::{BasicConstraints, IsCa};
-use store::pem;
 use tempfile::TempDir;
 use testkit::{key, operators_certificate, uri};
 

@@ -3,11 +3,11 @@
 use guard::{Asked, Errand, NoRoom};
 use http::{HeaderValue, Request, Version};
 use model::PrincipalId;
+use net::{Connections, Destination};
 
 use super::{Forward, Read, bearer, read, token};
 use crate::catalog::{Asks, Catalog, Route, Routes, Service};
 use crate::live::{Limits, Room, Timeouts, Upstream};
-use crate::net::{Connections, Destination};
 
 fn catalog(limits: Limits) -> Catalog<Upstream> {
     let asks = |resource: &str| Asks::Action { action: "read".parse().unwrap(), resource: resource.parse().unwrap() };

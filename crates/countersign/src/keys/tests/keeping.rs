@@ -9,6 +9,7 @@ use credential::{Algorithm, CredentialCache, ExtraAudiences, KeySet, Source, Sou
 use guard::{Snapshot, Staleness};
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalKind};
+use net::{Stopper, stop};
 use policy::{Engine, Vocabulary};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -20,7 +21,6 @@ use super::{document, remote, set};
 use crate::catalog::Catalog;
 use crate::estate::RemoteKeys;
 use crate::live::{Current, Live, Timeouts};
-use crate::net::{Stopper, stop};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(20);

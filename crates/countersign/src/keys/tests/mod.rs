@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credential::KeySet;
+use net::{Plain, Reach, Remote, Roots};
 
 use crate::estate::RemoteKeys;
-use crate::net::{Plain, Reach, Remote, Roots};
 
 const POINT: &str =
     r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;

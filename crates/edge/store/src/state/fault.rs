@@ -129,7 +129,7 @@ const fn sqlite_cause(primary: i32) -> Cause {
 fn postgres_cause(state: &str) -> Cause {
     match state {
         // serialization_failure and deadlock_detected; the others when two nodes make the first table at once
-        "40001" | "40P01" | "23505" | "42P07" => Cause::Race,
+        "40001" | "40P01" | "23505" | "42P07" | "42710" => Cause::Race,
         // query_canceled, lock_not_available, idle_in_transaction_session_timeout
         "57014" | "55P03" | "25P03" => Cause::Late,
         // disk_full, read_only_sql_transaction

@@ -1,8 +1,6 @@
 //! The YAML reader alone: what it keeps, what it refuses, and that it always ends.
 
-use super::super::problem::At;
-use super::super::yaml::{BadYaml, Node, Quoting, Value, read, read_json};
-use super::QUICKSTART;
+use crate::{At, BadYaml, Node, Quoting, Value, read, read_json};
 
 fn text<'a>(node: &'a Node, field: &str) -> &'a str {
     let Value::Map(entries) = &node.value else { panic!("not a mapping") };
@@ -73,7 +71,7 @@ fn every_bound_holds() {
 #[test]
 fn no_text_makes_the_reader_panic() {
     let seeds = [
-        QUICKSTART,
+        include_str!("../../../../examples/quickstart/estate.yaml"),
         r#"{"a": "\ud83d\ude00\\\ud83d\\ude00", "b": [1, "\ud83d\u0041"]}"#,
         "a: |\n  x\n  y\nb: >-\n  z\n? k\n: [1, {b: 'c'}]\n--- \"\\u00e9\\n\"\n...\n%YAML 1.2\n---\n- x\n",
     ];

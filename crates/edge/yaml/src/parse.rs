@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use super::problem::At;
-use super::surrogates::Joined;
+use crate::problem::At;
+use crate::surrogates::Joined;
 
 /// Longest file, in bytes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -18,13 +18,13 @@ const MAX_NODES: usize = 200_000;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub struct Node {
     pub at: At,
     pub value: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub enum Value {
     /// The text, and whether it stood without quotes.
     Scalar(String, Quoting),
     List(Vec<Node>),
@@ -32,14 +32,14 @@ pub(super) enum Value {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quoting {
+pub enum Quoting {
     Plain,
     Quoted,
 }
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     pub key: String,
     pub at: At,
     pub value: Node,
@@ -47,7 +47,7 @@ pub(super) struct Entry {
 
 /// Why a text is not YAML that an estate may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadYaml {
+pub enum BadYaml {
     #[error("a file has at most {MAX_BYTES} bytes")]
     TooLong,
     #[error("values are nested deeper than {MAX_DEPTH}")]
@@ -70,12 +70,12 @@ pub(super) enum BadYaml {
 
 impl Node {
     /// Whether nothing stands here: an empty value, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(text, Quoting::Plain) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
     /// What stands under a key, where this is a mapping.
-    pub(super) fn member(&self, key: &str) -> Option<&Self> {
+    pub fn member(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
             Value::Scalar(..) | Value::List(_) => None,
@@ -83,12 +83,12 @@ impl Node {
     }
 
     /// What stands at a path of keys; nothing where nothing is said.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, key| node.member(key)).filter(|node| !node.is_null())
     }
 
     /// The text of a scalar.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar(text, _) => Some(text),
             Value::List(_) | Value::Map(_) => None,
@@ -97,13 +97,13 @@ impl Node {
 }
 
 /// Reads every document of a file; empty ones are left out.
-pub(super) fn read(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
+pub fn read(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
     parse(text, at)
 }
 
 /// Reads JSON. YAML has all of it but the pair of escapes for a character beyond U+FFFF, which is written here as YAML's
 /// own escape; places are those of the file.
-pub(super) fn read_json(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
+pub fn read_json(text: &str) -> Result<Vec<Node>, (At, BadYaml)> {
     if text.len() > MAX_BYTES {
         return Err((At::START, BadYaml::TooLong));
     }

@@ -4,17 +4,17 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::problem::{At, Problem, nearest};
-use super::yaml::{Entry, Node, Value};
+use crate::parse::{Entry, Node, Value};
+use crate::problem::{At, Problem, nearest};
 
 /// Collects the problems of one file.
-pub(super) struct Reader<'a> {
+pub struct Reader<'a> {
     pub file: &'a str,
     pub problems: &'a mut Vec<Problem>,
 }
 
 /// The fields of one mapping; closing it finds the unknown ones.
-pub(super) struct Fields<'n> {
+pub struct Fields<'n> {
     entries: &'n [Entry],
     at: At,
     known: Vec<&'static str>,
@@ -22,17 +22,17 @@ pub(super) struct Fields<'n> {
 }
 
 impl Reader<'_> {
-    pub(super) fn problem(&mut self, at: At, message: impl Into<String>) {
+    pub fn problem(&mut self, at: At, message: impl Into<String>) {
         self.problems.push(Problem::new(self.file, at, message));
     }
 
-    pub(super) fn suggest(&mut self, at: At, message: impl Into<String>, suggestion: Option<String>) {
+    pub fn suggest(&mut self, at: At, message: impl Into<String>, suggestion: Option<String>) {
         let problem = Problem::new(self.file, at, message);
         self.problems.push(Problem { suggestion, ..problem });
     }
 
     /// The fields of a mapping; `what` names it in messages.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+    pub fn fields<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         match &node.value {
             Value::Map(entries) => Some(Fields { entries, at: node.at, known: Vec::new(), what }),
             Value::Scalar(..) | Value::List(_) => {
@@ -42,7 +42,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+    pub fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
         match &node.value {
             Value::Scalar(text, _) if !node.is_null() => Some(text),
             Value::Scalar(..) | Value::List(_) | Value::Map(_) => {
@@ -53,7 +53,7 @@ impl Reader<'_> {
     }
 
     /// Text that is not empty.
-    pub(super) fn words(&mut self, node: &Node) -> Option<String> {
+    pub fn words(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
         if text.trim().is_empty() {
             self.problem(node.at, "expected text that is not empty");
@@ -62,7 +62,7 @@ impl Reader<'_> {
         Some(text.to_owned())
     }
 
-    pub(super) fn list<'n>(&mut self, node: &'n Node) -> Option<&'n [Node]> {
+    pub fn list<'n>(&mut self, node: &'n Node) -> Option<&'n [Node]> {
         match &node.value {
             Value::List(nodes) => Some(nodes),
             Value::Scalar(..) | Value::Map(_) => {
@@ -73,11 +73,7 @@ impl Reader<'_> {
     }
 
     /// A list with at least one value, each of which `one` reads.
-    pub(super) fn some<T>(
-        &mut self,
-        node: &Node,
-        mut one: impl FnMut(&mut Self, &Node) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    pub fn some<T>(&mut self, node: &Node, mut one: impl FnMut(&mut Self, &Node) -> Option<T>) -> Option<Vec<T>> {
         let nodes = self.list(node)?;
         if nodes.is_empty() {
             self.problem(node.at, "expected at least one");
@@ -89,7 +85,7 @@ impl Reader<'_> {
     }
 
     /// A value that reads itself from text.
-    pub(super) fn parse<T: FromStr<Err: std::error::Error>>(&mut self, node: &Node) -> Option<T> {
+    pub fn parse<T: FromStr<Err: std::error::Error>>(&mut self, node: &Node) -> Option<T> {
         let text = self.text(node)?;
         match text.parse() {
             Ok(value) => Some(value),
@@ -102,7 +98,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn flag(&mut self, node: &Node) -> Option<bool> {
+    pub fn flag(&mut self, node: &Node) -> Option<bool> {
         match self.text(node)? {
             "true" => Some(true),
             "false" => Some(false),
@@ -113,7 +109,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn duration(&mut self, node: &Node) -> Option<Duration> {
+    pub fn duration(&mut self, node: &Node) -> Option<Duration> {
         let text = self.text(node)?;
         let read = read_duration(text);
         if read.is_none() {
@@ -122,7 +118,7 @@ impl Reader<'_> {
         read
     }
 
-    pub(super) fn size(&mut self, node: &Node) -> Option<u64> {
+    pub fn size(&mut self, node: &Node) -> Option<u64> {
         let text = self.text(node)?;
         let read = read_size(text);
         if read.is_none() {
@@ -132,18 +128,18 @@ impl Reader<'_> {
     }
 
     /// Reports what does not hold between documents.
-    pub(super) fn refuse(&mut self, at: At, error: &impl Display) {
+    pub fn refuse(&mut self, at: At, error: &impl Display) {
         self.problem(at, error.to_string());
     }
 }
 
 impl<'n> Fields<'n> {
-    pub(super) fn optional(&mut self, name: &'static str) -> Option<&'n Node> {
+    pub fn optional(&mut self, name: &'static str) -> Option<&'n Node> {
         self.known.push(name);
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
 
-    pub(super) fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<&'n Node> {
+    pub fn required(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<&'n Node> {
         let found = self.optional(name);
         if found.is_none() {
             reader.problem(self.at, format!("{}: `{name}` is missing", self.what));
@@ -151,12 +147,12 @@ impl<'n> Fields<'n> {
         found
     }
 
-    pub(super) const fn entries(&self) -> &'n [Entry] {
+    pub const fn entries(&self) -> &'n [Entry] {
         self.entries
     }
 
     /// Reports every field that nobody asked for.
-    pub(super) fn close(self, reader: &mut Reader<'_>) {
+    pub fn close(self, reader: &mut Reader<'_>) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
             let message = format!("{}: unknown field `{}`", self.what, entry.key);
             let expected = || (!self.known.is_empty()).then(|| format!("expected one of {}", self.known.join(", ")));

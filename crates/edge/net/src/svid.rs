@@ -6,12 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use issuer::NewKey;
+use issuer::pem;
 use model::Time;
 use serde::{Deserialize, Serialize};
-use store::pem;
 
 use crate::files::write_whole;
-use crate::net::tls::{BadSvid, OwnSvid};
+use crate::tls::{BadSvid, OwnSvid};
 
 const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
@@ -38,7 +38,7 @@ pub enum Unused {
     #[error(transparent)]
     Unusable(#[from] BadSvid),
     #[error("what was minted is not PEM")]
-    Pem(#[from] store::BadPem),
+    Pem(#[from] issuer::BadPem),
     #[error("cannot use `{}`", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }

@@ -1,16 +1,22 @@
-//! The outside: the clock, randomness, listeners, TLS, paced connections, pools of upstream connections, and the one guarded
-//! way out to what is not a service. Decides nothing.
+//! The outside: the clock, randomness, whole files, listeners, TLS, paced connections, pools of upstream connections, and the
+//! one guarded way out to what is not a service. Decides nothing.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod causes;
 mod edge;
+pub mod files;
 mod http2;
 mod nodes;
 mod outbound;
 mod pace;
 mod pool;
+mod process;
 mod rejected;
 mod sent;
 mod serve;
 mod streams;
+pub mod svid;
 pub mod tls;
 
 pub use edge::{Interrupted, interrupted, jittered, now, record_id, serial, trace_id};
@@ -20,5 +26,6 @@ pub use outbound::{
 };
 pub use pace::Pacing;
 pub use pool::{Connections, Destination, Lease, Pool, Unsent};
+pub use process::{Gone, Process};
 pub use sent::{Broke, RequestBody, Transfer};
 pub use serve::{Door, LastAnswer, Listener, Peer, Stop, Stopper, serve, stop};

@@ -1,4 +1,4 @@
-//! What is wrong with an estate, and where.
+//! What is wrong with a file, and where.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl At {
     pub const START: Self = Self { line: 1, column: 1 };
 
     /// Where the byte at `offset` stands in `text`.
-    pub(super) fn of(text: &str, offset: usize) -> Self {
+    pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
         Self { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
@@ -61,16 +61,8 @@ impl fmt::Display for Problem {
     }
 }
 
-impl From<policy::PolicyProblem> for Problem {
-    fn from(problem: policy::PolicyProblem) -> Self {
-        let policy::PolicyProblem { file, line, column, message, suggestion } = problem;
-        let suggestion = suggestion.as_deref().map(printable);
-        Self { file, line, column, message: printable(&message), suggestion }
-    }
-}
-
 /// Messages quote the estate, which may be somebody else's: no control character reaches a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
@@ -79,7 +71,7 @@ fn printable(text: &str) -> String {
 }
 
 /// The one of `known` that was probably meant, as a suggestion.
-pub(super) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let distance = |name: &&str| strsim::damerau_levenshtein(found, name);
     let best = known.into_iter().min_by_key(distance)?;
     (distance(&best) <= found.chars().count().max(3) / 3 + 1).then(|| format!("did you mean `{best}`?"))

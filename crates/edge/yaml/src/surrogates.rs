@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::problem::At;
+use crate::problem::At;
 
 /// Length of `\ud83d\ude00`.
 const PAIR: usize = 12;
@@ -12,14 +12,14 @@ const JOINED: usize = 10;
 
 /// JSON with its pairs of surrogate escapes joined.
 #[derive(Default)]
-pub(super) struct Joined {
+pub struct Joined {
     pub text: String,
     /// Columns of what was joined, by line.
     pairs: HashMap<usize, Vec<usize>>,
 }
 
 impl Joined {
-    pub(super) fn new(json: &str) -> Self {
+    pub fn new(json: &str) -> Self {
         let mut joined = Self::default();
         let (mut line, mut column) = (1, 1);
         let mut rest = json;
@@ -49,7 +49,7 @@ impl Joined {
     }
 
     /// Where in the file stands what stands at `at` in the text.
-    pub(super) fn place(&self, at: At) -> At {
+    pub fn place(&self, at: At) -> At {
         let before = self.pairs.get(&at.line).map_or(0, |columns| columns.partition_point(|pair| *pair < at.column));
         At { column: at.column + before * (PAIR - JOINED), ..at }
     }

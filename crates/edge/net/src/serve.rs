@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::http2::http2;
 use super::pace::{Pace, Paced, PacedBody, Pacing, Reading};
+use super::process::Process;
 use super::tls;
 
 /// How long open requests may take to end once a stop was asked for.
@@ -40,8 +41,10 @@ pub enum Peer {
     Tls(Arc<PeerCertificates>),
     /// Somebody: an address adds no rights.
     Network,
-    /// A local process, by the kernel's word.
+    /// Whoever opened a local socket, by the kernel's word.
     Local(PeerCredentials),
+    /// A local process that is watched: it is this one for as long as it lives.
+    Process(Arc<Process>),
 }
 
 /// What answers the requests of a listener.
@@ -75,7 +78,10 @@ pub trait Door: Send + Sync + 'static {
 pub enum Listener {
     Tcp(TcpListener),
     Tls(TcpListener, Arc<ServerConfig>),
+    /// HTTP/1.1 for whoever may open the socket.
     Unix(UnixListener),
+    /// HTTP/2 for local processes, each pinned.
+    Processes(UnixListener),
 }
 
 /// On an answer: no other request of its connection will be answered.
@@ -121,6 +127,10 @@ pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
                         Accepted::Tcp(stream) => connections.spawn(http1(stream, Peer::Network, door, stop)),
                         Accepted::Tls(stream, tls) => connections.spawn(secured(stream, tls, door, stop)),
                         Accepted::Unix(stream, peer) => connections.spawn(http1(stream, Peer::Local(peer), door, stop)),
+                        Accepted::Process(stream, process) => {
+                            let peer = Peer::Process(Arc::new(process));
+                            connections.spawn(http2(stream, peer, door, stop))
+                        }
                     };
                 }
                 Err(error) => {
@@ -144,6 +154,7 @@ enum Accepted {
     Tcp(TcpStream),
     Tls(TcpStream, TlsAcceptor),
     Unix(UnixStream, PeerCredentials),
+    Process(UnixStream, Process),
 }
 
 async fn accept(listener: &Listener) -> io::Result<Accepted> {
@@ -163,6 +174,11 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             let peer = stream.peer_cred()?;
             let credentials = PeerCredentials { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() };
             Ok(Accepted::Unix(stream, credentials))
+        }
+        Listener::Processes(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let process = Process::at(&stream)?;
+            Ok(Accepted::Process(stream, process))
         }
     }
 }

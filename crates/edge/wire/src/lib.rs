@@ -1,0 +1,8 @@
+//! Protobuf on the wire, as `api/proto` defines it: messages, and what serves and calls them. Decides nothing.
+
+// as the generator writes it
+#[rustfmt::skip]
+#[expect(clippy::all, clippy::pedantic, clippy::restriction, unused_qualifications, reason = "generated")]
+mod generated;
+
+pub use generated::{agent, workload};

@@ -1,0 +1,137 @@
+//! The way to the control plane: gRPC over one connection of mutual TLS, opened anew when it breaks.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use net::{NoNode, Nodes};
+use tokio::task::JoinHandle;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use wire::agent::control_plane_client::ControlPlaneClient;
+
+/// Longest message that is read, in bytes.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// How often a silent connection is asked whether anyone is there, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Nodes of the control plane, and the connection to one of them.
+pub(crate) struct ControlPlane {
+    nodes: Nodes,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    channel: Channel,
+    origin: Uri,
+    driver: JoinHandle<()>,
+}
+
+/// A connection to a node.
+#[derive(Clone)]
+pub(crate) struct Channel(SendRequest<Body>);
+
+pub(crate) type Client = ControlPlaneClient<Channel>;
+
+/// Why control was not reached, or did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NoContact {
+    #[error(transparent)]
+    Node(#[from] NoNode),
+    #[error("the exchange failed")]
+    Http(#[from] hyper::Error),
+    #[error("control says: {} ({:?})", .0.message(), .0.code())]
+    Said(Box<Status>),
+    #[error("control does not answer in time")]
+    Late,
+    #[error("control's answer is not what it should be")]
+    Answer,
+    #[error("a request cannot be made")]
+    Request(#[from] io::Error),
+}
+
+impl From<Status> for NoContact {
+    fn from(status: Status) -> Self {
+        Self::Said(Box::new(status))
+    }
+}
+
+impl ControlPlane {
+    pub(crate) fn new(nodes: Nodes) -> Self {
+        Self { nodes, open: Mutex::default() }
+    }
+
+    /// A client over the connection that is open, or over a new one.
+    ///
+    /// # Errors
+    /// [`NoContact`] where no node is reached.
+    pub(crate) async fn client(&self) -> Result<Client, NoContact> {
+        if let Some(client) = self.connected() {
+            return Ok(client);
+        }
+        let (authority, stream) = self.nodes.reach().await?;
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
+        let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(async move {
+            // how it went shows in the exchanges themselves
+            let _ = connection.await;
+        });
+        let origin = Uri::builder().scheme("https").authority(authority.clone()).path_and_query("/").build();
+        let origin = origin.map_err(io::Error::other)?;
+        let channel = Channel(sender);
+        let client = client(&channel, &origin);
+        if let Some(before) = self.lock().replace(Open { channel, origin, driver }) {
+            before.driver.abort();
+        }
+        Ok(client)
+    }
+
+    /// Lets go of the connection: the next client is over a new one, which presents the SVID of then.
+    pub(crate) fn leave(&self) {
+        // what is open on it ends by itself
+        self.lock().take();
+    }
+
+    fn connected(&self) -> Option<Client> {
+        self.lock().as_ref().filter(|open| !open.channel.0.is_closed()).map(|open| client(&open.channel, &open.origin))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Some(open) = self.lock().take() {
+            open.driver.abort();
+        }
+    }
+}
+
+fn client(channel: &Channel, origin: &Uri) -> Client {
+    ControlPlaneClient::with_origin(channel.clone(), origin.clone()).max_decoding_message_size(MAX_MESSAGE)
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}

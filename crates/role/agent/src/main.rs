@@ -1,0 +1,3 @@
+//! The `countersign-agent` binary.
+
+fn main() {}

@@ -1,0 +1,51 @@
+//! `agent.yaml`: which control plane the agent belongs to, and where workloads of its node find it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use http::uri::Authority;
+use model::TrustDomain;
+use yaml::{BadSettings, Common, authority, settings};
+
+/// What `agent.yaml` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub environment: String,
+    pub trust_domain: TrustDomain,
+    /// Listeners for planes of the control plane's nodes; the first that answers is heard.
+    pub servers: Vec<Authority>,
+    /// Certificates of the trust domain's authorities, for first contact.
+    pub ca: PathBuf,
+    /// Where the agent keeps its own SVID.
+    pub directory: PathBuf,
+    /// The Workload API.
+    pub socket: PathBuf,
+    /// Liveness and readiness.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Reads `agent.yaml`.
+///
+/// # Errors
+/// [`BadSettings`] with every problem.
+pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
+    settings(path, |reader, node, folder| {
+        let mut fields = reader.fields(node, "agent")?;
+        let common = Common::read(reader, &mut fields, folder);
+        let servers = fields.required(reader, "servers").and_then(|node| reader.some(node, authority));
+        let ca = fields.required(reader, "ca").and_then(|node| reader.words(node));
+        let socket = fields.required(reader, "socket").and_then(|node| reader.words(node));
+        let admin = fields.optional("admin").map(|node| reader.parse(node));
+        fields.close(reader);
+        let Common { environment, trust_domain, directory } = common?;
+        Some(Settings {
+            environment,
+            trust_domain,
+            servers: servers?,
+            ca: folder.join(ca?),
+            directory,
+            socket: folder.join(socket?),
+            admin: admin.flatten(),
+        })
+    })
+}
