@@ -22,7 +22,7 @@ pub fn heading(definition: &str, proto: &[u8]) -> String {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!(
-        "// @generated from {PROTO}/{definition} by `cargo run -p xtask --features codegen -- codegen`, {digest:016x}\n"
+        "// @generated from {PROTO}/{definition} by `cargo run --manifest-path xtask/codegen/Cargo.toml`, {digest:016x}\n"
     )
 }
 
@@ -37,7 +37,7 @@ pub fn stale(root: &Path) -> io::Result<Vec<Finding>> {
         let code = fs::read_to_string(root.join(GENERATED).join(file))?;
         if !code.starts_with(&heading(definition, &proto)) {
             let text = format!(
-                "`{PROTO}/{definition}` has changed since: run `cargo run -p xtask --features codegen -- codegen`"
+                "`{PROTO}/{definition}` has changed since: run `cargo run --manifest-path xtask/codegen/Cargo.toml`"
             );
             stale.push(Finding::new(&format!("{GENERATED}/{file}"), 1, "generated", text));
         }

@@ -70,6 +70,7 @@ const LAYERS: &[Layer] = &[
             "yaml",
             "net",
             "wire",
+            "agent",
         ],
         outside: None,
     },
@@ -97,6 +98,11 @@ const FLOW: &[&str] = &["model", "credential", "identity", "policy", "audit", "g
 /// What no chain of dependencies may bring into the flow.
 const OUTSIDE_THE_FLOW: &[&str] =
     &["axum", "h2", "hyper", "mio", "reqwest", "rustls", "rustix", "socket2", "tempfile", "tokio", "tonic"];
+
+/// The node agent, and what no chain of dependencies may bring into it: policies, ledger, database.
+const AGENT: &str = "agent";
+const OUTSIDE_THE_AGENT: &[&str] =
+    &["audit", "cedar-policy", "guard", "libsqlite3-sys", "policy", "sqlx", "store", "zstd"];
 
 /// Outside crates that exactly one of our packages may name.
 const OWNED: &[(&str, &str)] = &[
@@ -158,11 +164,14 @@ fn check_member(graph: &Graph, package: &Package, layer: &Layer, broken: &mut Ve
             broken.extend(refused_chrono(name, dependency));
         }
     }
-    if FLOW.contains(&layer.name) {
-        for outside in OUTSIDE_THE_FLOW {
-            if let Some(chain) = graph.chain(&package.id, outside) {
-                broken.push(format!("`{name}` is of the flow and must not reach `{outside}`: {}", chain.join(" → ")));
-            }
+    let (is, outside) = match layer.name {
+        AGENT => ("runs on every node", OUTSIDE_THE_AGENT),
+        name if FLOW.contains(&name) => ("is of the flow", OUTSIDE_THE_FLOW),
+        _ => return,
+    };
+    for outside in outside {
+        if let Some(chain) = graph.chain(&package.id, outside) {
+            broken.push(format!("`{name}` {is} and must not reach `{outside}`: {}", chain.join(" → ")));
         }
     }
 }

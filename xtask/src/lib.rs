@@ -4,10 +4,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-#[cfg(feature = "codegen")]
-mod codegen;
 mod finding;
-mod generated;
+pub mod generated;
 mod graph;
 mod hash_order;
 mod jose;
@@ -22,10 +20,7 @@ mod shape;
 mod source;
 mod tidy;
 
-#[cfg(feature = "codegen")]
-pub use codegen::codegen;
 pub use finding::Finding;
-pub use generated::GENERATED;
 pub use graph::{BadMetadata, Dependency, Graph, Kind, Package};
 pub use layers::check_layers;
 pub use licence::{BadLicence, is_allowed};

@@ -1,5 +1,4 @@
-//! `cargo run -p xtask -- tidy`: scans sources and pages, and fails with every place that breaks a rule. With `--features
-//! codegen`, `codegen` writes what is generated anew.
+//! `cargo run -p xtask -- tidy`: scans sources and pages, and fails with every place that breaks a rule.
 
 #![expect(
     clippy::print_stdout,
@@ -17,16 +16,6 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    #[cfg(feature = "codegen")]
-    if asked == ["codegen"] {
-        return match xtask::codegen(&root) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failed) => {
-                eprintln!("codegen: {failed}");
-                ExitCode::FAILURE
-            }
-        };
-    }
     if asked != ["tidy"] {
         eprintln!("usage: cargo run -p xtask -- tidy");
         return ExitCode::from(USAGE);

@@ -21,7 +21,7 @@ pub use evidence::{Binding, Decision, Fact, Risk, Tier};
 pub use name::{BadName, EnvironmentName, GroupName, OperatorName, Owner, PolicyId, ServiceName, SourceName};
 pub use principal::{BadPrincipalId, HumanId, PrincipalId, PrincipalKind};
 pub use resource::{ActionName, BadAction, BadResource, BaseAction, ResourceId};
-pub use selector::{BadIdTemplate, BadSelector, IdTemplate, NoId, Selector, Selectors};
+pub use selector::{BadIdTemplate, BadSelector, IdTemplate, NoId, Selector, SelectorIndex, Selectors};
 pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomain};
 pub use time::{BadTime, Time};
 

@@ -1,6 +1,6 @@
 //! Selectors: what was attested of a node or a workload, and templates that make SPIFFE IDs of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl IdTemplate {
     ///
     /// # Errors
     /// Where it makes none at all.
-    fn sample(&self) -> Result<SpiffeId, BadSpiffeId> {
+    pub fn sample(&self) -> Result<SpiffeId, BadSpiffeId> {
         self.render(|_| Ok::<_, BadSpiffeId>("x"))?.parse()
     }
 
@@ -151,6 +151,12 @@ impl IdTemplate {
             }
         })?;
         Ok(text.parse::<SpiffeId>()?)
+    }
+
+    /// Whether its ids take the value of this selector.
+    pub fn takes(&self, selector: &Selector) -> bool {
+        let names = self.segments.iter().filter_map(|segment| segment.value.as_ref()).map(|(name, _)| name);
+        names.into_iter().any(|name| selector.value_of(name).is_some())
     }
 
     fn render<'v, E>(&self, value: impl Fn(&str) -> Result<&'v str, E>) -> Result<String, E> {
@@ -197,5 +203,42 @@ impl Segment {
         }
         name.parse::<Selector>().or(Err(BadIdTemplate::Name { name: name.to_owned() }))?;
         Ok(Self { before: before.to_owned(), value: Some((name.to_owned(), after.to_owned())) })
+    }
+}
+
+/// Things by the selectors that each asks for: looked up by what is held, in time that does not grow with their number. One
+/// that asks for none is found by nobody.
+#[derive(Debug, Clone)]
+pub struct SelectorIndex<T> {
+    /// Each under the selector, of those that it asks for, that fewest ask for.
+    by_rarest: HashMap<Selector, Vec<(Selectors, T)>>,
+}
+
+impl<T> SelectorIndex<T> {
+    pub fn new(items: Vec<(Selectors, T)>) -> Self {
+        let mut asked: HashMap<Selector, usize> = HashMap::new();
+        for selector in items.iter().flat_map(|(selectors, _)| selectors) {
+            *asked.entry(selector.clone()).or_default() += 1;
+        }
+        let mut by_rarest: HashMap<Selector, Vec<(Selectors, T)>> = HashMap::new();
+        for (selectors, item) in items {
+            let rarest = selectors.iter().min_by_key(|selector| asked.get(*selector)).cloned();
+            if let Some(rarest) = rarest {
+                by_rarest.entry(rarest).or_default().push((selectors, item));
+            }
+        }
+        Self { by_rarest }
+    }
+
+    /// Whatever asks for nothing that is not held.
+    pub fn matching<'a>(&'a self, held: &'a Selectors) -> impl Iterator<Item = &'a T> {
+        let candidates = held.iter().filter_map(|selector| self.by_rarest.get(selector)).flatten();
+        candidates.filter(|(asked, _)| asked.is_subset(held)).map(|(_, item)| item)
+    }
+}
+
+impl<T> Default for SelectorIndex<T> {
+    fn default() -> Self {
+        Self { by_rarest: HashMap::new() }
     }
 }

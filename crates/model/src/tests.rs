@@ -6,7 +6,7 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use crate::{
     ActionName, BadSpiffeId, BaseAction, Code, Digest, Fact, GroupName, HumanId, IdTemplate, Layer, PolicyId,
-    PrincipalId, PrincipalKind, ResourceId, Selector, Selectors, SpiffeId, Tier, Time, TrustDomain,
+    PrincipalId, PrincipalKind, ResourceId, Selector, SelectorIndex, Selectors, SpiffeId, Tier, Time, TrustDomain,
 };
 
 fn spiffe(text: &str) -> Result<SpiffeId, BadSpiffeId> {
@@ -265,4 +265,24 @@ fn what_makes_no_ids_is_no_template() {
     assert_eq!(bad("spiffe://a/{k8s:ns"), "`spiffe://a/{k8s:ns`: a `{` or `}` without its pair");
     assert_eq!(bad("https://a/b"), "a SPIFFE ID starts with `spiffe://`");
     assert_eq!("spiffe://a/b".parse::<IdTemplate>().unwrap().fixed().unwrap().as_str(), "spiffe://a/b");
+}
+
+#[test]
+fn an_index_finds_whatever_asks_for_nothing_that_is_not_held() {
+    let selectors = |text: &str| text.split_whitespace().map(|one| one.parse().unwrap()).collect::<Selectors>();
+    let index = SelectorIndex::new(vec![
+        (selectors("a:1"), "one"),
+        (selectors("a:1 b:2"), "both"),
+        (selectors("a:1 c:3"), "other"),
+        (selectors(""), "nothing"),
+    ]);
+    let found = |held: &str| {
+        let held = selectors(held);
+        let mut found: Vec<_> = index.matching(&held).copied().collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(found("a:1 b:2"), ["both", "one"]);
+    assert_eq!(found("a:1 b:3"), ["one"]);
+    assert!(found("b:2 c:3").is_empty() && found("").is_empty());
 }

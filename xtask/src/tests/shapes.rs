@@ -3,7 +3,7 @@
 use super::{check_passes, check_refused, found};
 use crate::{Source, check_sources};
 
-const PATH: &str = "crates/countersign/src/net/serve.rs";
+const PATH: &str = "crates/countersign/src/estate/mod.rs";
 
 #[test]
 fn a_file_opens_by_saying_what_it_owns() {

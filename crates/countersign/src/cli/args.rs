@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use super::reach::Reach;
 use crate::control::Kind as RevocableKind;
 
-pub use processes::{Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
+pub use processes::{Agent, Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]
@@ -73,6 +73,13 @@ pub enum Verb {
   countersign gateway --config gateway.yaml --enroll-token-file token    the first time
   countersign gateway --config gateway.yaml")]
     Gateway(Gateway),
+    /// Run a node agent: workloads of this node find the SPIFFE Workload API at its socket
+    #[command(after_help = "`countersign-agent` is the same and nothing else, for nodes that need no more.
+
+Examples:
+  countersign agent --config agent.yaml --enroll-token-file token   # the first time
+  countersign agent --config agent.yaml")]
+    Agent(Agent),
     /// Let a new plane come to the control plane
     #[command(after_help = "Examples:
   countersign enroll token --role gateway --name edge-1 > token")]

@@ -114,6 +114,29 @@ pub(super) fn gateway(role: &Role, token: Option<&std::path::Path>, format: Form
     })
 }
 
+/// Runs a node agent.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn agent(role: &Role, token: Option<&std::path::Path>, format: Format) -> Result<(), Stopped> {
+    log();
+    let ready = |settings: &::agent::Settings| {
+        let socket = settings.socket.display();
+        let document = json!({"role": "agent", "environment": settings.environment, "socket": settings.socket});
+        output::result(&document, format, |_| {
+            format!("countersign agent of environment {} is ready\n\n  socket    unix://{socket}", settings.environment)
+        });
+    };
+    runtime()?.block_on(::agent::agent(&role.config, token, ready)).map_err(|error| {
+        let exit = match (error.is_denied(), error.is_invalid()) {
+            (true, _) => Exit::Denied,
+            (false, true) => Exit::Invalid,
+            (false, false) => Exit::Failed,
+        };
+        Stopped::because(exit, &error)
+    })
+}
+
 fn told(ready: &Ready, format: Format) {
     if format == Format::Json {
         output::line(&serde_json::to_value(ready).unwrap_or_default().to_string());
@@ -148,9 +171,6 @@ pub(super) fn enroll_token(client: &Client, order: &EnrollToken, format: Format)
 
 /// A name that nobody else has: `gateway-3f2a91bc`.
 fn made_up(role: PlaneRole) -> String {
-    let role = match role {
-        PlaneRole::Gateway => "gateway",
-    };
     let id = record_id().to_string();
-    format!("{role}-{}", id.get(..8).unwrap_or(&id))
+    format!("{}-{}", role.as_str(), id.get(..8).unwrap_or(&id))
 }

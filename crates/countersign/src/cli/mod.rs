@@ -102,6 +102,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Dev(dev) => server::dev(&dev, &reach, output),
         Verb::Init(new) => installation::init(&new, reach.dir, output),
         Verb::Server(role) => installation::server(&role, output),
+        Verb::Agent(agent) => installation::agent(&agent.role, agent.enroll_token_file.as_deref(), output),
         Verb::Gateway(gateway) => installation::gateway(&gateway.role, gateway.enroll_token_file.as_deref(), output),
         Verb::Enroll(args::Enroll { verb: EnrollVerb::Token(order) }) => {
             installation::enroll_token(&client()?, &order, output)

@@ -10,7 +10,7 @@ use model::{BaseAction, PrincipalId, Time};
 use policy::Question;
 use serde::{Deserialize, Serialize};
 
-use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest, PlaneRole};
+use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest};
 use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
 use super::whatif::DecideRequest;
@@ -251,7 +251,7 @@ impl Command {
         match self {
             Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) => named(&[("id", id)]),
             Self::Revoke(request) => named(&[("kind", request.kind.as_str()), ("id", &request.id)]),
-            Self::EnrolToken(order) => named(&[("role", "gateway"), ("name", &order.name)]),
+            Self::EnrolToken(order) => named(&[("role", order.role.as_str()), ("name", &order.name)]),
             Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
             Self::Get { kind } => named(&[("kind", kind)]),
             Self::Plan(_)
@@ -295,9 +295,7 @@ fn svid_order(order: &SvidRequest) -> Result<Command, BadCommand> {
 
 fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {
     let life = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_ENROLMENT);
-    match order.role {
-        PlaneRole::Gateway => Ok(Command::EnrolToken(EnrolmentOrder { name: name("name", order.name)?, life })),
-    }
+    Ok(Command::EnrolToken(EnrolmentOrder { role: order.role, name: name("name", order.name)?, life }))
 }
 
 /// A name that stands in the record of what is asked: it is short, whatever else is wrong with it.

@@ -2,6 +2,7 @@
 //! have no side door: whoever connects is resolved, by the kernel's word or by what it presents, and passes `admit` like
 //! every caller.
 
+mod agents;
 mod audience;
 mod command;
 mod explain;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use credential::{Channel, Message, PeerCertificates, PeerCredentials, Presented, Token};
-use guard::{Asked, Call, Freshness, Operation, Permit};
+use guard::{Asked, Call, Errand, Freshness, Operation, Permit};
 use http::header;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -47,6 +48,7 @@ use crate::issuing::Issuer;
 use crate::live::{Current, End, ends};
 use crate::vitals::Vitals;
 
+pub use agents::Planes;
 pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
 pub use feed::Feed;
@@ -174,21 +176,27 @@ impl Control {
         presented: &Presented<'_>,
         command: Result<Command, Code>,
     ) -> Result<Permit<Command, ReadingSlot>, guard::Refusal> {
-        let live = self.live().load_full();
-        let operation = command.as_ref().map_or("unknown", Command::operation).to_owned();
-        let call = Call {
-            id: record_id(),
-            trace: trace_id(),
-            door: DOOR,
-            protocol: PROTOCOL,
-            operation: Some(operation),
-            freshness: Freshness::NOW,
-        };
+        let operation = command.as_ref().map_or("unknown", Command::operation);
         let asked = match command.map(|command| (command.question(), command)) {
             Ok((Some(question), errand)) => Asked::Operation(Operation { question, access: Access::Proved, errand }),
             Ok((None, _)) => Asked::Unmapped { code: Code::OperationUnmapped, service: None },
             Err(code) => Asked::Unmapped { code, service: None },
         };
+        self.judge(PROTOCOL, operation, presented, asked).await
+    }
+
+    /// Whatever is asked at this door, in whatever it is spoken, passes here.
+    async fn judge<E: Errand>(
+        &self,
+        protocol: &'static str,
+        operation: &str,
+        presented: &Presented<'_>,
+        asked: Asked<E>,
+    ) -> Result<Permit<E, ReadingSlot>, guard::Refusal> {
+        let live = self.live().load_full();
+        let operation = Some(operation.to_owned());
+        let (id, trace, freshness) = (record_id(), trace_id(), Freshness::NOW);
+        let call = Call { id, trace, door: DOOR, protocol, operation, freshness };
         guard::admit(&live.snapshot, &ReadingLedger(&self.ledger), &call, presented, asked, now()).await
     }
 }

@@ -182,9 +182,18 @@ impl Settling {
     }
 
     /// What proved the caller was good for one use, and was used before.
-    fn replayed(self) {
-        let (result, status) = (OutcomeResult::Failed, Some(StatusCode::UNAUTHORIZED.as_u16()));
-        let settled = Settled { result, status, code: Some(Code::Replayed), bytes_in: None, bytes_out: None };
+    pub(super) fn replayed(self) {
+        self.failed(StatusCode::UNAUTHORIZED, Code::Replayed);
+    }
+
+    /// What was asked for is not done, for a reason that no policy knows.
+    pub(super) fn refused(self, code: Code) {
+        self.failed(StatusCode::FORBIDDEN, code);
+    }
+
+    fn failed(self, status: StatusCode, code: Code) {
+        let (result, status) = (OutcomeResult::Failed, Some(status.as_u16()));
+        let settled = Settled { result, status, code: Some(code), bytes_in: None, bytes_out: None };
         self.0.settle(settled, now());
     }
 }
@@ -194,7 +203,7 @@ fn author(permit: &Permit<Command, ReadingSlot>) -> Author {
 }
 
 /// The enrolment token by which the caller proved itself, by its id; none if it was not by one.
-fn enrolment_token(permit: &Permit<Command, ReadingSlot>) -> Option<String> {
+pub(super) fn enrolment_token<E>(permit: &Permit<E, ReadingSlot>) -> Option<String> {
     let mut proved = permit.caller().resolution().proved();
     proved.find(|finding| finding.source.as_str() == ENROLMENT).map(|finding| finding.credential_id.clone())
 }

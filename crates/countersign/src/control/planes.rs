@@ -46,11 +46,24 @@ pub struct EnrolmentRequest {
 #[serde(rename_all = "lowercase")]
 pub enum PlaneRole {
     Gateway,
+    /// A node agent: the token attests its node, by the method `join_token`.
+    Agent,
+}
+
+impl PlaneRole {
+    /// As it stands in SPIFFE IDs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 /// An enrolment token that was ordered.
 #[derive(Debug, Clone)]
 pub struct EnrolmentOrder {
+    pub role: PlaneRole,
     pub name: String,
     pub life: Duration,
 }
@@ -91,10 +104,11 @@ pub(super) fn token(epochs: &Epochs, order: &EnrolmentOrder, at: Time) -> Result
     if order.life < Duration::from_secs(1) || order.life > LONGEST_ENROLMENT {
         return Err(NoToken::Life);
     }
-    let enrolment = issuer.enrolments.sign(&order.name, record_id(), order.life, at)?;
+    let role = order.role.as_str();
+    let enrolment = issuer.enrolments.sign((role, &order.name), record_id(), order.life, at)?;
     Ok(json!({
         "token": enrolment.token,
-        "id": format!("{}/{}", crate::issuing::own_part(issuer.authority.domain(), "gateway"), order.name),
+        "id": format!("{}/{}", crate::issuing::own_part(issuer.authority.domain(), role), order.name),
         "credential_id": enrolment.id,
         "expires": enrolment.expires.to_string(),
     }))

@@ -10,8 +10,17 @@ use super::openapi;
 use super::vars::{Substitution, Vars};
 
 const API_VERSION: &str = "countersign.dev/v1";
-const KINDS: &[&str] =
-    &["Environment", "TrustSource", "Principal", "PrincipalClass", "Group", "Action", "ResourceTree", "Service"];
+const KINDS: &[&str] = &[
+    "Environment",
+    "TrustSource",
+    "Principal",
+    "PrincipalClass",
+    "Group",
+    "Action",
+    "ResourceTree",
+    "Service",
+    "Registration",
+];
 
 /// Kinds of what an estate declares, policies among them.
 pub fn kinds() -> impl Iterator<Item = &'static str> {

@@ -126,6 +126,7 @@ pub(super) fn shipped(group: &GroupName) -> Option<&'static str> {
     match group.as_str() {
         policy::OPERATORS => Some("operators"),
         policy::PLANES => Some("gateways"),
+        policy::AGENTS => Some("node agents"),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod key_sets;
 mod lint;
 mod openapi;
 mod principals;
+mod registrations;
 mod resources;
 mod routes;
 mod services;
@@ -39,6 +40,7 @@ pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
 pub use policy::OWN;
 pub use principals::operators;
+pub use registrations::Registration;
 pub use services::Service;
 pub use settings::{GatewaySettings, ServerSettings, StateSettings, gateway_settings, server_settings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
@@ -57,6 +59,7 @@ pub struct Estate {
     pub directory: Directory,
     pub engine: Engine,
     pub services: Vec<Service>,
+    pub registrations: Vec<Registration>,
     /// Where each resource is declared.
     pub resources: BTreeMap<ResourceId, Place>,
     /// Digest of every document and policy, by kind and name: what a plan compares.
@@ -220,6 +223,7 @@ impl Loading<'_> {
         let resources = resources::read(&documents, self.problems);
         let declared = Declared { resources: &resources, bundle, descriptions };
         let services = services::read(&documents, &declared, self.problems);
+        let registrations = registrations::read(&documents, &environment, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
         if !self.problems.is_empty() {
             // policies would only name what is not declared because of them
@@ -263,6 +267,7 @@ impl Loading<'_> {
             directory,
             engine,
             services,
+            registrations,
             resources: resources.places,
             documents: digests,
             principals: people.names,

@@ -70,20 +70,20 @@ fn operators_of(name: &str, source: &str, ids: &str, key: &str) -> Class {
     }
 }
 
-/// Whoever holds an enrolment token of this trust domain: the built-in class of gateways that run apart from control.
+/// Whoever holds an enrolment token of this trust domain: the built-in class of parts that run apart from control.
 ///
 /// # Panics
 /// Never: its texts are sound, as every test run shows.
 #[expect(clippy::expect_used, reason = "literals that their parsers accept; every test run reads them")]
-fn enrolled_gateways(domain: &TrustDomain) -> Class {
-    let ids = format!("spiffe://{domain}{OWN}/gateway/{{name}}");
+fn enrolled_parts(domain: &TrustDomain) -> Class {
+    let ids = format!("spiffe://{domain}{OWN}/{{role}}/{{name}}");
     Class {
-        name: "enrolled-gateways".to_owned(),
+        name: "enrolled-parts".to_owned(),
         source: ENROLMENT.parse().expect("a name"),
         kind: PrincipalKind::Workload,
-        template: Template::new(&ids, &["name"]).expect("a template"),
+        template: Template::new(&ids, &["role", "name"]).expect("a template"),
         owner: "countersign".parse().expect("an owner"),
-        purpose: "gateway of this installation".to_owned(),
+        purpose: "part of this installation".to_owned(),
         tenant: None,
         risk: Risk::Low,
         groups: Arc::from([]),
@@ -100,7 +100,7 @@ pub(super) fn read(
 ) -> People {
     let sources = sources_by_name(documents, sources);
     let groups = Groups::read(documents, problems);
-    let classes = operators().into_iter().chain([enrolled_gateways(&environment.trust_domain)]).collect();
+    let classes = operators().into_iter().chain([enrolled_parts(&environment.trust_domain)]).collect();
     let mut people = People { classes, ..People::default() };
     for document in documents {
         let mut reader = Reader { file: &document.file, problems };

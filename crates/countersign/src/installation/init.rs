@@ -85,9 +85,11 @@ pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
         ("ca.pem", issuer.bundle_pem()),
         ("server.yaml", server_yaml(new)),
         ("gateway.yaml", gateway_yaml(new)),
+        ("agent.yaml", agent_yaml(new)),
         ("estate/estate.yaml", estate_yaml(new)),
         ("units/countersign-server.service", unit("control plane", "server", "server.yaml", home.root())),
         ("units/countersign-gateway.service", unit("gateway", "gateway", "gateway.yaml", home.root())),
+        ("units/countersign-agent.service", agent_unit(home.root())),
     ];
     for folder in ["estate", "units"] {
         DirBuilder::new().recursive(true).mode(0o755).create(home.path(folder)).map_err(io)?;
@@ -172,6 +174,50 @@ listen:
 ",
         environment = new.environment,
         domain = new.trust_domain
+    )
+}
+
+fn agent_yaml(new: &NewInstallation) -> String {
+    format!(
+        "# A node agent of environment `{environment}`. To run it elsewhere, take this file and ca.pem along.
+environment: {environment}
+trustDomain: {domain}
+servers: [https://{PLANES}] # nodes of the control plane
+ca: ca.pem                    # the trust domain's authorities, for first contact
+directory: agent              # the agent's own SVID
+socket: workload/api.sock     # where workloads find the Workload API: all of them must be able to enter its folder
+",
+        environment = new.environment,
+        domain = new.trust_domain
+    )
+}
+
+/// The agent's unit: it runs as a user of its own, and reads of other processes what the kernel shows to their like.
+fn agent_unit(root: &Path) -> String {
+    format!(
+        "[Unit]
+Description=Countersign node agent
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart=/usr/bin/countersign-agent --config {config}
+Restart=on-failure
+RestartSec=1
+UMask=0077
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={root}
+PrivateTmp=yes
+CapabilityBoundingSet=CAP_SYS_PTRACE
+AmbientCapabilities=CAP_SYS_PTRACE
+
+[Install]
+WantedBy=multi-user.target
+",
+        config = root.join("agent.yaml").display(),
+        root = root.display()
     )
 }
 

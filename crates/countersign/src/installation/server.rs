@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::process::{NotStarted, Operated, Process, listen, url};
 use super::ready::Ready;
 use crate::admin::{Admin, Source};
-use crate::control::{Feed, OwnPart, Post};
+use crate::control::{Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, ServerSettings, StateSettings, Vars, server_settings};
 use crate::home::operator;
@@ -81,7 +81,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     renew(&mut own, &names).await;
     process.run(|stop| keep(own, names, stop));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
-    process.serve(Listener::Tls(planes, tls), Arc::clone(&control));
+    process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control))));
     let issuer = Arc::clone(&control);
     let admin_door = Admin::new(vitals, Source::Issuer(Box::new(move || issuer.issuer())));
     process.serve(Listener::Tcp(admin), Arc::new(admin_door));

@@ -34,6 +34,7 @@ struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a str,
+    role: &'a str,
     name: &'a str,
     iat: i64,
     exp: i64,
@@ -60,16 +61,23 @@ impl Enrolments {
         self.signer.public_point()
     }
 
-    /// Signs a token for the plane of this name. `id` is of the record under which it is ordered.
+    /// Signs a token for the part of this role and name. `id` is of the record under which it is ordered.
     ///
     /// # Errors
     /// [`SigningFailed`].
-    pub fn sign(&self, name: &str, id: RecordId, life: Duration, at: Time) -> Result<Enrolment, SigningFailed> {
+    pub fn sign(
+        &self,
+        (role, name): (&str, &str),
+        id: RecordId,
+        life: Duration,
+        at: Time,
+    ) -> Result<Enrolment, SigningFailed> {
         let (id, expires) = (id.to_string(), Time::from_unix_seconds(seconds(at.plus(life))));
         let claims = Claims {
             iss: &self.issuer,
             aud: &self.audience,
             sub: name,
+            role,
             name,
             iat: seconds(at),
             exp: seconds(expires),

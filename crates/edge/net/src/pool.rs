@@ -124,6 +124,13 @@ impl Connections {
         self.expecting(id).config
     }
 
+    /// The same, to speak HTTP/2 with it.
+    pub fn multiplexed(&self, id: SpiffeId) -> Arc<ClientConfig> {
+        let mut config = (*self.secured(id)).clone();
+        config.alpn_protocols = vec![tls::H2.to_vec()];
+        Arc::new(config)
+    }
+
     /// TLS with the service of this SPIFFE ID, and no other.
     fn expecting(&self, id: SpiffeId) -> Expecting {
         let trusted = Arc::clone(&self.trusted);

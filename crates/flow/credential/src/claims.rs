@@ -112,13 +112,13 @@ impl<'a> Registered<'a> {
     }
 }
 
-fn text<'a>(claims: &'a Object, name: &str) -> Result<Option<&'a str>, Cause> {
+pub(crate) fn text<'a>(claims: &'a Object, name: &str) -> Result<Option<&'a str>, Cause> {
     let Some(json) = claims.find(name) else { return Ok(None) };
     json.as_str().map(Some).ok_or_else(|| wrong_type(name, "a string"))
 }
 
 /// RFC 7519 §2 lets a NumericDate have a fraction; nobody needs one, and readers differ over them.
-fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
+pub(crate) fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
     match claims.find(name) {
         None => Ok(None),
         Some(Json::Integer(seconds)) => Ok(Some(Time::from_unix_seconds(*seconds))),
@@ -128,7 +128,7 @@ fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
     }
 }
 
-fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {
+pub(crate) fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {
     let Some(json) = claims.find("aud") else { return Ok(None) };
     let named = match json {
         Json::String(one) => Some(vec![one.as_str()]),

@@ -20,6 +20,8 @@ const REFUSED: &[&str] = &["crit", "b64", "zip", "enc", "cty"];
 pub(crate) struct Jws<'a> {
     pub(crate) header: Header,
     pub(crate) claims: Object,
+    /// The claims as they came, without base64.
+    pub(crate) payload: Vec<u8>,
     /// What was signed: header, dot and payload, as they came.
     pub(crate) signed: &'a [u8],
     pub(crate) signature: Vec<u8>,
@@ -30,6 +32,8 @@ pub(crate) struct Header {
     pub(crate) alg: String,
     pub(crate) kid: Option<String>,
     pub(crate) typ: Option<String>,
+    /// Whether it has parameters beside these.
+    pub(crate) names_others: bool,
 }
 
 impl<'a> Jws<'a> {
@@ -46,9 +50,11 @@ impl<'a> Jws<'a> {
             return Err(Cause::Parts { found: token.split(|byte| *byte == b'.').count() });
         };
         let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        let (header, claims) = (Header::read(header)?, decode(payload, "payload")?);
         Ok(Self {
-            header: Header::read(header)?,
-            claims: read_object(payload, "payload")?,
+            header,
+            claims: read_object(&claims, "payload")?,
+            payload: claims,
             signed,
             signature: decode(signature, "signature")?,
         })
@@ -57,12 +63,14 @@ impl<'a> Jws<'a> {
 
 impl Header {
     fn read(part: &[u8]) -> Result<Self, Cause> {
-        let header = read_object(part, "header")?;
+        let header = read_object(&decode(part, "header")?, "header")?;
         if let Some(name) = REFUSED.iter().find(|name| header.find(name).is_some()) {
             return Err(Cause::HeaderRefused { name });
         }
         let alg = text(&header, "alg")?.ok_or(Cause::HeaderType { name: "alg" })?;
-        Ok(Self { alg, kid: text(&header, "kid")?, typ: text(&header, "typ")? })
+        let (kid, typ) = (text(&header, "kid")?, text(&header, "typ")?);
+        let names_others = header.len() > 1 + usize::from(kid.is_some()) + usize::from(typ.is_some());
+        Ok(Self { alg, kid, typ, names_others })
     }
 }
 
@@ -76,8 +84,8 @@ fn text(header: &Object, name: &'static str) -> Result<Option<String>, Cause> {
     }
 }
 
-fn read_object(part: &[u8], name: &'static str) -> Result<Object, Cause> {
-    match json::read(&decode(part, name)?) {
+fn read_object(json: &[u8], name: &'static str) -> Result<Object, Cause> {
+    match json::read(json) {
         Ok(Json::Object(object)) => Ok(object),
         Ok(Json::Null | Json::Bool | Json::Integer(_) | Json::Number | Json::String(_) | Json::Array(_)) | Err(_) => {
             Err(Cause::Json { part: name })

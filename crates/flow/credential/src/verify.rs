@@ -228,14 +228,14 @@ fn allowed_algorithm(source: &Source, alg: &str) -> Result<Algorithm, Cause> {
     listed.ok_or_else(|| Cause::AlgorithmRefused { found: shown(alg) })
 }
 
-fn signing_key<'a>(keys: &'a KeySet, kid: Option<&str>, algorithm: Algorithm) -> Result<&'a Key, Cause> {
+pub(crate) fn signing_key<'a>(keys: &'a KeySet, kid: Option<&str>, algorithm: Algorithm) -> Result<&'a Key, Cause> {
     match kid {
         Some(kid) => keys.named(kid).ok_or(Cause::KeyUnknown),
         None => keys.only_fit(algorithm).map_err(|fitting| Cause::KeyNotNamed { fitting }),
     }
 }
 
-fn check_signature(key: &Key, algorithm: Algorithm, jws: &Jws<'_>) -> Result<(), Cause> {
+pub(crate) fn check_signature(key: &Key, algorithm: Algorithm, jws: &Jws<'_>) -> Result<(), Cause> {
     let Some(verifier) = key.verifier(algorithm) else {
         return Err(Cause::AlgorithmNotOfKey { found: algorithm.to_string() });
     };
@@ -277,6 +277,6 @@ fn check_audience(source: &Source, named: &[&str]) -> Result<(), Cause> {
     if accepted { Ok(()) } else { Err(Cause::AudienceWrong) }
 }
 
-fn missing(name: &str) -> Cause {
+pub(crate) fn missing(name: &str) -> Cause {
     Cause::ClaimMissing { name: name.to_owned() }
 }

@@ -87,7 +87,8 @@ fn askers(index: &Index, world: &World, directory: &Directory) -> Vec<(Asker, Si
         Some(principal) => world.principal(principal.kind, id, &principal.groups),
         None => world.principal(PrincipalKind::Human, id, &[]),
     });
-    askers.push((Asker::Member { kind: PrincipalKind::Workload, groups: Vec::new() }, world.plane()));
+    askers
+        .extend(world.parts().map(|part| (Asker::Member { kind: PrincipalKind::Workload, groups: Vec::new() }, part)));
     askers.push((Asker::Member { kind: PrincipalKind::Human, groups: Vec::new() }, world.certified()));
     askers.extend(named.chain(operators).map(|side| (Asker::Named(side.uid.clone()), side)));
     askers

@@ -28,7 +28,7 @@ mod world;
 
 pub use decide::{Denial, Grant, Question, decide};
 pub use engine::{Engine, Facts, Finding, Written};
-pub use shipped::{OPERATORS, OWN, PLANES, ROOTS, is_part};
+pub use shipped::{AGENTS, OPERATORS, OWN, PLANES, ROOTS, is_part};
 pub use vocabulary::{Group, MaxCandidates, PolicyFile, PolicyProblem, Resource, Tiers, Vocabulary};
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl<'a> Scene<'a> {
         let caller = facts.principal;
         let matter = match shipped::is_operated(place.resource.id.as_str()) {
             false => Matter::Business,
-            true if world.is_operator(&caller.id) || shipped::is_plane(&caller.id) => Matter::Operators,
+            true if world.is_operator(&caller.id) || shipped::group_of_part(&caller.id).is_some() => Matter::Operators,
             true => Matter::Operations,
         };
         Self { principal: world.principal(caller.kind, &caller.id, &caller.groups), act, place, matter }

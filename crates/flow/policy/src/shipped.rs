@@ -1,4 +1,4 @@
-//! What every installation has, whatever its estate says: three policy packs and two resource trees.
+//! What every installation has, whatever its estate says: four policy packs and two resource trees.
 
 use model::{Owner, PrincipalId, ResourceId, ServiceName, SpiffeId, Tier};
 
@@ -12,11 +12,17 @@ pub const OPERATORS: &str = "countersign-operators";
 /// it in a group or a principal adds nobody.
 pub const PLANES: &str = "countersign-planes";
 
+/// The group of node agents. Its members are told by their ids, likewise.
+pub const AGENTS: &str = "countersign-agents";
+
 /// Where the SPIFFE IDs of gateways and other parts of the product are: no estate can declare one there.
 pub const OWN: &str = "/countersign";
 
 /// Where those of gateways are, each with its name behind it.
 const GATEWAYS: &str = "/countersign/gateway/";
+
+/// Where those of node agents are.
+const AGENT_IDS: &str = "/countersign/agent/";
 
 /// Roots of the built-in resource trees: no estate can declare a resource under them.
 pub const ROOTS: &[&str] = &[COUNTERSIGN, PUBLIC];
@@ -34,10 +40,12 @@ const CERTIFIED: &str = "human:operators:";
 const COUNTERSIGN: &str = "countersign";
 const PUBLIC: &str = "public";
 const ENROLMENT: &str = "countersign/enrolment";
+const ATTESTATION: &str = "countersign/attestation";
 
 /// What the product's own operations act on.
 const OPERATED: &[&str] = &[
     COUNTERSIGN,
+    ATTESTATION,
     ENROLMENT,
     "countersign/estate",
     "countersign/feed",
@@ -45,6 +53,7 @@ const OPERATED: &[&str] = &[
     "countersign/ledger",
     "countersign/planes",
     "countersign/svids",
+    "countersign/workloads",
 ];
 
 const OPERATED_TIERS: Tiers =
@@ -57,9 +66,10 @@ const PUBLIC_TIERS: Tiers =
     Tiers { read: Tier::Routine, write: Tier::Routine, administer: Tier::Routine, effect: Tier::Routine };
 
 /// The shipped packs, read like an estate's policies.
-pub(crate) fn packs() -> [PolicyFile; 3] {
+pub(crate) fn packs() -> [PolicyFile; 4] {
     let pack = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
     [
+        pack("countersign/agents.cedar", include_str!("../../../../policy/packs/agents.cedar")),
         pack("countersign/operators.cedar", include_str!("../../../../policy/packs/operators.cedar")),
         pack("countersign/planes.cedar", include_str!("../../../../policy/packs/planes.cedar")),
         pack("countersign/public.cedar", include_str!("../../../../policy/packs/public.cedar")),
@@ -100,7 +110,7 @@ fn root(id: &ResourceId) -> &str {
 fn built_in(id: ResourceId) -> Resource {
     let (tiers, sensitivity) = match id.as_str() {
         _ if is_public(&id) => (PUBLIC_TIERS, "public"),
-        ENROLMENT => (ENROLMENT_TIERS, "restricted"),
+        ENROLMENT | ATTESTATION => (ENROLMENT_TIERS, "restricted"),
         _ => (OPERATED_TIERS, "restricted"),
     };
     Resource { id, owner: owner(), tenant: None, sensitivity: sensitivity.to_owned(), tiers }
@@ -116,12 +126,14 @@ pub fn is_part(id: &SpiffeId) -> bool {
     id.path().strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether this is a gateway of the installation itself.
-pub(crate) fn is_plane(id: &PrincipalId) -> bool {
-    match id {
-        PrincipalId::Spiffe(id) => id.path().strip_prefix(GATEWAYS).is_some_and(|name| !name.is_empty()),
-        PrincipalId::Human(_) | PrincipalId::Anonymous => false,
-    }
+/// Groups of parts of the installation that run apart from control.
+pub(crate) const PARTS: &[&str] = &[PLANES, AGENTS];
+
+/// The group that a part of the installation is in: a gateway, or a node agent.
+pub(crate) fn group_of_part(id: &PrincipalId) -> Option<&'static str> {
+    let PrincipalId::Spiffe(id) = id else { return None };
+    let lies_under = |prefix: &str| id.path().strip_prefix(prefix).is_some_and(|name| !name.is_empty());
+    [(GATEWAYS, PLANES), (AGENT_IDS, AGENTS)].into_iter().find(|(prefix, _)| lies_under(prefix)).map(|(_, group)| group)
 }
 
 /// Whether this is an operator with a certificate.
@@ -139,7 +151,7 @@ pub(crate) fn is_operators_id(id: &str) -> bool {
 
 /// Whether a group's members are not for an estate to say.
 pub(crate) fn is_shipped_group(name: &str) -> bool {
-    name == OPERATORS || name == PLANES
+    name == OPERATORS || PARTS.contains(&name)
 }
 
 /// Whether a resource lies in the tree of the product's own operations.

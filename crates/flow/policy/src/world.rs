@@ -110,13 +110,11 @@ impl World {
     /// A group that is not declared is left out: no policy can name it.
     pub(crate) fn principal(&self, kind: PrincipalKind, id: &PrincipalId, groups: &[GroupName]) -> Side {
         let mut above = self.all_groups(kind, groups);
-        // INVARIANT: nothing else makes an operator or a plane; an estate's word for their groups was left out in `closures`
+        // INVARIANT: nothing else makes an operator or a part; an estate's word for their groups was left out in `closures`
         if self.is_operator(id) {
             above.push(self.types.group(shipped::OPERATORS));
         }
-        if shipped::is_plane(id) {
-            above.push(self.types.group(shipped::PLANES));
-        }
+        above.extend(shipped::group_of_part(id).map(|group| self.types.group(group)));
         Side { uid: self.types.principal(kind, id.as_str()), above }
     }
 
@@ -125,9 +123,13 @@ impl World {
         Side { uid: self.types.principal(kind, ""), above: self.all_groups(kind, groups) }
     }
 
-    /// Some gateway of the installation, whom no policy names.
-    pub(crate) fn plane(&self) -> Side {
-        Side { uid: self.types.principal(PrincipalKind::Workload, ""), above: vec![self.types.group(shipped::PLANES)] }
+    /// Some gateway and some node agent of the installation, whom no policy names.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Side> {
+        let some = |group: &&str| {
+            let uid = self.types.principal(PrincipalKind::Workload, "");
+            Side { uid, above: vec![self.types.group(group)] }
+        };
+        shipped::PARTS.iter().map(some)
     }
 
     /// Some operator with a certificate, whom no policy names.
@@ -182,7 +184,7 @@ impl World {
     /// In no order.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
         // tidy: order cannot matter, the nearest name is looked for
-        self.groups.keys().map(GroupName::as_str).chain([shipped::OPERATORS, shipped::PLANES])
+        self.groups.keys().map(GroupName::as_str).chain([shipped::OPERATORS]).chain(shipped::PARTS.iter().copied())
     }
 }
 

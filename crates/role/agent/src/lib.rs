@@ -1,6 +1,27 @@
 //! The node agent: attests workloads of its node, has their SVIDs minted by the control plane, and hands them out on the
 //! Workload API.
+//!
+//! It decides nothing: which workloads are whom is registered at control, which judges and records each minting. Here it is
+//! found out what a process is, and what was minted is kept, renewed and handed to whoever it is for.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
-pub mod attest;
+mod admin;
+mod attest;
+mod control;
+mod door;
+mod follow;
+mod identity;
+mod known;
+mod logs;
+mod run;
+mod settings;
+mod svids;
+mod tokens;
+mod workload;
+
+pub use control::NoContact;
+pub use identity::NoIdentity;
+pub use logs::log;
+pub use run::{AgentFailed, agent};
+pub use settings::{Settings, agent_settings};

@@ -94,6 +94,15 @@ pub struct Gateway {
 }
 
 #[derive(Debug, Args)]
+pub struct Agent {
+    #[command(flatten)]
+    pub role: Role,
+    /// File with a join token: for first contact, or after the agent's SVID has ended
+    #[arg(long, env = "COUNTERSIGN_ENROLL_TOKEN_FILE", value_name = "FILE")]
+    pub enroll_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct Enroll {
     #[command(subcommand)]
     pub verb: EnrollVerb,
@@ -107,6 +116,7 @@ pub enum EnrollVerb {
 
 Examples:
   countersign enroll token --role gateway --name edge-1 > token
+  countersign enroll token --role agent --name node-1 > token
   countersign enroll token --role gateway --name edge-1 --ttl 1h --output json"
     )]
     Token(EnrollToken),

@@ -31,6 +31,7 @@ const SPECS: &[(&str, &str)] = &[
     ),
     ("Service", "{limits: {}}"),
     ("Service", "{openapi: {UNKNOWN: 1, mapping: [{UNKNOWN: 1}]}}"),
+    ("Registration", "{UNKNOWN: 1, x509: {UNKNOWN: 1}, jwt: {UNKNOWN: 1}}"),
 ];
 
 type Fields = BTreeMap<String, BTreeSet<String>>;

@@ -4,6 +4,7 @@
 //! A kind of state is a file here (its queries), a migration (its tables) and a word of [`Changed`]. What the documents
 //! mean is for those who keep them: nothing is decided here.
 
+mod agents;
 mod changes;
 mod connections;
 mod database;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use self::database::Database;
 
+pub use agents::KeptAgent;
 pub use changes::{Change, Changed, first_change};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};

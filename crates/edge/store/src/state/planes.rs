@@ -41,7 +41,7 @@ pub enum Enrol {
     Spent,
 }
 
-const SPEND: &str =
+pub(super) const SPEND: &str =
     "INSERT INTO enrolments (credential, plane) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING credential";
 const ENROL: &str = "INSERT INTO planes \
     (id, enrolled, record, assertion_key, heard, generation, epoch, revocation_seq) VALUES ($1, $2, $3, $4, '', 0, 0, 0) \

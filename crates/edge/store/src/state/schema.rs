@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_epochs.sql"),
     include_str!("migrations/0002_revocations.sql"),
     include_str!("migrations/0003_planes.sql"),
+    include_str!("migrations/0004_agents.sql"),
 ];
 /// The format that they end in.
 const LATEST: u64 = MIGRATIONS.len() as u64;

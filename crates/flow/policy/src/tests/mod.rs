@@ -34,6 +34,7 @@ pub(crate) const DUNNING: &str = "spiffe://prod.acme.test/agents/dunning";
 pub(crate) const ALICE: &str = "human:people:alice";
 pub(crate) const OPERATOR: &str = "human:local:1000";
 pub(crate) const CERTIFIED: &str = "human:operators:admin";
+pub(crate) const AGENT: &str = "spiffe://prod.acme.test/countersign/agent/node-1";
 pub(crate) const GATEWAY: &str = "spiffe://prod.acme.test/countersign/gateway/edge-1";
 
 pub(crate) fn vocabulary() -> Vocabulary {
@@ -70,7 +71,7 @@ pub(crate) fn vocabulary() -> Vocabulary {
 pub(crate) fn principal(id: &str) -> Principal {
     let (kind, groups, risk): (_, &[&str], _) = match id {
         CI => (PrincipalKind::Job, &["ci-billing"], Risk::Medium),
-        REPORTER | GATEWAY => (PrincipalKind::Workload, &[], Risk::Low),
+        REPORTER | AGENT | GATEWAY => (PrincipalKind::Workload, &[], Risk::Low),
         DUNNING => (PrincipalKind::Agent, &[], Risk::Medium),
         ALICE | OPERATOR | CERTIFIED => (PrincipalKind::Human, &[], Risk::Low),
         "anonymous" => (PrincipalKind::Anonymous, &[], Risk::Low),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{BaseAction, Time};
 
 use super::{
-    ALICE, CI, DUNNING, GATEWAY, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide,
+    AGENT, ALICE, CI, DUNNING, GATEWAY, OPERATOR, QUICKSTART, REPORTER, annotated, at, check_golden, compile, decide,
     decide_as, directory, engine, evidence, principal, question, shown, table, vocabulary,
 };
 use crate::{Engine, Facts, PolicyFile, Vocabulary};
@@ -54,6 +54,21 @@ fn the_planes_pack_answers_as_its_table_says() {
     let resources =
         ["countersign", "countersign/enrolment", "countersign/estate", "countersign/feed", "countersign/keys"];
     check_golden("../../../policy/packs/planes.golden", &table(&engine, &ids, BASE, &resources));
+}
+
+#[test]
+fn the_agents_pack_answers_as_its_table_says() {
+    let engine = compile("").unwrap();
+    let ids = [("agent", AGENT), ("gateway", GATEWAY), ("reporter", REPORTER)];
+    let resources = [
+        "countersign",
+        "countersign/attestation",
+        "countersign/enrolment",
+        "countersign/feed",
+        "countersign/svids",
+        "countersign/workloads",
+    ];
+    check_golden("../../../policy/packs/agents.golden", &table(&engine, &ids, BASE, &resources));
 }
 
 #[test]

@@ -49,9 +49,7 @@ impl Scan {
 
     pub(crate) fn decide(&self, engine: &Engine, facts: &Facts<'_>) -> Finding {
         engine.decide_among(facts, |scene| {
-            let of_the_product = |uid: &cedar_policy::EntityUid| {
-                is(uid.id().unescaped(), shipped::OPERATORS) || is(uid.id().unescaped(), shipped::PLANES)
-            };
+            let of_the_product = |uid: &cedar_policy::EntityUid| shipped::is_shipped_group(uid.id().unescaped());
             let operator = scene.principal.above.iter().any(of_the_product);
             let set = match (shipped::is_operated(scene.place.resource.id.as_str()), operator) {
                 (false, _) => &self.all,
@@ -63,10 +61,6 @@ impl Scan {
             Candidates { sets: vec![set], rules, read_time: true, read_params: true }
         })
     }
-}
-
-fn is(text: &str, other: &str) -> bool {
-    text == other
 }
 
 fn has_say_on_operators(policy: &Policy) -> bool {
@@ -88,7 +82,7 @@ fn names_operations(policy: &Policy) -> bool {
     let principal = match policy.principal_constraint() {
         PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
             let id: &str = uid.id().unescaped();
-            id == shipped::OPERATORS || id == shipped::PLANES || id.starts_with("human:local:")
+            shipped::is_shipped_group(id) || id.starts_with("human:local:")
         }
         PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
     };

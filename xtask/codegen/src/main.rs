@@ -1,17 +1,14 @@
-//! `cargo run -p xtask --features codegen -- codegen`: writes the Rust of `api/proto` into `wire`. Pure Rust, so that nobody
-//! needs a `protoc`.
+//! `cargo run --manifest-path xtask/codegen/Cargo.toml`: writes the Rust of `api/proto` into `wire`. Pure Rust, so that
+//! nobody needs a `protoc`.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use crate::generated::{FILES, GENERATED, PROTO, heading};
+use xtask::generated::{FILES, GENERATED, PROTO, heading};
 
-/// Writes every generated file.
-///
-/// # Errors
-/// If a definition cannot be read, or a file not be written.
-pub fn codegen(root: &Path) -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let made = std::env::temp_dir().join(format!("countersign-codegen-{}", std::process::id()));
     fs::create_dir_all(&made)?;
     for (definition, package, file) in FILES {

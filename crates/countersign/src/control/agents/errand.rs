@@ -1,0 +1,110 @@
+//! What an agent's request would do, and what it asks of the policies.
+
+use guard::{Asked, Errand, NoRoom, Operation};
+use identity::Access;
+use model::{BaseAction, Code, PrincipalId};
+use policy::Question;
+
+pub(super) const PROTOCOL: &str = "grpc";
+const SERVICE: &str = "countersign";
+const ATTESTATION: &str = "countersign/attestation";
+const WORKLOADS: &str = "countersign/workloads";
+
+/// A workload, as the agent that asks attested it.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub registration: String,
+    pub digest: Vec<u8>,
+    pub id: String,
+    pub selectors: Vec<String>,
+}
+
+/// Something to do for an agent. Certificate requests are PKCS #10 in DER.
+#[derive(Debug)]
+pub(super) enum AgentErrand {
+    /// The agent's own SVID, for the node that proved itself.
+    Attest {
+        request: Vec<u8>,
+    },
+    /// The agent's own SVID, with the one before.
+    Renew {
+        request: Vec<u8>,
+    },
+    Follow,
+    MintX509 {
+        workload: Claimed,
+        request: Vec<u8>,
+    },
+    MintJwt {
+        workload: Claimed,
+        audience: Vec<String>,
+    },
+}
+
+impl AgentErrand {
+    /// The operation's name in records.
+    pub(super) const fn operation(&self) -> &'static str {
+        match self {
+            Self::Attest { .. } => "attest",
+            Self::Renew { .. } => "renew",
+            Self::Follow => "follow",
+            Self::MintX509 { .. } => "mint x509",
+            Self::MintJwt { .. } => "mint jwt",
+        }
+    }
+
+    /// The errand with its question; what cannot be asked is refused by the gates.
+    pub(super) fn asked(self) -> Asked<Self> {
+        let (action, resource) = match &self {
+            Self::Attest { .. } | Self::Renew { .. } => (BaseAction::Effect, ATTESTATION),
+            Self::Follow => (BaseAction::Read, WORKLOADS),
+            Self::MintX509 { .. } | Self::MintJwt { .. } => (BaseAction::Effect, WORKLOADS),
+        };
+        let Ok(resource) = resource.parse() else {
+            return Asked::Unmapped { code: Code::OperationUnmapped, service: None };
+        };
+        let question = Question {
+            action: action.into(),
+            resource,
+            protocol: PROTOCOL.to_owned(),
+            service: SERVICE.to_owned(),
+            params: self.params(),
+        };
+        Asked::Operation(Operation { question, access: Access::Proved, errand: self })
+    }
+
+    /// What a policy may narrow it by, and what its record says that it was about.
+    fn params(&self) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let about = |workload: &Claimed| {
+            vec![
+                pair("id", &workload.id),
+                pair("registration", &workload.registration),
+                pair("selectors", &workload.selectors.join("\n")),
+            ]
+        };
+        match self {
+            Self::Attest { .. } | Self::Renew { .. } | Self::Follow => Vec::new(),
+            Self::MintX509 { workload, .. } => about(workload),
+            Self::MintJwt { workload, audience } => {
+                let mut params = about(workload);
+                params.push(pair("audience", &audience.join("\n")));
+                params
+            }
+        }
+    }
+}
+
+impl Errand for AgentErrand {
+    fn take_room(&mut self, _: &PrincipalId) -> Result<(), NoRoom> {
+        Ok(())
+    }
+
+    /// An identity that is handed out.
+    fn lasts(&self) -> bool {
+        match self {
+            Self::Attest { .. } | Self::Renew { .. } | Self::MintX509 { .. } | Self::MintJwt { .. } => true,
+            Self::Follow => false,
+        }
+    }
+}

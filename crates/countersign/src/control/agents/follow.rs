@@ -1,0 +1,167 @@
+//! What an agent hears: the registrations of its node and the bundles, all of them first, then what changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use guard::Settlement;
+use http::StatusCode;
+use model::{PrincipalId, Selectors, Time};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tonic::Status;
+use wire::agent::{Bundle, Registration, Update};
+
+use super::super::audience::Audience;
+use super::super::perform::Settling;
+use super::super::reading::ReadingSlot;
+use crate::epochs::Epochs;
+use crate::issuing::Issuer;
+use crate::live::{Live, Registered};
+
+/// Most registrations of one message.
+const MOST: usize = 500;
+/// How often it is looked for what changes by time alone, and whether the agent may still hear.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One agent that follows.
+pub(super) struct Following {
+    epochs: Arc<Epochs>,
+    changed: watch::Receiver<()>,
+    node: Arc<Selectors>,
+    audience: Audience,
+    settling: Option<Settling>,
+    heard: Heard,
+    /// Messages that are due, last first.
+    due: Vec<Update>,
+}
+
+/// What the agent knows.
+#[derive(Default)]
+struct Heard {
+    /// Digests of registrations, by name; none before the first message.
+    registrations: Option<BTreeMap<String, Vec<u8>>>,
+    bundles: Vec<Bundle>,
+}
+
+impl Following {
+    pub(super) fn new(
+        epochs: Arc<Epochs>,
+        node: Arc<Selectors>,
+        audience: Audience,
+        settlement: Settlement<ReadingSlot>,
+    ) -> Self {
+        let changed = epochs.changed();
+        let (settling, heard, due) = (Some(Settling(settlement)), Heard::default(), Vec::new());
+        Self { epochs, changed, node, audience, settling, heard, due }
+    }
+
+    /// The next message; none once the agent may hear no more.
+    pub(super) async fn next(&mut self) -> Option<Result<Update, Status>> {
+        loop {
+            if let Some(update) = self.due.pop() {
+                return Some(Ok(update));
+            }
+            if !self.audience.may_hear() {
+                self.settle();
+                return None;
+            }
+            self.changed.mark_unchanged();
+            self.look();
+            if self.due.is_empty() {
+                // either way it is looked again
+                let _ = timeout(LOOK, self.changed.changed()).await;
+            }
+        }
+    }
+
+    /// Finds what the agent has not heard.
+    fn look(&mut self) {
+        let live = self.epochs.live().load_full();
+        let Some(issuer) = self.epochs.issuer().filter(|_| live.domain.is_some()) else { return };
+        let current = current(&live, &self.node, net::now());
+        let known = self.heard.registrations.take();
+        let anew = known.is_none();
+        let known = known.unwrap_or_default();
+        let digests: BTreeMap<String, Vec<u8>> =
+            current.iter().map(|(name, registered)| (name.clone(), registered.digest.as_bytes().to_vec())).collect();
+        let withdrawn: Vec<String> = known.keys().filter(|name| !digests.contains_key(*name)).cloned().collect();
+        let news = current.values().filter(|registered| {
+            known.get(&registered.registration.name).map(Vec::as_slice) != Some(registered.digest.as_bytes().as_slice())
+        });
+        let news: Vec<Registration> = news.map(|registered| registration(registered)).collect();
+        let bundles = vec![bundle(&issuer)];
+        let new_bundles = if bundles == self.heard.bundles { Vec::new() } else { bundles.clone() };
+        self.heard = Heard { registrations: Some(digests), bundles };
+        if !anew && news.is_empty() && withdrawn.is_empty() && new_bundles.is_empty() {
+            return;
+        }
+        let mut parts: Vec<Vec<Registration>> = news.chunks(MOST).map(<[Registration]>::to_vec).collect();
+        if parts.is_empty() {
+            parts.push(Vec::new());
+        }
+        let update =
+            |registrations| Update { anew, more: true, registrations, withdrawn: Vec::new(), bundles: Vec::new() };
+        let mut due: Vec<Update> = parts.into_iter().map(update).collect();
+        if let Some(last) = due.last_mut() {
+            (last.more, last.withdrawn, last.bundles) = (false, withdrawn, new_bundles);
+        }
+        due.reverse();
+        self.due = due;
+    }
+
+    fn settle(&mut self) {
+        if let Some(settling) = self.settling.take() {
+            settling.settle(StatusCode::OK);
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// What a node may hand out now. Whatever cannot be minted is not heard of, so that what was minted before is withdrawn.
+fn current(live: &Live, node: &Selectors, at: Time) -> BTreeMap<String, Arc<Registered>> {
+    let revocations = live.snapshot.sources.revocations();
+    let mut current = live.registrations.of_node(node);
+    current.retain(|_, registered| {
+        let registration = &registered.registration;
+        let principal = registration.id.fixed().map(PrincipalId::Spiffe);
+        let revoked = principal.as_ref().is_some_and(|principal| revocations.of_principal(principal, Some(at)));
+        let declared = principal.and_then(|principal| live.snapshot.directory.principal(&principal)?.expires);
+        let expired = [declared, registration.expires].into_iter().flatten().any(|end| end <= at);
+        !revoked && !expired
+    });
+    current
+}
+
+fn registration(registered: &Registered) -> Registration {
+    let of = &registered.registration;
+    let seconds = |span: Option<Duration>| span.map_or(0, |span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
+    Registration {
+        name: of.name.clone(),
+        digest: Bytes::copy_from_slice(registered.digest.as_bytes()),
+        id: of.id.to_string(),
+        selectors: of.selectors.iter().map(ToString::to_string).collect(),
+        x509_ttl: seconds(of.x509_ttl),
+        jwt_ttl: seconds(of.jwt_ttl),
+        dns_names: of.dns_names.clone(),
+        hint: of.hint.clone(),
+        federates_with: of.federates_with.iter().map(ToString::to_string).collect(),
+        expires: of.expires.map_or(0, |end| end.as_micros().div_euclid(1_000_000)),
+    }
+}
+
+/// The bundle of the own trust domain.
+fn bundle(issuer: &Issuer) -> Bundle {
+    Bundle {
+        trust_domain: issuer.authority.domain().to_string(),
+        x509_authorities: vec![Bytes::copy_from_slice(issuer.authority.certificate())],
+        jwt_keys: Bytes::from(issuer::jwt_keys(&issuer.jwt).to_string()),
+        tainted: Vec::new(),
+    }
+}

@@ -1,0 +1,145 @@
+//! SVIDs for workloads: each as its registration says, for a node that may hand it out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use credential::PeerCertificates;
+use issuer::{BadRequest, CertificateRequest, JwtOrder, MintFailed, Order};
+use model::{Code, PrincipalId, RecordId, Selectors, SpiffeId, Time};
+use net::serial;
+use wire::agent::{JwtSvid, X509Svid};
+
+use super::errand::Claimed;
+use crate::issuing::Issuer;
+use crate::live::{Live, Registered};
+
+/// Lifetimes where a registration names none.
+const X509_TTL: Duration = Duration::from_secs(3600);
+const JWT_TTL: Duration = Duration::from_secs(300);
+
+/// Why a workload gets no SVID.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotMinted {
+    #[error("nothing is in force here: apply an estate first")]
+    NoEnvironment,
+    #[error("the node was never attested here")]
+    NoNode,
+    #[error("no registration `{name}` is in force")]
+    Unknown { name: String },
+    #[error("the registration `{name}` is another one by now")]
+    Changed { name: String },
+    #[error("the registration `{name}` is not for this node")]
+    OtherNode { name: String },
+    #[error("the workload has not every selector of the registration `{name}`")]
+    OtherWorkload { name: String },
+    #[error("`{id}` does not follow from the registration `{name}`")]
+    OtherId { name: String, id: String },
+    #[error("`{id}` is a part of Countersign itself")]
+    Own { id: SpiffeId },
+    #[error("`{id}` is revoked")]
+    Revoked { id: SpiffeId },
+    #[error("the registration `{name}` or its principal has expired")]
+    Expired { name: String },
+    #[error(transparent)]
+    Request(#[from] BadRequest),
+    #[error("cannot mint")]
+    Mint(#[from] MintFailed),
+    #[error("this installation would refuse it itself")]
+    Unsound(#[from] credential::Cause),
+}
+
+impl NotMinted {
+    pub(super) const fn code(&self) -> Code {
+        match self {
+            Self::NoEnvironment | Self::Changed { .. } => Code::SnapshotStale,
+            Self::NoNode
+            | Self::Unknown { .. }
+            | Self::OtherNode { .. }
+            | Self::OtherWorkload { .. }
+            | Self::OtherId { .. }
+            | Self::Own { .. } => Code::NoPermit,
+            Self::Revoked { .. } => Code::Revoked,
+            Self::Expired { .. } => Code::PrincipalExpired,
+            Self::Request(_) | Self::Mint(_) | Self::Unsound(_) => Code::RequestMalformed,
+        }
+    }
+
+    /// Whether the agent will know better in a moment, without anybody changing anything.
+    pub(super) const fn passes(&self) -> bool {
+        matches!(self, Self::NoEnvironment | Self::Changed { .. })
+    }
+}
+
+/// What decides whether a workload may have an SVID.
+pub(super) struct Minting<'a> {
+    pub live: &'a Live,
+    pub issuer: &'a Issuer,
+    pub node: &'a Selectors,
+    /// The permit ends then.
+    pub until: Time,
+    pub at: Time,
+}
+
+impl Minting<'_> {
+    /// # Errors
+    /// [`NotMinted`].
+    pub(super) fn x509(&self, workload: &Claimed, request: &[u8]) -> Result<X509Svid, NotMinted> {
+        let (registered, id, until) = self.entitled(workload)?;
+        let registration = &registered.registration;
+        let key = CertificateRequest::read(request)?;
+        let ttl = registration.x509_ttl.unwrap_or(X509_TTL);
+        let order = Order { id: &id, key: &key, hosts: &registration.dns_names, ttl, until };
+        let svid = self.issuer.authority.mint(&order, serial(), self.at)?;
+        // INVARIANT: nothing is handed out that our own door refuses: a weak key in a request, for one
+        PeerCertificates::new(vec![svid.certificate.clone()]).check(&self.issuer.authorities(), self.at)?;
+        let expires = svid.not_after.as_micros().div_euclid(1_000_000);
+        Ok(X509Svid { chain: vec![Bytes::from(svid.certificate)], expires })
+    }
+
+    /// # Errors
+    /// [`NotMinted`].
+    pub(super) fn jwt(&self, workload: &Claimed, audience: &[String], record: RecordId) -> Result<JwtSvid, NotMinted> {
+        let (registered, id, until) = self.entitled(workload)?;
+        let ttl = registered.registration.jwt_ttl.unwrap_or(JWT_TTL);
+        let order = JwtOrder { id: &id, audience, ttl, until, record };
+        let svid = self.issuer.jwt.mint(&order, self.at)?;
+        let seconds = |time: Time| time.as_micros().div_euclid(1_000_000);
+        Ok(JwtSvid { token: svid.token, issued: seconds(svid.issued), expires: seconds(svid.expires) })
+    }
+
+    /// The registration by which the workload is who it is, its id, and until when.
+    fn entitled(&self, workload: &Claimed) -> Result<(Arc<Registered>, SpiffeId, Time), NotMinted> {
+        let name = || workload.registration.clone();
+        let registered = self.live.registrations.named(&workload.registration);
+        let registered = registered.ok_or_else(|| NotMinted::Unknown { name: name() })?;
+        if registered.digest.as_bytes().as_slice() != workload.digest {
+            return Err(NotMinted::Changed { name: name() });
+        }
+        let registration = &registered.registration;
+        if !registration.nodes.is_subset(self.node) {
+            return Err(NotMinted::OtherNode { name: name() });
+        }
+        let selectors: Selectors = workload.selectors.iter().filter_map(|selector| selector.parse().ok()).collect();
+        if !registration.selectors.is_subset(&selectors) {
+            return Err(NotMinted::OtherWorkload { name: name() });
+        }
+        let id = registration.id.expand(&selectors).ok().filter(|id| id.as_str() == workload.id);
+        let id = id.ok_or_else(|| NotMinted::OtherId { name: name(), id: workload.id.clone() })?;
+        // a template could make one
+        if policy::is_part(&id) {
+            return Err(NotMinted::Own { id });
+        }
+        let principal = PrincipalId::Spiffe(id.clone());
+        let snapshot = &self.live.snapshot;
+        if snapshot.sources.revocations().of_principal(&principal, Some(self.at)) {
+            return Err(NotMinted::Revoked { id });
+        }
+        let declared = snapshot.directory.principal(&principal).and_then(|principal| principal.expires);
+        let ends = [declared, registration.expires].into_iter().flatten().min().unwrap_or(Time::MAX);
+        if ends <= self.at {
+            return Err(NotMinted::Expired { name: name() });
+        }
+        Ok((Arc::clone(registered), id, ends.min(self.until)))
+    }
+}

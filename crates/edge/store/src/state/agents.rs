@@ -1,0 +1,93 @@
+//! Node agents: who was attested, how, and what was attested of its node.
+
+use model::Selectors;
+use sqlx::Error;
+
+use super::database::{Row, Transaction, Value};
+use super::planes::{Enrol, SPEND};
+use super::{State, StateFault};
+
+/// A node agent as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAgent {
+    /// Its SPIFFE ID.
+    pub id: String,
+    /// When its node was last attested, RFC 3339.
+    pub attested: String,
+    /// The record of that.
+    pub record: String,
+    /// How the node proved itself.
+    pub method: String,
+    /// What was attested of it.
+    pub selectors: Selectors,
+}
+
+const ATTEST: &str = "INSERT INTO agents (id, attested, record, method, selectors) VALUES ($1, $2, $3, $4, $5) \
+    ON CONFLICT (id) DO UPDATE SET attested = $2, record = $3, method = $4, selectors = $5";
+const ONE: &str = "SELECT id, attested, record, method, selectors FROM agents WHERE id = $1";
+const ALL: &str = "SELECT id, attested, record, method, selectors FROM agents ORDER BY id";
+
+impl State {
+    /// Keeps that a node was attested, and that `credential` is spent, if it was by one of one use; both or neither. Of several
+    /// that use one at once, exactly one succeeds.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn attest(&self, credential: Option<&str>, agent: &KeptAgent) -> Result<Enrol, StateFault> {
+        let attest = || async {
+            let mut tx = self.database.begin().await?;
+            if !spend(&mut tx, credential, &agent.id).await? {
+                tx.roll_back().await?;
+                return Ok(Enrol::Spent);
+            }
+            let selectors = lines(&agent.selectors);
+            let values = [&agent.id, &agent.attested, &agent.record, &agent.method, &selectors];
+            tx.execute(ATTEST, &values.map(|text| Value::Text(text))).await?;
+            tx.commit().await?;
+            Ok(Enrol::Enrolled)
+        };
+        self.database.within(attest).await
+    }
+
+    /// The agent of this SPIFFE ID; none that was never attested.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn agent(&self, id: &str) -> Result<Option<KeptAgent>, StateFault> {
+        let one = || async { self.database.rows(ONE, &[Value::Text(id)]).await?.first().map(agent).transpose() };
+        self.database.within(one).await
+    }
+
+    /// Every agent, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn agents(&self) -> Result<Vec<KeptAgent>, StateFault> {
+        let all = || async { self.database.rows(ALL, &[]).await?.iter().map(agent).collect() };
+        self.database.within(all).await
+    }
+}
+
+/// Whether a credential of one use was there to be spent.
+async fn spend(tx: &mut Transaction, credential: Option<&str>, by: &str) -> Result<bool, Error> {
+    match credential {
+        None => Ok(true),
+        Some(credential) => Ok(!tx.rows(SPEND, &[Value::Text(credential), Value::Text(by)]).await?.is_empty()),
+    }
+}
+
+/// A selector has no line feed of its own.
+fn lines(selectors: &Selectors) -> String {
+    selectors.iter().map(|selector| format!("{selector}\n")).collect()
+}
+
+fn agent(row: &Row) -> Result<KeptAgent, Error> {
+    Ok(KeptAgent {
+        id: row.text(0)?,
+        attested: row.text(1)?,
+        record: row.text(2)?,
+        method: row.text(3)?,
+        // one that cannot be read holds of nobody
+        selectors: row.text(4)?.lines().filter_map(|line| line.parse().ok()).collect(),
+    })
+}

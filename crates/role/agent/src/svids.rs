@@ -1,0 +1,322 @@
+//! X.509-SVIDs of workloads: minted when first asked for, renewed at half of their lives as long as somebody has them open,
+//! many in one request.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use credential::PeerCertificates;
+use issuer::NewKey;
+use model::{SpiffeId, Time};
+use net::causes::chain;
+use net::{Stop, jittered, now};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use wire::agent::{MintX509Request, Refusal, Workload, X509Order, x509_answer};
+
+use crate::control::{ControlPlane, NoContact};
+use crate::known::{Identified, Known};
+
+/// Most orders of one request.
+const MOST_ORDERS: usize = 500;
+/// Orders that wait; whoever has one more waits with it.
+const WAITING: usize = 4_096;
+/// How long orders are gathered before they are sent.
+const GATHER: Duration = Duration::from_millis(2);
+/// How long control may take.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Between two tries after a failure.
+const AGAIN: Duration = Duration::from_secs(1);
+/// After a refusal that will not pass by itself.
+const REFUSED: Duration = Duration::from_secs(30);
+/// Most SVIDs that are kept while nobody has them open.
+const MOST_UNUSED: usize = 1_000;
+
+/// An X.509-SVID with its key.
+#[derive(PartialEq, Eq)]
+pub(crate) struct X509Svid {
+    pub id: SpiffeId,
+    /// DER, leaf first, one after the other.
+    pub chain: Bytes,
+    /// PKCS #8 in DER.
+    pub key: Bytes,
+    pub expires: Time,
+}
+
+/// Where an SVID stands.
+#[derive(Clone, Default)]
+pub(crate) enum Standing {
+    #[default]
+    Ordered,
+    Ready(Arc<X509Svid>),
+    /// Control refused it, with this code.
+    Refused(String),
+}
+
+/// What tells one SVID from another: whatever stands in it. A registration that changes otherwise has the same SVID.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    registration: String,
+    id: SpiffeId,
+    ttl: u32,
+    dns_names: Vec<String>,
+}
+
+struct Entry {
+    /// What was attested, as far as the registration asks for it and the id takes from it.
+    selectors: Vec<String>,
+    standing: watch::Sender<Standing>,
+}
+
+/// Every SVID that is kept, whether anybody has it open or not.
+#[derive(Default)]
+struct Entries {
+    kept: HashMap<Key, Arc<Entry>>,
+    /// At how many those go that nobody has open.
+    sweep_at: usize,
+}
+
+/// Keeps SVIDs.
+pub(crate) struct Svids {
+    entries: Mutex<Entries>,
+    orders: mpsc::Sender<Key>,
+}
+
+/// Has orders filled; runs beside [`Svids`].
+pub(crate) struct Minter {
+    svids: Arc<Svids>,
+    orders: mpsc::Receiver<Key>,
+    control: Arc<ControlPlane>,
+    known: watch::Receiver<Arc<Known>>,
+    /// What is due when.
+    due: BinaryHeap<Reverse<(Instant, u64)>>,
+    due_keys: HashMap<u64, Key>,
+    numbers: u64,
+}
+
+/// The two halves: who asks for SVIDs, and who has them minted.
+pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known>>) -> (Arc<Svids>, Minter) {
+    let (send, orders) = mpsc::channel(WAITING);
+    let svids = Arc::new(Svids { entries: Mutex::default(), orders: send });
+    let (due, due_keys, numbers) = (BinaryHeap::new(), HashMap::new(), 0);
+    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, due_keys, numbers };
+    (svids, minter)
+}
+
+impl Entries {
+    /// Lets go of what nobody has open, once that may be much: each time twice as many later as are left.
+    fn sweep(&mut self) {
+        if self.kept.len() >= self.sweep_at.max(MOST_UNUSED) {
+            self.kept.retain(|_, entry| !entry.is_unused());
+            self.sweep_at = self.kept.len() * 2;
+        }
+    }
+}
+
+impl Entry {
+    fn is_unused(&self) -> bool {
+        self.standing.receiver_count() == 0
+    }
+}
+
+impl Svids {
+    /// The SVID of an identity, as it is and as it changes; ordered if there is none.
+    pub(crate) async fn of(&self, identified: &Identified, selectors: &[String]) -> watch::Receiver<Standing> {
+        let registration = &identified.registration;
+        let key = Key {
+            registration: registration.name.clone(),
+            id: identified.id.clone(),
+            ttl: registration.x509_ttl,
+            dns_names: registration.dns_names.clone(),
+        };
+        let (standing, new) = {
+            let mut entries = self.lock();
+            match entries.kept.get(&key) {
+                Some(entry) => (entry.standing.subscribe(), false),
+                None => {
+                    let standing = watch::Sender::new(Standing::Ordered);
+                    let receiver = standing.subscribe();
+                    entries.sweep();
+                    entries.kept.insert(key.clone(), Arc::new(Entry { selectors: selectors.to_vec(), standing }));
+                    (receiver, true)
+                }
+            }
+        };
+        if new {
+            // without a minter the process ends
+            let _ = self.orders.send(key).await;
+        }
+        standing
+    }
+
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().kept.len()
+    }
+
+    fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.lock().kept.get(key).cloned()
+    }
+
+    /// Lets go of one that nobody has open; gives whether it did.
+    fn drop_unused(&self, key: &Key) -> bool {
+        let mut entries = self.lock();
+        let unused = entries.kept.get(key).is_none_or(|entry| entry.is_unused());
+        if unused {
+            entries.kept.remove(key);
+        }
+        unused
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A fresh key, and whose it will be.
+struct Ordered {
+    key: Key,
+    entry: Arc<Entry>,
+    fresh: NewKey,
+}
+
+impl Minter {
+    /// Fills orders until asked to stop.
+    pub(crate) async fn run(mut self, mut stop: Stop) {
+        loop {
+            let next = self.due.peek().map(|Reverse((at, _))| *at);
+            let mut keys = Vec::new();
+            tokio::select! {
+                () = stop.asked() => return,
+                key = self.orders.recv() => match key {
+                    Some(key) => keys.push(key),
+                    None => return,
+                },
+                () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+            }
+            sleep(GATHER).await;
+            while keys.len() < MOST_ORDERS
+                && let Ok(key) = self.orders.try_recv()
+            {
+                keys.push(key);
+            }
+            self.take_due(&mut keys);
+            tokio::select! {
+                () = stop.asked() => return,
+                () = self.fill(keys) => {}
+            }
+        }
+    }
+
+    fn take_due(&mut self, keys: &mut Vec<Key>) {
+        let at = Instant::now();
+        while keys.len() < MOST_ORDERS
+            && let Some(Reverse((due, number))) = self.due.peek().copied()
+            && due <= at
+        {
+            self.due.pop();
+            keys.extend(self.due_keys.remove(&number));
+        }
+    }
+
+    fn look_again(&mut self, key: Key, after: Duration) {
+        self.numbers += 1;
+        self.due.push(Reverse((Instant::now() + after, self.numbers)));
+        self.due_keys.insert(self.numbers, key);
+    }
+
+    /// Has a batch minted, and says for each when it is looked at again.
+    async fn fill(&mut self, keys: Vec<Key>) {
+        let known = self.known.borrow().clone();
+        let (mut ordered, mut orders) = (Vec::new(), Vec::new());
+        for key in keys {
+            let Some(entry) = self.svids.entry(&key) else { continue };
+            let Some(registration) = known.named(&key.registration) else {
+                // withdrawn: whoever has it open hears of that from what is known
+                self.svids.drop_unused(&key);
+                continue;
+            };
+            let ready = matches!(&*entry.standing.borrow(), Standing::Ready(_));
+            if ready && self.svids.drop_unused(&key) {
+                continue;
+            }
+            let Ok(fresh) = NewKey::make() else {
+                self.look_again(key, AGAIN);
+                continue;
+            };
+            let workload = Workload {
+                registration: key.registration.clone(),
+                digest: registration.digest.clone(),
+                id: key.id.to_string(),
+                selectors: entry.selectors.clone(),
+            };
+            orders.push(X509Order { workload: Some(workload), csr: Bytes::copy_from_slice(&fresh.request) });
+            ordered.push(Ordered { key, entry, fresh });
+        }
+        if ordered.is_empty() {
+            return;
+        }
+        match self.ask(orders).await {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for one in ordered {
+                    self.answered(one, answers.next().flatten());
+                }
+            }
+            Err(why) => {
+                tracing::warn!(why = chain(&why), orders = ordered.len(), "SVIDs are not minted for now");
+                for Ordered { key, .. } in ordered {
+                    self.look_again(key, jittered(AGAIN));
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, orders: Vec<X509Order>) -> Result<Vec<Option<x509_answer::Answer>>, NoContact> {
+        let mut client = self.control.client().await?;
+        let answer = timeout(WITHIN, client.mint_x509(MintX509Request { orders })).await.or(Err(NoContact::Late))??;
+        Ok(answer.into_inner().answers.into_iter().map(|answer| answer.answer).collect())
+    }
+
+    fn answered(&mut self, one: Ordered, answer: Option<x509_answer::Answer>) {
+        let Ordered { key, entry, fresh } = one;
+        match answer {
+            Some(x509_answer::Answer::Svid(svid)) => {
+                let Some((svid, after)) = ready(&key, &fresh, &svid.chain) else {
+                    tracing::error!(id = %key.id, "what control minted is no SVID");
+                    return self.look_again(key, REFUSED);
+                };
+                entry.standing.send_replace(Standing::Ready(Arc::new(svid)));
+                self.look_again(key, after);
+            }
+            Some(x509_answer::Answer::Refusal(Refusal { code, record, again })) => {
+                tracing::warn!(id = %key.id, code, record, "control refuses an SVID");
+                if again {
+                    return self.look_again(key, jittered(AGAIN));
+                }
+                // what was handed out before holds to its end, unless the registration is withdrawn
+                if !matches!(&*entry.standing.borrow(), Standing::Ready(_)) {
+                    entry.standing.send_replace(Standing::Refused(code));
+                }
+                self.look_again(key, jittered(REFUSED));
+            }
+            None => self.look_again(key, jittered(AGAIN)),
+        }
+    }
+}
+
+/// The SVID, and after which time it is renewed: at half of its life, a tenth of that sooner or later.
+fn ready(key: &Key, fresh: &NewKey, chain: &[Bytes]) -> Option<(X509Svid, Duration)> {
+    let leaf = chain.first()?;
+    let ends = PeerCertificates::new(vec![leaf.to_vec()]).ends()?;
+    let mut all = BytesMut::new();
+    for certificate in chain {
+        all.extend_from_slice(certificate);
+    }
+    let left = ends.since(now());
+    let half = (left / 2).saturating_sub(left / 20) + jittered(left / 10);
+    let (chain, key_bytes) = (all.freeze(), Bytes::copy_from_slice(&fresh.pkcs8));
+    Some((X509Svid { id: key.id.clone(), chain, key: key_bytes, expires: ends }, half.max(Duration::from_millis(500))))
+}

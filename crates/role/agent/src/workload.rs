@@ -1,0 +1,223 @@
+//! The SPIFFE Workload API (SPIFFE_Workload_API.md): X.509 and JWT profiles. The WIT profile is not there yet, and says so.
+
+mod bundles;
+mod claims;
+mod stream;
+mod x509;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use credential::validate_jwt_svid;
+use futures_util::{Stream, StreamExt};
+use model::{Selectors, SpiffeId, TrustDomain};
+use net::causes::chain;
+use net::{Peer, Process, now};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use wire::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
+use wire::workload::{
+    JwtBundlesRequest, JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
+    ValidateJwtsvidResponse, WitBundlesRequest, WitBundlesResponse, WitsvidRequest, WitsvidResponse,
+    X509BundlesRequest, X509BundlesResponse, X509svidRequest, X509svidResponse,
+};
+
+use crate::attest::{Attestors, NotAttested};
+use crate::known::{Bundle, Identified, Known};
+use crate::svids::Svids;
+use crate::tokens::{NoToken, Tokens};
+
+use self::stream::Caller;
+
+/// Most audiences of one JWT-SVID, and the longest of them, in bytes.
+const MAX_AUDIENCES: usize = 32;
+const MAX_AUDIENCE: usize = 1024;
+
+/// What the agent hands out to workloads.
+pub(crate) struct Node {
+    pub attestors: Attestors,
+    pub known: watch::Receiver<Arc<Known>>,
+    pub svids: Arc<Svids>,
+    pub tokens: Tokens,
+    /// The trust domain of this node.
+    pub domain: TrustDomain,
+}
+
+/// Serves workloads.
+#[derive(Clone)]
+pub(crate) struct Workloads {
+    node: Arc<Node>,
+}
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl Workloads {
+    pub(crate) const fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        match request.extensions().get::<Peer>() {
+            Some(Peer::Process(process)) => Caller::attested(Arc::clone(&self.node), Arc::clone(process)).await,
+            Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
+                Err(Status::internal("a request without a process"))
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Everything that holds of a process now.
+    async fn attest(&self, process: &Process) -> Result<Selectors, Status> {
+        self.attestors.attest(process).await.map_err(|why| {
+            tracing::warn!(pid = process.pid(), why = chain(&why), "a process is not attested");
+            match why {
+                NotAttested::Gone(_) => Status::permission_denied("the process has ended"),
+            }
+        })
+    }
+
+    /// Who a process is. Before control has said anything, nobody can know.
+    fn identities(&self, known: &Known, selectors: &Selectors) -> Result<Vec<Identified>, Status> {
+        if !known.synced {
+            return Err(Status::unavailable("the agent has not heard of the control plane yet"));
+        }
+        let identities = known.identities(selectors, now());
+        if identities.is_empty() { Err(Status::permission_denied("no identity issued")) } else { Ok(identities) }
+    }
+
+    /// The bundles that these identities are given, by trust domain: the own one first.
+    fn bundles<'k>(&self, known: &'k Known, identities: &[Identified]) -> Vec<(&'k TrustDomain, &'k Bundle)> {
+        let federated = identities.iter().flat_map(|identified| &identified.registration.federates_with);
+        let mut wanted: Vec<&TrustDomain> = std::iter::once(&self.domain).chain(federated).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted.into_iter().filter_map(|domain| known.bundles.get_key_value(domain)).collect()
+    }
+}
+
+/// What of the attested is told to control: what the registration asks for, and what the id takes.
+fn told(identified: &Identified, selectors: &Selectors) -> Vec<String> {
+    let registration = &identified.registration;
+    let concerns =
+        |selector: &&model::Selector| registration.selectors.contains(*selector) || registration.id.takes(selector);
+    selectors.iter().filter(concerns).map(ToString::to_string).collect()
+}
+
+#[tonic::async_trait]
+impl SpiffeWorkloadApi for Workloads {
+    type FetchX509SVIDStream = Streamed<X509svidResponse>;
+    type FetchX509BundlesStream = Streamed<X509BundlesResponse>;
+    type FetchJWTBundlesStream = Streamed<JwtBundlesResponse>;
+    type FetchWITSVIDStream = Streamed<WitsvidResponse>;
+    type FetchWITBundlesStream = Streamed<WitBundlesResponse>;
+
+    async fn fetch_x509svid(
+        &self,
+        request: Request<X509svidRequest>,
+    ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
+        let caller = self.caller(&request).await?;
+        Ok(Response::new(x509::svids(caller).boxed()))
+    }
+
+    async fn fetch_x509_bundles(
+        &self,
+        request: Request<X509BundlesRequest>,
+    ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
+        let caller = self.caller(&request).await?;
+        Ok(Response::new(bundles::x509(caller).boxed()))
+    }
+
+    async fn fetch_jwtsvid(&self, request: Request<JwtsvidRequest>) -> Result<Response<JwtsvidResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let JwtsvidRequest { audience, spiffe_id } = request.into_inner();
+        let sound = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
+        if audience.is_empty() || audience.len() > MAX_AUDIENCES || !audience.iter().all(sound) {
+            return Err(Status::invalid_argument("a JWT-SVID is for 1 to 32 audiences of 1 to 1024 bytes"));
+        }
+        let known = self.node.known.borrow().clone();
+        let mut identities = self.node.identities(&known, caller.selectors())?;
+        if !spiffe_id.is_empty() {
+            let wanted: SpiffeId = spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))?;
+            identities.retain(|identified| identified.id == wanted);
+        }
+        // several registrations of one id have one token
+        identities.dedup_by(|one, other| one.id == other.id);
+        if identities.is_empty() {
+            return Err(Status::permission_denied("no identity issued"));
+        }
+        let mut svids = Vec::new();
+        for identified in &identities {
+            let selectors = told(identified, caller.selectors());
+            let token = self.node.tokens.of(identified, selectors, &audience).await.map_err(|why| untold(&why))?;
+            let (spiffe_id, hint) = (identified.id.to_string(), identified.registration.hint.clone());
+            svids.push(Jwtsvid { spiffe_id, svid: token, hint });
+        }
+        Ok(Response::new(JwtsvidResponse { svids }))
+    }
+
+    async fn fetch_jwt_bundles(
+        &self,
+        request: Request<JwtBundlesRequest>,
+    ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
+        let caller = self.caller(&request).await?;
+        Ok(Response::new(bundles::jwt(caller).boxed()))
+    }
+
+    async fn validate_jwtsvid(
+        &self,
+        request: Request<ValidateJwtsvidRequest>,
+    ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let ValidateJwtsvidRequest { audience, svid } = request.into_inner();
+        if audience.is_empty() || svid.is_empty() {
+            return Err(Status::invalid_argument("`audience` and `svid` are mandatory"));
+        }
+        let known = self.node.known.borrow().clone();
+        let identities = self.node.identities(&known, caller.selectors())?;
+        let bundles = self.node.bundles(&known, &identities);
+        let keys = |domain: &TrustDomain| {
+            let (_, bundle) = bundles.iter().find(|(of, _)| *of == domain)?;
+            bundle.jwt_keys.as_ref()
+        };
+        match validate_jwt_svid(svid.as_bytes(), &audience, keys, now()) {
+            Ok(valid) => {
+                let claims = Some(claims::of(&valid.claims));
+                Ok(Response::new(ValidateJwtsvidResponse { spiffe_id: valid.id.to_string(), claims }))
+            }
+            Err(why) => Err(Status::invalid_argument(chain(&why))),
+        }
+    }
+
+    async fn fetch_witsvid(&self, _: Request<WitsvidRequest>) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+    }
+
+    async fn fetch_wit_bundles(
+        &self,
+        _: Request<WitBundlesRequest>,
+    ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
+        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+    }
+}
+
+fn untold(why: &NoToken) -> Status {
+    match why {
+        NoToken::Refused { again: false, .. } => Status::permission_denied(why.to_string()),
+        NoToken::Refused { again: true, .. } | NoToken::Control(_) => Status::unavailable(chain(why)),
+    }
+}
+
+/// The SPIFFE ID of a trust domain, by which bundles are keyed.
+fn key_of(domain: &TrustDomain) -> String {
+    format!("spiffe://{domain}")
+}
+
+/// Bundles by the SPIFFE IDs of their trust domains.
+fn keyed(
+    bundles: &[(&TrustDomain, &Bundle)],
+    of: impl Fn(&Bundle) -> &Bytes,
+) -> std::collections::HashMap<String, Bytes> {
+    bundles.iter().map(|(domain, bundle)| (key_of(domain), of(bundle).clone())).collect()
+}

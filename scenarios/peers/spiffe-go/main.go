@@ -1,0 +1,132 @@
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `rotation N`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
+	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
+	"github.com/spiffe/go-spiffe/v2/workloadapi"
+)
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	switch os.Args[1] {
+	case "x509":
+		x509(ctx)
+	case "jwt":
+		jwt(ctx, os.Args[2])
+	case "rotation":
+		count, err := strconv.Atoi(os.Args[2])
+		must(err)
+		rotation(ctx, count)
+	case "mtls":
+		mtls(ctx)
+	}
+}
+
+// x509 fetches everything once, and verifies what it was given with what it was given.
+func x509(ctx context.Context) {
+	fetched, err := workloadapi.FetchX509Context(ctx)
+	must(err)
+	for _, svid := range fetched.SVIDs {
+		chain := svid.Certificates
+		id, _, err := x509svid.Verify(chain, fetched.Bundles)
+		must(err)
+		fmt.Println("svid", id, svid.Hint, chain[0].DNSNames)
+	}
+	for _, bundle := range fetched.Bundles.Bundles() {
+		fmt.Println("bundle", bundle.TrustDomain(), len(bundle.X509Authorities()))
+	}
+	bundles, err := workloadapi.FetchX509Bundles(ctx)
+	must(err)
+	fmt.Println("bundles", bundles.Len())
+}
+
+func jwt(ctx context.Context, audience string) {
+	svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: audience})
+	must(err)
+	bundles, err := workloadapi.FetchJWTBundles(ctx)
+	must(err)
+	here, err := jwtsvid.ParseAndValidate(svid.Marshal(), bundles, []string{audience})
+	must(err)
+	there, err := workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), audience)
+	must(err)
+	fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
+	_, err = workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), "another")
+	fmt.Println("another audience:", err)
+}
+
+// rotation watches until there were so many different SVIDs.
+func rotation(ctx context.Context, count int) {
+	source, err := workloadapi.NewX509Source(ctx)
+	must(err)
+	defer source.Close()
+	seen := map[string]bool{}
+	for {
+		svid, err := source.GetX509SVID()
+		must(err)
+		serial := svid.Certificates[0].SerialNumber.String()
+		if !seen[serial] {
+			seen[serial] = true
+			if time.Now().After(svid.Certificates[0].NotAfter) {
+				panic("an SVID that has ended")
+			}
+			fmt.Println("svid", len(seen), svid.ID)
+		}
+		if len(seen) == count {
+			return
+		}
+		must(source.WaitUntilUpdated(ctx))
+	}
+}
+
+// mtls is server and client at once, each of them known by what the Workload API gave it.
+func mtls(ctx context.Context) {
+	source, err := workloadapi.NewX509Source(ctx)
+	must(err)
+	defer source.Close()
+	own, err := source.GetX509SVID()
+	must(err)
+	config := tlsconfig.MTLSServerConfig(source, source, tlsconfig.AuthorizeMemberOf(own.ID.TrustDomain()))
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	must(err)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			must(err)
+			secured := connection.(*tls.Conn)
+			if secured.Handshake() == nil {
+				peer, err := x509svid.IDFromCert(secured.ConnectionState().PeerCertificates[0])
+				must(err)
+				fmt.Fprintf(connection, "hello %s\n", peer)
+			}
+			connection.Close()
+		}
+	}()
+	client := tlsconfig.MTLSClientConfig(source, source, tlsconfig.AuthorizeID(own.ID))
+	connection, err := tls.Dial("tcp", listener.Addr().String(), client)
+	must(err)
+	said, err := io.ReadAll(connection)
+	must(err)
+	fmt.Print("mtls ", string(said))
+	stranger := tlsconfig.MTLSClientConfig(source, source, tlsconfig.AuthorizeID(spiffeid.RequireFromString("spiffe://other.test/x")))
+	_, err = tls.Dial("tcp", listener.Addr().String(), stranger)
+	fmt.Println("another server:", err != nil)
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
