@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `rotation N`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `rotation N`, `watch`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -15,6 +15,8 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func main() {
@@ -29,6 +31,8 @@ func main() {
 		count, err := strconv.Atoi(os.Args[2])
 		must(err)
 		rotation(ctx, count)
+	case "watch":
+		watch(ctx)
 	case "mtls":
 		mtls(ctx)
 	}
@@ -87,6 +91,40 @@ func rotation(ctx context.Context, count int) {
 			return
 		}
 		must(source.WaitUntilUpdated(ctx))
+	}
+}
+
+// watch prints whatever it is given, and why it is given nothing.
+func watch(ctx context.Context) {
+	client, err := workloadapi.New(ctx)
+	must(err)
+	defer client.Close()
+	must(client.WatchX509Context(ctx, watcher{}))
+}
+
+type watcher struct{}
+
+func (watcher) OnX509ContextUpdate(update *workloadapi.X509Context) {
+	ids := []string{}
+	for _, svid := range update.SVIDs {
+		ids = append(ids, svid.ID.String())
+	}
+	say(fmt.Sprint("svids ", ids))
+}
+
+func (watcher) OnX509ContextWatchError(err error) {
+	if code := status.Code(err); code != codes.Unavailable {
+		say(code.String())
+	}
+}
+
+var said string
+
+// say prints what was not said last: whoever asks again in vain says so once.
+func say(line string) {
+	if line != said {
+		said = line
+		fmt.Println(line)
 	}
 }
 

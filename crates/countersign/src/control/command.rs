@@ -224,7 +224,7 @@ impl Command {
             Self::Enrol { .. } => (BaseAction::Effect, "countersign/enrolment"),
             Self::Feed { .. } => (BaseAction::Read, "countersign/feed"),
             Self::Report(_) => (BaseAction::Write, "countersign/feed"),
-            Self::Get { kind } if is_planes(kind) => (BaseAction::Read, "countersign/planes"),
+            Self::Get { kind } if is_planes(kind) || is_agents(kind) => (BaseAction::Read, "countersign/planes"),
             Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
             Self::Plan(_) | Self::Resolve(_) | Self::Decide(_) | Self::Get { .. } => {
                 (BaseAction::Read, "countersign/estate")
@@ -345,6 +345,11 @@ fn status(query: &str) -> Result<Command, BadCommand> {
 /// Whether planes are asked for, by one or several.
 pub(super) fn is_planes(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("planes") || kind.eq_ignore_ascii_case("plane")
+}
+
+/// Whether node agents are asked for.
+pub(super) fn is_agents(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("agents") || kind.eq_ignore_ascii_case("agent")
 }
 
 impl Errand for Command {

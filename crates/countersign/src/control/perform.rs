@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::StateFault;
 
+use super::agents;
 use super::audience::Audience;
-use super::command::{Command, Shown, is_planes};
+use super::command::{Command, Shown, is_agents, is_planes};
 use super::explain::{NotFound, explain};
 use super::feed;
 use super::planes::{self, NoToken, NotEnrolled};
@@ -57,6 +58,7 @@ impl Control {
             }
             Command::Report(reached) => kept(planes::report(&self.epochs, &reached, &author).await.map(|()| json!({}))),
             Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
+            Command::Get { kind } if is_agents(&kind) => kept(agents::listed(&self.epochs).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
                 return tail::lines(self.ledger_directory.clone(), tail, audience, Settling(settlement));

@@ -175,20 +175,20 @@ pub(super) async fn assertion_keys(epochs: &Epochs) -> Result<Vec<Vec<u8>>, Stat
 /// Planes that are not revoked.
 fn heeded(epochs: &Epochs, planes: Vec<KeptPlane>) -> Vec<KeptPlane> {
     let (live, at) = (epochs.live().load_full(), now());
-    planes.into_iter().filter(|plane| !is_revoked(plane, &live, at)).collect()
+    planes.into_iter().filter(|plane| !is_revoked(&plane.id, &live, at)).collect()
 }
 
 /// One that cannot be read is not trusted.
-fn is_revoked(plane: &KeptPlane, live: &Live, at: Time) -> bool {
+pub(super) fn is_revoked(id: &str, live: &Live, at: Time) -> bool {
     let revocations = live.snapshot.sources.revocations();
-    plane.id.parse().map_or(true, |id| revocations.of_principal(&id, Some(at)))
+    id.parse().map_or(true, |id| revocations.of_principal(&id, Some(at)))
 }
 
 /// How far a plane is, in a word.
 fn standing(plane: &KeptPlane, live: &Live, at: Time) -> &'static str {
     let snapshot = &live.snapshot;
     let position = Position { generation: snapshot.generation, epoch: snapshot.epoch };
-    if is_revoked(plane, live, at) {
+    if is_revoked(&plane.id, live, at) {
         return "revoked";
     }
     match plane.heard.parse::<Time>() {
@@ -219,6 +219,6 @@ pub(super) async fn acknowledged(
 }
 
 /// What follows the product's own part of a SPIFFE ID: `gateway/NAME`.
-fn name(id: &str) -> String {
+pub(super) fn name(id: &str) -> String {
     id.split_once("/countersign/").map_or(id, |(_, name)| name).to_owned()
 }

@@ -1,10 +1,13 @@
 //! The SPIFFE Workload Endpoint (SPIFFE_Workload_Endpoint.md): gRPC on a local socket, for processes of this node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use net::{Door, Peer};
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -16,6 +19,8 @@ use crate::workload::{Node, Workloads};
 const SECURITY_HEADER: &str = "workload.spiffe.io";
 /// Longest message of a workload, in bytes.
 const MAX_MESSAGE: usize = 256 * 1024;
+/// How long a request may take to be there.
+const WITHIN: Duration = Duration::from_secs(10);
 const WORKLOAD_API: &str = "/SpiffeWorkloadAPI/";
 
 /// What workloads find at the socket.
@@ -33,7 +38,18 @@ impl WorkloadDoor {
 impl Door for WorkloadDoor {
     type Body = Body;
 
-    async fn answer(&self, mut request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        // whole before anything is said: every request of this API is one message, and a client that is answered while it sends
+        // may lose the answer
+        let body = match timeout(WITHIN, Limited::new(body, MAX_MESSAGE).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_too_long_or_broken)) => {
+                return Status::resource_exhausted(format!("a request has at most {MAX_MESSAGE} bytes")).into_http();
+            }
+            Err(_late) => return Status::deadline_exceeded("the request did not end in time").into_http(),
+        };
+        let mut request = Request::from_parts(parts, Full::new(body));
         let mut shown = request.headers().get_all(SECURITY_HEADER).iter();
         if shown.next().is_none_or(|value| value != "true") || shown.next().is_some() {
             return Status::invalid_argument("security header missing from request: `workload.spiffe.io: true`")

@@ -55,6 +55,12 @@ impl Estate {
         estate
     }
 
+    /// An environment, and nothing in it.
+    pub fn empty() -> Self {
+        let yaml = "apiVersion: countersign.dev/v1\nkind: Environment\nmetadata: {name: production}\nspec: {trustDomain: prod.acme.test}\n";
+        Self { yaml: yaml.to_owned(), cedar: String::new(), files: Vec::new() }
+    }
+
     /// With `old`, which has to be there, written as `new`.
     #[must_use]
     #[track_caller]

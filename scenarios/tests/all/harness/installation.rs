@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{command, end, until_within};
-use super::{Answer, Estate, Identity, Ran, binary, call, folder, run, signal, until};
+use super::{Answer, Estate, Identity, Ran, agent_binary, binary, call, folder, run, signal, until};
 
 /// How long a start may take.
 const READY: Duration = Duration::from_secs(30);
@@ -96,7 +96,11 @@ impl Installation {
 
     /// A token for a gateway of this name, in a file.
     pub fn token(&self, name: &str) -> PathBuf {
-        let token = self.cli(&["enroll", "token", "--role", "gateway", "--name", name]).ended(0).out;
+        self.token_for("gateway", name)
+    }
+
+    pub fn token_for(&self, role: &str, name: &str) -> PathBuf {
+        let token = self.cli(&["enroll", "token", "--role", role, "--name", name]).ended(0).out;
         let path = self.path(&format!("{name}.token"));
         fs::write(&path, token).expect("it can be written");
         path
@@ -151,14 +155,17 @@ impl Installation {
         }
     }
 
-    fn launch(&mut self, name: &str, more: &[&str], variables: &[(&str, &str)]) {
+    pub(super) fn launch(&mut self, name: &str, more: &[&str], variables: &[(&str, &str)]) {
         assert!(!self.running.contains_key(name), "`{name}` is still running");
         let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log"))).expect("a log");
         let settings = self.dir().join(format!("{name}.yaml"));
-        let role = if name == "server" { "server" } else { "gateway" };
-        let mut args = vec![role, "--config", text(&settings)];
-        args.extend(more);
-        let mut process: Command = command(&binary(), &args);
+        let (program, role): (_, &[&str]) = match name {
+            "server" => (binary(), &["server"]),
+            node if node.starts_with("node") => (agent_binary(), &[]),
+            _ => (binary(), &["gateway"]),
+        };
+        let args = [role, &["--config", text(&settings)], more].concat();
+        let mut process: Command = command(&program, &args);
         process.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         process.envs(variables.iter().copied());
         // a killed process leaves it
@@ -166,7 +173,7 @@ impl Installation {
         self.running.insert(name.to_owned(), process.spawn().expect("the binary starts"));
     }
 
-    fn wait(&mut self, name: &str) {
+    pub(super) fn wait(&mut self, name: &str) {
         let ready = self.home(name).join("ready.json");
         let child = self.running.get_mut(name).expect("launched");
         let seen = until_within(READY, || (ready.exists() || child.try_wait().ok()?.is_some()).then_some(()));

@@ -1,6 +1,7 @@
 //! What every story uses: processes, raw HTTP, tokens by an independent library, estates, an upstream that keeps all bytes,
 //! an issuer that can be made to lie.
 
+mod agent;
 mod dev;
 mod estate;
 mod frames;
@@ -15,6 +16,7 @@ mod scripted;
 mod tls;
 mod upstream;
 
+pub use agent::Sockets;
 pub use dev::Dev;
 pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST, REPORTER};
 pub use frames::{ACK, END_HEADERS, END_STREAM, Frame, fields};
@@ -24,7 +26,7 @@ pub use http2::{Http2, head};
 pub use installation::Installation;
 pub use issuer::{Issuer, Says};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
-pub use process::{Ran, binary, command, end, finish, folder, peer, run, signal, until, until_within};
+pub use process::{Ran, agent_binary, binary, command, end, finish, folder, peer, run, signal, until, until_within};
 pub use scripted::Scripted;
 pub use tls::{Identity, shake_hands};
 pub use upstream::Upstream;

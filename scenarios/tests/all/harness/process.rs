@@ -64,6 +64,13 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// The node agent under test: the lean binary.
+pub fn agent_binary() -> PathBuf {
+    let agent = binary().with_file_name("countersign-agent");
+    assert!(agent.exists(), "`{}` is not built: run `cargo build -p agent`, or `./test`", agent.display());
+    agent
+}
+
 /// A command without anything of the caller's that would change what it does.
 pub fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);

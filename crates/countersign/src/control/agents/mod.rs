@@ -16,17 +16,37 @@ use credential::PeerCertificates;
 use http::header;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::{Request, Response};
-use net::{Door, Peer};
+use net::{Door, Peer, now};
+use serde_json::{Value, json};
+use store::{KeptAgent, StateFault};
 use tonic::codegen::Service;
 use wire::agent::control_plane_server::ControlPlaneServer;
 
 use self::service::Agents;
-use super::{Control, ControlBody};
+use super::{Control, ControlBody, planes};
+use crate::epochs::Epochs;
 
 /// What a request of gRPC is of.
 const GRPC: &[u8] = b"application/grpc";
 /// Longest message of an agent, in bytes: 500 certificate requests of the longest kind.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// Every agent, for people and programs.
+pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
+    let agents = epochs.state().agents().await?;
+    let (live, at) = (epochs.live().load_full(), now());
+    let item = |agent: &KeptAgent| {
+        json!({
+            "name": planes::name(&agent.id),
+            "id": agent.id,
+            "standing": if planes::is_revoked(&agent.id, &live, at) { "revoked" } else { "attested" },
+            "attested": agent.attested,
+            "method": agent.method,
+            "selectors": nodes::selectors(agent).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    };
+    Ok(json!({"kind": "agents", "items": agents.iter().map(item).collect::<Vec<_>>()}))
+}
 
 /// The door for planes: gRPC for node agents, and for all others what operators have too.
 pub struct Planes {

@@ -54,7 +54,7 @@ impl Nodes {
 }
 
 /// What was attested, and what holds of every node: `node:any`, its name, its method and its SPIFFE ID.
-fn selectors(kept: &KeptAgent) -> Selectors {
+pub(super) fn selectors(kept: &KeptAgent) -> Selectors {
     let name = kept.id.split_once("/countersign/agent/").map_or("", |(_, name)| name);
     let own = [("node", "any"), ("node:name", name), ("node:method", &kept.method), ("node:id", &kept.id)];
     let own = own.into_iter().filter_map(|(kind, value)| Selector::of(kind, value));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Append, Change, Changed, Enrol, KeptPlane, NewPlane, RevocationAct, State};
+use store::{Append, Change, Changed, Enrol, KeptAgent, KeptPlane, NewPlane, RevocationAct, State};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -39,6 +39,7 @@ on_both_engines!(
     a_reader_who_follows_the_log_sees_every_change_in_the_order_of_commits,
     nodes_that_start_at_once_on_nothing_all_start,
     of_many_that_use_one_token_at_once_exactly_one_is_enrolled,
+    of_many_that_attest_by_one_token_at_once_exactly_one_does,
     a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing,
     a_new_generation_brings_what_is_revoked_along_under_numbers_that_nobody_has_seen,
     acts_of_another_control_plane_keep_their_numbers,
@@ -219,6 +220,37 @@ async fn of_many_that_use_one_token_at_once_exactly_one_is_enrolled(place: Place
     assert_eq!(nodes[1].enrol("token-2", &plane("plane-x", "now")).await.unwrap(), Enrol::Enrolled);
 }
 
+async fn of_many_that_attest_by_one_token_at_once_exactly_one_does(place: Place) {
+    let nodes = [place.node().await, place.node().await];
+    let agent = |number: usize| KeptAgent {
+        id: format!("agent-{number}"),
+        attested: "2026-01-01".to_owned(),
+        record: "r1".to_owned(),
+        method: "join_token".to_owned(),
+        selectors: ["a:1".parse().unwrap(), "b:2:3".parse().unwrap()].into(),
+    };
+    let barrier = Arc::new(Barrier::new(AUTHORS));
+    let mut users = JoinSet::new();
+    for user in 0..AUTHORS {
+        let (node, barrier, agent) = (nodes[user % 2].clone(), Arc::clone(&barrier), agent(user));
+        users.spawn(async move {
+            barrier.wait().await;
+            node.attest(Some("token-1"), &agent).await.unwrap()
+        });
+    }
+    let done = users.join_all().await;
+    assert_eq!(done.iter().filter(|one| **one == Enrol::Enrolled).count(), 1, "{done:?}");
+    let kept = nodes[0].agents().await.unwrap();
+    assert_eq!(kept.len(), 1);
+    // a gateway has the same tokens to spend
+    assert_eq!(nodes[0].enrol("token-1", &plane("edge-1", "now")).await.unwrap(), Enrol::Spent);
+    // without a token an agent is attested as often as it likes, and is what it was attested last
+    let anew = KeptAgent { selectors: ["c:4".parse().unwrap()].into(), ..kept[0].clone() };
+    assert_eq!(nodes[1].attest(None, &anew).await.unwrap(), Enrol::Enrolled);
+    assert_eq!(nodes[0].agent(&anew.id).await.unwrap(), Some(anew));
+    assert_eq!(nodes[0].agent("agent-x").await.unwrap(), None);
+}
+
 async fn a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing(place: Place) {
     let node = place.node().await;
     node.enrol("token", &plane("edge-1", "2026-01-01")).await.unwrap();
@@ -289,7 +321,7 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 7, and this program knows 3: use the newer program", place.name());
+        format!("the state in `{}` has format 7, and this program knows 4: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
     place.tamper("UPDATE schema_version SET version = 3").await;
     assert_eq!(history(&place.node().await).await.len(), 1);

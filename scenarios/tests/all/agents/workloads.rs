@@ -1,0 +1,220 @@
+//! What workloads are given: by go-spiffe, as it is published.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use super::{estate, joined, own_uid, registration};
+use crate::harness::{Estate, Ran, Sockets, command, end, finish, until};
+
+/// Nobody, whom no registration names.
+const STRANGER: u32 = 65_534;
+
+/// A process of another user; none where this test may not start one.
+fn as_stranger(sockets: &Sockets, args: &[&str]) -> Option<Ran> {
+    if own_uid() != 0 {
+        eprintln!("skipped: only root can start a process of another user");
+        return None;
+    }
+    let go = sockets.go_command("node-1", args);
+    let user = format!("{STRANGER}");
+    let mut stranger = Command::new("setpriv");
+    stranger.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(go.get_program()).args(go.get_args());
+    stranger.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", sockets.of("node-1").display()));
+    Some(finish(stranger, b""))
+}
+
+/// A workload that watches, line by line.
+struct Watching {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Watching {
+    fn start(sockets: &Sockets, args: &[&str]) -> Self {
+        let mut go = sockets.go_command("node-1", args);
+        let mut child = go.stdout(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().expect("another line").expect("a line of text")
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+#[test]
+fn a_registered_workload_has_svids_and_bundles_and_a_stranger_has_none() {
+    let (sockets, installation) = joined(&estate("  x509: {dnsNames: [web.acme.test]}\n  hint: internal\n"));
+    let got = sockets.go("node-1", &["x509"]).ended(0).out;
+    let expected = "svid spiffe://prod.acme.test/web internal [web.acme.test]\nbundle prod.acme.test 1\nbundles 1\n";
+    assert_eq!(got, expected);
+    let got = sockets.go("node-1", &["jwt", "billing"]).ended(0).out;
+    let id = "spiffe://prod.acme.test/web";
+    let refused = "rpc error: code = InvalidArgument desc = issued for another audience, or for more than one";
+    assert_eq!(got, format!("jwt {id} {id} [billing] true\nanother audience: {refused}\n"));
+    let got = sockets.go("node-1", &["mtls"]).ended(0).out;
+    assert_eq!(got, format!("mtls hello {id}\nanother server: true\n"));
+    if let Some(stranger) = as_stranger(&sockets, &["x509"]) {
+        assert_eq!(stranger.code, 1, "{stranger:?}");
+        assert!(stranger.err.contains("code = PermissionDenied desc = no identity issued"), "{stranger:?}");
+    }
+    let records = installation.records("server");
+    for (operation, about) in [("mint x509", "unix:uid:"), ("mint jwt", "unix:uid:")] {
+        let minted = records.iter().find(|record| record["operation"] == operation).expect("it is recorded");
+        assert_eq!(minted["verdicts"][0]["decision"], "allow");
+        let context = minted["inputs"].to_string() + &minted.to_string();
+        assert!(context.contains(about) && context.contains(id), "{minted}");
+    }
+}
+
+#[test]
+fn svids_are_renewed_at_half_of_their_lives_while_somebody_watches() {
+    let (sockets, _installation) = joined(&estate("  x509: {ttl: 3s}\n"));
+    let seen = sockets.go("node-1", &["rotation", "4"]).ended(0).out;
+    assert_eq!(seen.lines().count(), 4, "{seen}");
+}
+
+#[test]
+fn what_is_registered_reaches_whoever_waits_and_what_is_withdrawn_is_taken_away() {
+    let estate = estate("");
+    let (sockets, installation) = joined(&estate);
+    let mut watching = Watching::start(&sockets, &["watch"]);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+    let both = estate.clone().document(&registration("second", own_uid(), ""));
+    installation.apply(&both, &[]).ended(0);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/second spiffe://prod.acme.test/web]");
+    installation.apply(&estate, &[]).ended(0);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+    installation.apply(&Estate::empty(), &[]).ended(0);
+    assert_eq!(watching.line(), "PermissionDenied");
+    // and it comes back to whoever asks again
+    installation.apply(&estate, &[]).ended(0);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+}
+
+#[test]
+fn a_principal_that_is_revoked_loses_its_svid_and_has_no_other() {
+    let (sockets, installation) = joined(&estate(""));
+    let mut watching = Watching::start(&sockets, &["watch"]);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+    installation.cli(&["revoke", "principal", "spiffe://prod.acme.test/web"]).ended(0);
+    assert_eq!(watching.line(), "PermissionDenied");
+    let refused = sockets.go("node-1", &["jwt", "billing"]);
+    assert!(refused.err.contains("PermissionDenied"), "{refused:?}");
+}
+
+#[test]
+fn while_control_is_away_what_was_minted_is_served() {
+    let (sockets, mut installation) = joined(&estate(""));
+    sockets.go("node-1", &["x509"]).ended(0);
+    sockets.go("node-1", &["jwt", "billing"]).ended(0);
+    installation.kill9("server");
+    installation.until_logged("node-1", "nothing more is heard of control");
+    sockets.go("node-1", &["x509"]).ended(0);
+    sockets.go("node-1", &["jwt", "billing"]).ended(0);
+    let fresh = sockets.go("node-1", &["jwt", "another"]);
+    assert!(fresh.err.contains("code = Unavailable"), "{fresh:?}");
+    installation.start("server");
+    until("a token", || (sockets.go("node-1", &["jwt", "another"]).code == 0).then_some(()));
+}
+
+#[test]
+fn a_workload_of_another_node_is_nobody() {
+    let elsewhere = registration("web", own_uid(), "").replace("node-1", "node-9");
+    let (sockets, _installation) = joined(&Estate::empty().document(&elsewhere));
+    let refused = sockets.go("node-1", &["x509"]);
+    assert!(refused.err.contains("code = PermissionDenied desc = no identity issued"), "{refused:?}");
+}
+
+#[test]
+fn a_call_without_the_security_header_is_refused() {
+    let (sockets, _installation) = joined(&estate(""));
+    let socket = sockets.of("node-1");
+    let call = |header: &[&str]| {
+        let fixed =
+            ["-sS", "-i", "--max-time", "5", "--http2-prior-knowledge", "--unix-socket", socket.to_str().unwrap()];
+        let grpc = ["-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-"];
+        let to = ["http://localhost/SpiffeWorkloadAPI/FetchX509Bundles"];
+        let args = [&fixed[..], &grpc, header, &to].concat();
+        finish(command(Path::new("curl"), &args), &[0; 5]).out
+    };
+    for wrong in [
+        &[][..],
+        &["-H", "workload.spiffe.io: True"],
+        &["-H", "workload.spiffe.io: true", "-H", "workload.spiffe.io: true"],
+    ] {
+        let said = call(wrong);
+        assert!(said.contains("grpc-status: 3\r\n"), "{wrong:?}: {said}");
+    }
+    let unknown = finish(
+        command(
+            Path::new("curl"),
+            &[
+                "-sS",
+                "-i",
+                "--max-time",
+                "5",
+                "--http2-prior-knowledge",
+                "--unix-socket",
+                socket.to_str().unwrap(),
+                "-H",
+                "content-type: application/grpc",
+                "-H",
+                "workload.spiffe.io: true",
+                "--data-binary",
+                "@-",
+                "http://localhost/SpiffeWorkloadAPI/FetchNothing",
+            ],
+        ),
+        &[0; 5],
+    );
+    assert!(unknown.out.contains("grpc-status: 12\r\n"), "{unknown:?}");
+}
+
+/// A registration may take what is attested into an id; it never makes a part of the product of a workload.
+#[test]
+fn a_template_makes_ids_of_what_is_attested_and_never_a_part_of_the_product() {
+    let document = format!(
+        "kind: Registration\nmetadata: {{name: users}}\nspec:\n  id: \"spiffe://prod.acme.test/user/{{unix:uid}}\"\n  \
+         nodes: [\"node:any\"]\n  selectors: [\"unix:uid:{}\"]\n",
+        own_uid()
+    );
+    let (sockets, installation) = joined(&Estate::empty().document(&document));
+    let got = sockets.go("node-1", &["x509"]).ended(0).out;
+    assert!(got.starts_with(&format!("svid spiffe://prod.acme.test/user/{} ", own_uid())), "{got}");
+    let own = document.replace("spiffe://prod.acme.test/user/", "spiffe://prod.acme.test/countersign/agent/");
+    let refused = installation.apply(&Estate::empty().document(&own), &[]).ended(3);
+    assert!(refused.err.contains("paths under `/countersign` are for Countersign's own parts"), "{refused:?}");
+}
+
+#[test]
+fn what_was_minted_is_explained_by_whom_for_whom_and_why() {
+    let (sockets, installation) = joined(&estate(""));
+    sockets.go("node-1", &["x509"]).ended(0);
+    let records = installation.records("server");
+    let minted = records.iter().find(|record| record["operation"] == "mint x509").expect("it is recorded");
+    let explained = installation.cli(&["explain", minted["id"].as_str().unwrap()]).ended(0).out;
+    assert!(explained.contains("spiffe://prod.acme.test/countersign/agent/node-1"), "{explained}");
+    assert_eq!(minted["verdicts"][0]["policies"], json!(["countersign/agents-mint"]));
+    let replayed = installation.cli(&["replay", minted["id"].as_str().unwrap(), "--output", "json"]).ended(0).json();
+    assert_eq!(replayed, json!({"checked": 1, "agreed": 1, "differ": []}));
+}
+
+#[test]
+fn agents_are_listed_with_what_is_attested_of_them() {
+    let (_sockets, installation) = joined(&estate(""));
+    let agents = installation.cli(&["get", "agents", "--output", "json"]).ended(0).json();
+    let agent = &agents["items"][0];
+    assert_eq!((&agent["name"], &agent["method"]), (&json!("agent/node-1"), &json!("join_token")));
+    let registered = installation.cli(&["get", "registrations", "--output", "json"]).ended(0).json();
+    assert_eq!(registered["items"][0]["name"], "web");
+}

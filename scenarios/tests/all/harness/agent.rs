@@ -1,0 +1,77 @@
+//! Node agents of an installation, and workloads beside them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Installation, Ran, agent_binary, command, finish, peer, until};
+
+/// Where workloads of every user may come: the folder of an installation is its owner's alone.
+pub struct Sockets(TempDir);
+
+impl Sockets {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        Self(folder)
+    }
+
+    pub fn of(&self, node: &str) -> PathBuf {
+        self.0.path().join(format!("{node}.sock"))
+    }
+
+    /// What `go-spiffe` finds at a node's socket.
+    pub fn go(&self, node: &str, args: &[&str]) -> Ran {
+        finish(self.go_command(node, args), b"")
+    }
+
+    /// The same, not run yet.
+    pub fn go_command(&self, node: &str, args: &[&str]) -> Command {
+        let mut go =
+            command(Path::new(&peer("COUNTERSIGN_TEST_SPIFFE_GO", "the program of scenarios/peers/spiffe-go")), args);
+        go.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", self.of(node).display()));
+        go
+    }
+}
+
+impl Installation {
+    /// The settings of an agent of this name, in a directory of its own.
+    pub fn agent_settings(&self, sockets: &Sockets, name: &str) -> PathBuf {
+        let file = format!("{name}.yaml");
+        let planes = self.ready("server")["planes"].as_str().expect("where planes come").to_owned();
+        fs::copy(self.dir().join("agent.yaml"), self.dir().join(&file)).expect("it can be copied");
+        self.edit(
+            &file,
+            &[
+                ("https://127.0.0.1:8444", &planes),
+                ("directory: agent ", &format!("admin: 127.0.0.1:0\ndirectory: {name} ")),
+                ("workload/api.sock", sockets.of(name).to_str().expect("a plain path")),
+            ],
+        );
+        self.dir().join(file)
+    }
+
+    /// Joins a node of this name with a token, and waits until its agent has heard what is registered.
+    pub fn join(&mut self, sockets: &Sockets, name: &str) {
+        let token = self.token_for("agent", name);
+        self.agent_settings(sockets, name);
+        self.launch(name, &["--enroll-token-file", token.to_str().expect("a plain path")], &[]);
+        self.wait(name);
+        self.until_ready(name);
+    }
+
+    /// An agent that is started with this token; not waited for.
+    pub fn attempt_to_join(&self, sockets: &Sockets, name: &str, token: &Path) -> Ran {
+        let settings = self.agent_settings(sockets, name);
+        let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+        finish(command(&agent_binary(), &["--config", &text(&settings), "--enroll-token-file", &text(token)]), b"")
+    }
+
+    /// Waits until a word stands in the log of a process.
+    pub fn until_logged(&self, name: &str, word: &str) {
+        until(word, || self.log(name).contains(word).then_some(()));
+    }
+}
