@@ -13,6 +13,7 @@ use crate::harness::{Estate, Ran, Sockets, command, end, finish, until};
 const STRANGER: u32 = 65_534;
 
 /// A process of another user; none where this test may not start one.
+#[expect(clippy::print_stderr, reason = "what is skipped says so")]
 fn as_stranger(sockets: &Sockets, args: &[&str]) -> Option<Ran> {
     if own_uid() != 0 {
         eprintln!("skipped: only root can start a process of another user");
