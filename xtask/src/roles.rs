@@ -18,6 +18,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("live", &["gateway", "control", "dev", "cli"]),
     ("epochs", &["gateway", "control", "dev", "cli"]),
     ("pulse", &["gateway", "control", "dev", "cli"]),
+    ("registry", &["gateway", "control", "dev", "cli"]),
     ("feed", &["gateway", "control", "following", "installation", "dev", "cli"]),
     ("following", &["gateway", "control", "installation", "dev", "cli"]),
     ("home", &["gateway", "control", "following", "installation", "dev", "cli"]),

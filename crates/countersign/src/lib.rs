@@ -20,4 +20,5 @@ pub mod keys;
 pub mod live;
 pub mod metrics;
 pub mod pulse;
+pub mod registry;
 pub mod vitals;

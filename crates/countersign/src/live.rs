@@ -1,7 +1,6 @@
 //! What is in force: one snapshot for the gates and the catalog made from the same estate, swapped together.
 
 mod ending;
-mod registrations;
 mod room;
 
 use std::sync::Arc;
@@ -17,7 +16,6 @@ use crate::catalog::Catalog;
 use crate::estate::RemoteKeys;
 
 pub use ending::{End, ends};
-pub use registrations::{Registered, Registrations};
 pub use room::{Place, Room};
 
 /// An estate in force. Whoever holds one decides by it to the end, whatever is applied meanwhile. A clone shares what it is
@@ -26,7 +24,6 @@ pub use room::{Place, Room};
 pub struct Live {
     pub snapshot: guard::Snapshot,
     pub catalog: Arc<Catalog<Upstream>>,
-    pub registrations: Arc<Registrations>,
     /// Deadlines of a connection, before it is known which service it asks for: the longest of any.
     pub pacing: Pacing,
     /// The key sets that lie elsewhere, and are kept while this is in force.

@@ -1,6 +1,6 @@
 //! Selectors: what was attested of a node or a workload, and templates that make SPIFFE IDs of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -77,15 +77,14 @@ impl fmt::Display for Selector {
 /// segment, so that different values give different ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdTemplate {
+    /// INVARIANT: every segment of it can be read. Kept as text, for there may be a million of them.
     text: Arc<str>,
-    segments: Vec<Segment>,
 }
 
 /// `before`, and the name of a selector with what follows its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Segment {
-    before: String,
-    value: Option<(String, String)>,
+struct Segment<'a> {
+    before: &'a str,
+    value: Option<(&'a str, &'a str)>,
 }
 
 /// Why a text makes no SPIFFE IDs.
@@ -124,7 +123,7 @@ impl IdTemplate {
 
     /// The id itself, where no value is taken.
     pub fn fixed(&self) -> Option<SpiffeId> {
-        if self.segments.iter().any(|segment| segment.value.is_some()) { None } else { self.text.parse().ok() }
+        if self.segments().any(|segment| segment.value.is_some()) { None } else { self.text.parse().ok() }
     }
 
     /// An id that the template makes, with `x` for every value: enough to see its trust domain.
@@ -155,16 +154,27 @@ impl IdTemplate {
 
     /// Whether its ids take the value of this selector.
     pub fn takes(&self, selector: &Selector) -> bool {
-        let names = self.segments.iter().filter_map(|segment| segment.value.as_ref()).map(|(name, _)| name);
-        names.into_iter().any(|name| selector.value_of(name).is_some())
+        let mut names = self.segments().filter_map(|segment| segment.value);
+        names.any(|(name, _)| selector.value_of(name).is_some())
     }
 
     fn render<'v, E>(&self, value: impl Fn(&str) -> Result<&'v str, E>) -> Result<String, E> {
-        let one = |segment: &Segment| match &segment.value {
-            Some((name, after)) => Ok(format!("{}{}{after}", segment.before, value(name)?)),
-            None => Ok(segment.before.clone()),
-        };
-        Ok(self.segments.iter().map(one).collect::<Result<Vec<_>, E>>()?.join("/"))
+        let mut text = String::new();
+        for (nth, segment) in self.segments().enumerate() {
+            if nth > 0 {
+                text.push('/');
+            }
+            text.push_str(segment.before);
+            if let Some((name, after)) = segment.value {
+                text.push_str(value(name)?);
+                text.push_str(after);
+            }
+        }
+        Ok(text)
+    }
+
+    fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.text.split('/').filter_map(|segment| Segment::read(segment, &self.text).ok())
     }
 }
 
@@ -176,7 +186,7 @@ impl FromStr for IdTemplate {
         if segments.iter().take(FIXED).any(|segment| segment.value.is_some()) {
             return Err(BadIdTemplate::InTrustDomain);
         }
-        let template = Self { text: text.into(), segments };
+        let template = Self { text: text.into() };
         template.sample()?;
         Ok(template)
     }
@@ -188,11 +198,11 @@ impl fmt::Display for IdTemplate {
     }
 }
 
-impl Segment {
-    fn read(text: &str, whole: &str) -> Result<Self, BadIdTemplate> {
+impl<'a> Segment<'a> {
+    fn read(text: &'a str, whole: &str) -> Result<Self, BadIdTemplate> {
         let brace = || BadIdTemplate::Brace { text: whole.to_owned() };
         let Some((before, rest)) = text.split_once('{') else {
-            return if text.contains('}') { Err(brace()) } else { Ok(Self { before: text.to_owned(), value: None }) };
+            return if text.contains('}') { Err(brace()) } else { Ok(Self { before: text, value: None }) };
         };
         let (name, after) = rest.split_once('}').ok_or_else(brace)?;
         if after.contains('{') {
@@ -202,7 +212,7 @@ impl Segment {
             return Err(brace());
         }
         name.parse::<Selector>().or(Err(BadIdTemplate::Name { name: name.to_owned() }))?;
-        Ok(Self { before: before.to_owned(), value: Some((name.to_owned(), after.to_owned())) })
+        Ok(Self { before, value: Some((name, after)) })
     }
 }
 
@@ -210,35 +220,63 @@ impl Segment {
 /// that asks for none is found by nobody.
 #[derive(Debug, Clone)]
 pub struct SelectorIndex<T> {
-    /// Each under the selector, of those that it asks for, that fewest ask for.
-    by_rarest: HashMap<Selector, Vec<(Selectors, T)>>,
+    /// Each under one of the selectors that it asks for: the one that fewest asked for when it came.
+    shelves: HashMap<Selector, Vec<Shelved<T>>>,
 }
 
+/// What asks for these selectors.
+type Shelved<T> = (Box<[Selector]>, T);
+
 impl<T> SelectorIndex<T> {
+    /// An index of these, each under the selector that fewest of them ask for.
     pub fn new(items: Vec<(Selectors, T)>) -> Self {
-        let mut asked: HashMap<Selector, usize> = HashMap::new();
+        let mut asked: BTreeMap<&Selector, usize> = BTreeMap::new();
         for selector in items.iter().flat_map(|(selectors, _)| selectors) {
-            *asked.entry(selector.clone()).or_default() += 1;
+            *asked.entry(selector).or_default() += 1;
         }
-        let mut by_rarest: HashMap<Selector, Vec<(Selectors, T)>> = HashMap::new();
-        for (selectors, item) in items {
-            let rarest = selectors.iter().min_by_key(|selector| asked.get(*selector)).cloned();
+        let rarest = |selectors: &Selectors| selectors.iter().min_by_key(|selector| asked.get(*selector)).cloned();
+        let rarest: Vec<Option<Selector>> = items.iter().map(|(selectors, _)| rarest(selectors)).collect();
+        let mut index = Self::default();
+        for ((selectors, item), rarest) in items.into_iter().zip(rarest) {
             if let Some(rarest) = rarest {
-                by_rarest.entry(rarest).or_default().push((selectors, item));
+                index.shelve(rarest, selectors.into_iter().collect(), item);
             }
         }
-        Self { by_rarest }
+        index
+    }
+
+    /// One more, that asks for these selectors.
+    pub fn insert(&mut self, selectors: Box<[Selector]>, item: T) {
+        let on_shelf = |selector: &&Selector| self.shelves.get(*selector).map_or(0, Vec::len);
+        if let Some(rarest) = selectors.iter().min_by_key(on_shelf).cloned() {
+            self.shelve(rarest, selectors, item);
+        }
+    }
+
+    /// Takes out whatever asks for these selectors and is meant.
+    pub fn remove(&mut self, selectors: &[Selector], is_meant: impl Fn(&T) -> bool) {
+        for selector in selectors {
+            let Some(shelf) = self.shelves.get_mut(selector) else { continue };
+            shelf.retain(|(_, item)| !is_meant(item));
+            if shelf.is_empty() {
+                self.shelves.remove(selector);
+            }
+        }
     }
 
     /// Whatever asks for nothing that is not held.
     pub fn matching<'a>(&'a self, held: &'a Selectors) -> impl Iterator<Item = &'a T> {
-        let candidates = held.iter().filter_map(|selector| self.by_rarest.get(selector)).flatten();
-        candidates.filter(|(asked, _)| asked.is_subset(held)).map(|(_, item)| item)
+        let candidates = held.iter().filter_map(|selector| self.shelves.get(selector)).flatten();
+        candidates.filter(|(asked, _)| asked.iter().all(|selector| held.contains(selector))).map(|(_, item)| item)
+    }
+
+    fn shelve(&mut self, under: Selector, selectors: Box<[Selector]>, item: T) {
+        self.shelves.entry(under).or_default().push((selectors, item));
     }
 }
 
 impl<T> Default for SelectorIndex<T> {
     fn default() -> Self {
-        Self { by_rarest: HashMap::new() }
+        Self { shelves: HashMap::new() }
     }
 }

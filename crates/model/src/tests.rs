@@ -286,3 +286,34 @@ fn an_index_finds_whatever_asks_for_nothing_that_is_not_held() {
     assert_eq!(found("a:1 b:3"), ["one"]);
     assert!(found("b:2 c:3").is_empty() && found("").is_empty());
 }
+
+proptest! {
+    /// However things come and go, what is found is what a look at each of them finds.
+    #[test]
+    fn an_index_that_changes_finds_what_a_look_at_each_finds(
+        steps in proptest::collection::vec((any::<bool>(), 0_u8..6, proptest::collection::btree_set(0_u8..5, 0..4)), 0..40),
+        held in proptest::collection::btree_set(0_u8..5, 0..5),
+    ) {
+        let selectors = |numbers: &std::collections::BTreeSet<u8>| -> Selectors {
+            numbers.iter().map(|number| format!("a:{number}").parse().unwrap()).collect()
+        };
+        let (mut index, mut all) = (SelectorIndex::default(), std::collections::BTreeMap::<u8, Selectors>::new());
+        for (comes, name, asked) in steps {
+            if let Some(before) = all.remove(&name) {
+                let before: Vec<Selector> = before.into_iter().collect();
+                index.remove(&before, |other| *other == name);
+            }
+            if comes {
+                let asked = selectors(&asked);
+                index.insert(asked.iter().cloned().collect(), name);
+                all.insert(name, asked);
+            }
+        }
+        let held = selectors(&held);
+        let mut found: Vec<u8> = index.matching(&held).copied().collect();
+        found.sort_unstable();
+        let expected: Vec<u8> =
+            all.iter().filter(|(_, asked)| !asked.is_empty() && asked.is_subset(&held)).map(|(name, _)| *name).collect();
+        prop_assert_eq!(found, expected);
+    }
+}

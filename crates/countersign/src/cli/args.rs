@@ -117,6 +117,14 @@ Examples:
   countersign revoke source github"
     )]
     Revoke(Revoke),
+    /// Register workloads beside the estate: at once, one by one, by name
+    #[command(after_help = "What the estate registers is changed there. Of one name, the estate's counts.
+
+Examples:
+  countersign registration put -f web.yaml
+  countersign registration delete web
+  countersign get registrations")]
+    Registration(Registration),
     /// Let it count again, for what is issued from now on
     #[command(after_help = "What was issued before the revocation stays refused.
 
@@ -250,6 +258,32 @@ pub struct Plan {
 pub struct Rollback {
     /// The epoch whose content comes back
     pub epoch: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Registration {
+    #[command(subcommand)]
+    pub verb: RegistrationVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RegistrationVerb {
+    /// Register what documents say, or change what has their names; all of them or none
+    #[command(after_help = "Examples:
+  countersign registration put -f registrations/
+  countersign registration put -f web.yaml --output json")]
+    Put {
+        /// A directory, or a YAML file, with Registration documents alone: at most 1000
+        #[arg(short, long, value_name = "PATH")]
+        file: PathBuf,
+    },
+    /// Register nothing any more under these names; workloads lose what they had by them
+    #[command(after_help = "Examples:
+  countersign registration delete web api")]
+    Delete {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

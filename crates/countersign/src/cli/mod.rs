@@ -112,6 +112,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Plan(plan) => operate::plan(&client()?, &plan, output),
         Verb::Rollback(rollback) => operate::roll_back(&client()?, &rollback, output),
         Verb::Revoke(revoke) => operate::revoke(&client()?, Act::Revoke, &revoke, output),
+        Verb::Registration(registration) => operate::register(&client()?, registration.verb, output),
         Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
         Verb::Get(get) => operate::get(&client()?, &get, output),
         Verb::Status(asked) if asked.verbose => {

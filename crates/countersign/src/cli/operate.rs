@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Get, Plan, Revoke, Rollback};
+use super::args::{Get, Plan, RegistrationVerb, Revoke, Rollback};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, output};
-use crate::control::{Act, EstateRequest, RevocationRequest, RollBackRequest};
+use crate::control::{Act, EstateRequest, Registering, RevocationRequest, RollBackRequest};
 use crate::estate::Bundle;
 
 /// Shows what an estate would change; changes nothing.
@@ -32,6 +32,23 @@ pub(super) fn roll_back(client: &Client, rollback: &Rollback, format: Format) ->
         let changes = output::changes_text(applied);
         format!("{changes}epoch {} is in force, with the content of epoch {}", number(applied, "epoch"), rollback.epoch)
     });
+    Ok(())
+}
+
+/// Puts or deletes registrations beside those of the estate.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn register(client: &Client, verb: RegistrationVerb, format: Format) -> Result<(), Stopped> {
+    let (asked, word) = match verb {
+        RegistrationVerb::Put { file } => {
+            let bundle = Bundle::read(&file).map_err(|error| Stopped::because(Exit::Invalid, &error))?;
+            (Registering::Put(bundle), "registered")
+        }
+        RegistrationVerb::Delete { names } => (Registering::Delete(names), "deleted"),
+    };
+    let done = runtime()?.block_on(client.post("/v1/registrations", &asked))?;
+    output::result(&done, format, |done| format!("{word}: {}", listed(done, "registrations").join(", ")));
     Ok(())
 }
 

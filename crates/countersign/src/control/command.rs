@@ -50,6 +50,8 @@ pub enum Command {
     },
     Report(Reached),
     Revoke(RevocationRequest),
+    /// Registrations beside those of the estate: put, or deleted by name.
+    Register(Registering),
     /// What was in force in an earlier epoch comes into force again.
     RollBack {
         epoch: u64,
@@ -64,6 +66,16 @@ pub enum Command {
     WhoAmI,
     /// What this server is and where its parts are.
     Describe,
+}
+
+/// Body of `POST /v1/registrations`: one of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registering {
+    /// Files of documents, each a Registration.
+    Put(Bundle),
+    /// Names.
+    Delete(Vec<String>),
 }
 
 /// Which judgement.
@@ -163,6 +175,7 @@ impl Command {
                 let request: RevocationRequest = serde_json::from_slice(body)?;
                 Ok(Self::Revoke(RevocationRequest { id: name("id", request.id)?, ..request }))
             }
+            ("POST", "registrations") => Ok(Self::Register(serde_json::from_slice(body)?)),
             ("POST", "rollback") => {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
@@ -207,6 +220,8 @@ impl Command {
                 Act::Revoke => "revoke",
                 Act::Restore => "restore",
             },
+            Self::Register(Registering::Put(_)) => "registration put",
+            Self::Register(Registering::Delete(_)) => "registration delete",
             Self::RollBack { .. } => "rollback",
             Self::Get { .. } => "get",
             Self::Status { .. } => "status",
@@ -220,11 +235,13 @@ impl Command {
         let (action, resource) = match self {
             Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
             Self::Revoke(_) => (BaseAction::Administer, "countersign/keys"),
+            Self::Register(_) => (BaseAction::Write, "countersign/workloads"),
             Self::EnrolToken(_) => (BaseAction::Effect, "countersign/planes"),
             Self::Enrol { .. } => (BaseAction::Effect, "countersign/enrolment"),
             Self::Feed { .. } => (BaseAction::Read, "countersign/feed"),
             Self::Report(_) => (BaseAction::Write, "countersign/feed"),
             Self::Get { kind } if is_planes(kind) || is_agents(kind) => (BaseAction::Read, "countersign/planes"),
+            Self::Get { kind } if is_registrations(kind) => (BaseAction::Read, "countersign/workloads"),
             Self::Get { .. } if self.is_about_keys() => (BaseAction::Read, "countersign/keys"),
             Self::Plan(_) | Self::Resolve(_) | Self::Decide(_) | Self::Get { .. } => {
                 (BaseAction::Read, "countersign/estate")
@@ -254,7 +271,9 @@ impl Command {
             Self::EnrolToken(order) => named(&[("role", order.role.as_str()), ("name", &order.name)]),
             Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
             Self::Get { kind } => named(&[("kind", kind)]),
-            Self::Plan(_)
+            Self::Register(Registering::Delete(names)) => named(&[("names", &names.join("\n"))]),
+            Self::Register(Registering::Put(_))
+            | Self::Plan(_)
             | Self::Apply { .. }
             | Self::Explain(_)
             | Self::Tail(_)
@@ -345,6 +364,11 @@ fn status(query: &str) -> Result<Command, BadCommand> {
 /// Whether planes are asked for, by one or several.
 pub(super) fn is_planes(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("planes") || kind.eq_ignore_ascii_case("plane")
+}
+
+/// Whether registrations are asked for.
+pub(super) fn is_registrations(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("registrations") || kind.eq_ignore_ascii_case("registration")
 }
 
 /// Whether node agents are asked for.

@@ -11,6 +11,7 @@ mod own;
 mod perform;
 mod planes;
 mod reading;
+mod registering;
 mod replay;
 mod reply;
 mod resolving;
@@ -49,7 +50,7 @@ use crate::live::{Current, End, ends};
 use crate::vitals::Vitals;
 
 pub use agents::Planes;
-pub use command::{Command, EstateRequest, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
+pub use command::{Command, EstateRequest, Registering, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
 pub use feed::Feed;
 pub use own::{NoSvid, OwnPart};

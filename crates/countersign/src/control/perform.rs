@@ -12,7 +12,7 @@ use store::StateFault;
 
 use super::agents;
 use super::audience::Audience;
-use super::command::{Command, Shown, is_agents, is_planes};
+use super::command::{Command, Shown, is_agents, is_planes, is_registrations};
 use super::explain::{NotFound, explain};
 use super::feed;
 use super::planes::{self, NoToken, NotEnrolled};
@@ -22,7 +22,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, resolving, tail, whatif};
+use super::{Control, Post, registering, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 
@@ -58,6 +58,8 @@ impl Control {
             }
             Command::Report(reached) => kept(planes::report(&self.epochs, &reached, &author).await.map(|()| json!({}))),
             Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
+            Command::Register(asked) => registering::reply(registering::register(&self.epochs, asked, &author).await),
+            Command::Get { kind } if is_registrations(&kind) => Reply::ok(&registering::listed(&self.epochs)),
             Command::Get { kind } if is_agents(&kind) => kept(agents::listed(&self.epochs).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it

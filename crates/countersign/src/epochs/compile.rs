@@ -11,9 +11,9 @@ use net::Connections;
 use policy::{Engine, Vocabulary};
 
 use crate::catalog::{Catalog, Service};
-use crate::estate::{Estate, Jwks, Registration, operators};
+use crate::estate::{Estate, Jwks, operators};
 use crate::keys::FetchedKeys;
-use crate::live::{About, Live, Registered, Registrations, Room, Timeouts, Upstream};
+use crate::live::{About, Live, Room, Timeouts, Upstream};
 
 /// What an estate does not say itself: whose SVIDs are accepted, who vouches for callers to services, whose enrolment tokens
 /// are taken, who operates it by certificate, the connections that are open, and the key sets that were fetched for it. A set that could not be fetched
@@ -45,7 +45,6 @@ fn supply(sources: &mut [(Source, Jwks)], fetched: &FetchedKeys) {
 /// Puts an estate together.
 pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch: Epoch, beside: Beside<'_>) -> Live {
     supply(&mut estate.sources, beside.fetched);
-    let registrations = Arc::new(registrations(&mut estate));
     let about = Arc::new(about(&mut estate));
     let remotes = estate.remote_keys().into();
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
@@ -70,18 +69,7 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
     let assertions = Some(beside.assertions);
     let domain = Some(estate.environment.trust_domain);
     let catalog = Arc::new(Catalog::new(services));
-    Live { snapshot, catalog, registrations, pacing, remotes, about, domain, hosts, assertions }
-}
-
-fn registrations(estate: &mut Estate) -> Registrations {
-    let digest = |registration: &Registration| {
-        let key = ("Registration".to_owned(), registration.name.clone());
-        estate.documents.get(&key).copied()
-    };
-    let all = std::mem::take(&mut estate.registrations).into_iter();
-    // every document has a digest; one without could be taken for another
-    let all = all.filter_map(|registration| Some(Registered { digest: digest(&registration)?, registration }));
-    Registrations::new(all.collect())
+    Live { snapshot, catalog, pacing, remotes, about, domain, hosts, assertions }
 }
 
 fn about(estate: &mut Estate) -> About {
@@ -138,7 +126,6 @@ pub fn boot(local: &[PrincipalId], certified: Arc<Operators>) -> Live {
     Live {
         snapshot,
         catalog: Arc::new(Catalog::new([])),
-        registrations: Arc::default(),
         pacing,
         remotes: Arc::from([]),
         about: Arc::default(),

@@ -15,17 +15,18 @@ use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
 use net::causes::chain;
 use net::{Connections, Stop, now};
 use serde::{Deserialize, Serialize};
-use store::{Append, KeptEpoch, Position, RevocationAct, State, StateFault};
+use store::{Append, KeptEpoch, KeptRegistration, Position, RevocationAct, State, StateFault};
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use self::compile::{Beside, compile};
-use crate::estate::{Bundle, Change, Estate, Problem, Vars, changes, load};
+use crate::estate::{Bundle, Change, Estate, Problem, Registration, Vars, changes, load};
 use crate::feed::Reached;
 use crate::issuing::{Issuer, Issuers, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
+use crate::registry::{self, Registry};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
 pub use compile::{boot, compile_alone};
@@ -36,6 +37,8 @@ pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
 const FIRST: Generation = Generation(1);
 /// How often it is looked for what other nodes applied.
 const LOOK: Duration = Duration::from_millis(250);
+/// Most registrations that are read at once.
+const REGISTRATIONS: u64 = 10_000;
 /// How long nothing is tried after it failed.
 const REST: Duration = Duration::from_secs(2);
 /// Most changes that are read in one look; what they are about is asked for once.
@@ -116,6 +119,9 @@ pub struct Epochs {
     /// issues.
     issuer: ArcSwapOption<Issuer>,
     in_force: Mutex<InForce>,
+    registry: Arc<Registry>,
+    /// The last registration that was taken, by the change that it was put in and its name.
+    registered: Mutex<(u64, String)>,
     /// Every revocation and restoration, oldest first.
     acts: ArcSwap<Vec<(u64, RevocationAct)>>,
     /// Tells who waits that something else is in force.
@@ -159,11 +165,14 @@ impl Epochs {
             connections,
             issuer: ArcSwapOption::empty(),
             in_force: Mutex::default(),
+            registry: Arc::default(),
+            registered: Mutex::default(),
             acts: ArcSwap::default(),
             changed: watch::Sender::new(()),
             looked: std::sync::Mutex::default(),
         };
         epochs.take_revocations().await?;
+        epochs.take_registrations().await?;
         if let (Trust::Issues(issuers), Some(domain)) = (&epochs.trust, &epochs.domain) {
             // before the first epoch too: operators come over TLS to apply it
             epochs.issue(issuers.of(domain, at)?);
@@ -205,6 +214,43 @@ impl Epochs {
 
     pub const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What is registered.
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Keeps registrations, or that there are none any more of these names, and puts that in force.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn register(&self, put: &[(String, Option<String>)], by: &Author) -> Result<u64, StateFault> {
+        let seq = self.state.put_registrations(put, &by.record).await?;
+        self.take_registrations().await?;
+        Ok(seq)
+    }
+
+    /// Takes what was registered since this was last done, here or by another node.
+    async fn take_registrations(&self) -> Result<(), StateFault> {
+        let mut registered = self.registered.lock().await;
+        loop {
+            let (seq, name) = &*registered;
+            let kept = self.state.registrations_since((*seq, name), REGISTRATIONS).await?;
+            let Some(last) = kept.last() else { return Ok(()) };
+            *registered = (last.seq, last.name.clone());
+            let read = |kept: KeptRegistration| match kept.document.map(|json| registry::read(kept.name.clone(), &json))
+            {
+                Some(Ok(registration)) => Some((kept.name, Some(registration))),
+                Some(Err(error)) => {
+                    // only this program writes them; what cannot be read is nobody's
+                    tracing::error!(name = kept.name, error = chain(&error), "a registration cannot be read");
+                    Some((kept.name, None))
+                }
+                None => Some((kept.name, None)),
+            };
+            self.registry.take_own(kept.into_iter().filter_map(read).collect());
+        }
     }
 
     /// Hears whenever something else is in force, or revoked.
@@ -260,21 +306,22 @@ impl Epochs {
         let unchanged = in_force.position.filter(|_| same);
         let position = unchanged.unwrap_or_else(|| in_force.next(how.generation));
         let kept = Kept::new(bundle, &self.vars, self.environment.clone(), by.at);
-        let (live, issuer) = self.compiled(&kept, position, by.at).await.map_err(|why| match why {
+        let compiled = self.compiled(&kept, position, by.at).await.map_err(|why| match why {
             NotCompiled::Problems(problems) => ApplyFailed::Problems(problems),
             NotCompiled::Issuer(source) => ApplyFailed::Issuer(source),
             NotCompiled::Following => ApplyFailed::Following,
             NotCompiled::OtherDomain { found, expected } => ApplyFailed::OtherDomain { found, expected },
         })?;
-        let applied = self.applied(&live, by);
+        let applied = self.applied(&compiled.live, by);
         if unchanged.is_none() {
-            let kept = self.keep(&applied, &live, &kept, in_force.position).await.map_err(ApplyFailed::Kept)?;
+            let kept =
+                self.keep(&applied, &compiled.live, &kept, in_force.position).await.map_err(ApplyFailed::Kept)?;
             if let Append::Moved { current } = kept {
                 let current = current.map_or(0, |position| position.epoch.0);
                 return Err(ApplyFailed::Moved { planned: epoch, current });
             }
         }
-        self.put_in_force(live, issuer).await;
+        self.put_in_force(compiled).await;
         (in_force.position, in_force.bundle) = (Some(position), Some(kept.bundle));
         Ok(applied)
     }
@@ -340,6 +387,7 @@ impl Epochs {
         if let Some(last) = self.state.changes_since(in_force.seen, CHANGES).await?.last() {
             // first: what is revoked must not wait for an estate that has to be compiled
             self.take_revocations().await?;
+            self.take_registrations().await?;
             self.catch_up(&mut in_force, at).await?;
             in_force.seen = last.seq;
         } else if self.is_issuer_due(at) {
@@ -365,24 +413,27 @@ impl Epochs {
         let epoch = last.position.epoch.0;
         kept.check_environment(self.environment.as_deref(), epoch)?;
         let compiled = self.compiled(&kept, last.position, at).await;
-        let (live, issuer) = compiled.map_err(|why| match why {
+        let compiled = compiled.map_err(|why| match why {
             NotCompiled::Problems(problems) => EpochsFailed::Problems { epoch, problems },
             NotCompiled::Issuer(source) => EpochsFailed::Issuer { epoch, source },
             NotCompiled::Following => EpochsFailed::Following,
             NotCompiled::OtherDomain { found, expected } => EpochsFailed::OtherDomain { epoch, found, expected },
         })?;
         let kept = kept.under(&self.vars);
-        if live.snapshot.digest != last.estate {
+        let digest = compiled.live.snapshot.digest;
+        if digest != last.estate {
             // the substituted addresses are others, and records name the estate by both
-            self.state.keep_estate(live.snapshot.digest, &kept.document()?).await?;
+            self.state.keep_estate(digest, &kept.document()?).await?;
         }
-        self.put_in_force(live, issuer).await;
+        self.put_in_force(compiled).await;
         (in_force.position, in_force.bundle) = (Some(last.position), Some(kept.bundle));
         Ok(())
     }
 
-    async fn put_in_force(&self, live: Live, issuer: Arc<Issuer>) {
+    async fn put_in_force(&self, compiled: Compiled) {
+        let Compiled { live, issuer, registrations } = compiled;
         self.issue(issuer);
+        self.registry.take_estate(registrations);
         self.show(live).await;
     }
 
@@ -433,8 +484,8 @@ impl Epochs {
     }
 
     /// Compiles an estate, to be in force from `at` by this process's own word.
-    async fn compiled(&self, kept: &Kept, position: Position, at: Time) -> Result<(Live, Arc<Issuer>), NotCompiled> {
-        let estate = self.loaded(kept)?;
+    async fn compiled(&self, kept: &Kept, position: Position, at: Time) -> Result<Compiled, NotCompiled> {
+        let mut estate = self.loaded(kept)?;
         let (issuers, enrols) = match &self.trust {
             Trust::Alone(issuers) => (issuers, false),
             Trust::Issues(issuers) => (issuers, true),
@@ -451,7 +502,9 @@ impl Epochs {
             fetched: &fetched,
         };
         let digest = kept.bundle.digest(&self.vars);
-        Ok((compile(estate, digest, position.generation, position.epoch, beside), issuer))
+        let registrations = std::mem::take(&mut estate.registrations);
+        let live = compile(estate, digest, position.generation, position.epoch, beside);
+        Ok(Compiled { live, issuer, registrations })
     }
 
     /// An estate as it is read here.
@@ -498,6 +551,13 @@ impl InForce {
         };
         Position { generation, epoch: Epoch(self.epoch() + 1) }
     }
+}
+
+/// An estate that can be put in force.
+struct Compiled {
+    live: Live,
+    issuer: Arc<Issuer>,
+    registrations: Vec<Registration>,
 }
 
 /// Why an estate cannot be put in force.

@@ -40,7 +40,7 @@ pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
 pub use policy::OWN;
 pub use principals::operators;
-pub use registrations::Registration;
+pub use registrations::{Registration, read_registrations};
 pub use services::Service;
 pub use settings::{GatewaySettings, ServerSettings, StateSettings, gateway_settings, server_settings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
@@ -223,7 +223,7 @@ impl Loading<'_> {
         let resources = resources::read(&documents, self.problems);
         let declared = Declared { resources: &resources, bundle, descriptions };
         let services = services::read(&documents, &declared, self.problems);
-        let registrations = registrations::read(&documents, &environment, self.problems);
+        let registrations = registrations::read(&documents, &environment.trust_domain, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
         if !self.problems.is_empty() {
             // policies would only name what is not declared because of them

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{IdTemplate, Selector, Selectors, Time, TrustDomain};
+use model::{IdTemplate, Selector, Time, TrustDomain};
 use yaml::{At, Node, Problem, Reader};
 
-use super::document::Document;
-use super::environment::Environment;
+use super::bundle::Bundle;
+use super::document::{self, Document};
+use super::vars::Vars;
 
 const KIND: &str = "Registration";
 /// Longest hint, in bytes (SPIFFE_Workload_API.md §8).
@@ -24,9 +25,9 @@ pub struct Registration {
     /// The SPIFFE ID, or what it is made of.
     pub id: IdTemplate,
     /// All of them hold of the node.
-    pub nodes: Selectors,
+    pub nodes: Box<[Selector]>,
     /// All of them hold of the workload.
-    pub selectors: Selectors,
+    pub selectors: Box<[Selector]>,
     pub x509_ttl: Option<Duration>,
     pub jwt_ttl: Option<Duration>,
     pub dns_names: Vec<String>,
@@ -37,23 +38,36 @@ pub struct Registration {
     pub expires: Option<Time>,
 }
 
+/// Reads files that hold registrations alone, to be put beside those of an estate.
+///
+/// # Errors
+/// Every [`Problem`], anything else among them.
+pub fn read_registrations(bundle: &Bundle, domain: &TrustDomain) -> Result<Vec<Registration>, Vec<Problem>> {
+    let (pages, _) = document::pages(bundle)?;
+    let (mut problems, mut notes) = (Vec::new(), Vec::new());
+    let documents = document::read(pages.iter(), &Vars::Refused, &mut problems, &mut notes);
+    document::check_unique(&documents, &mut problems);
+    for document in documents.iter().filter(|document| document.kind != KIND) {
+        let message = format!("{}: only a Registration is put by itself; apply the estate", document.kind);
+        problems.push(Problem::new(&document.file, document.at, message));
+    }
+    let registrations = read(&documents, domain, &mut problems);
+    if problems.is_empty() { Ok(registrations) } else { Err(super::told(problems)) }
+}
+
 /// Reads every registration.
-pub(super) fn read(
-    documents: &[Document],
-    environment: &Environment,
-    problems: &mut Vec<Problem>,
-) -> Vec<Registration> {
+pub(super) fn read(documents: &[Document], domain: &TrustDomain, problems: &mut Vec<Problem>) -> Vec<Registration> {
     let mut registrations = Vec::new();
     for document in documents.iter().filter(|document| document.kind == KIND) {
         let mut reader = Reader { file: &document.file, problems };
-        registrations.extend(registration(&mut reader, document, environment));
+        registrations.extend(registration(&mut reader, document, domain));
     }
     registrations
 }
 
-fn registration(reader: &mut Reader<'_>, document: &Document, environment: &Environment) -> Option<Registration> {
+fn registration(reader: &mut Reader<'_>, document: &Document, domain: &TrustDomain) -> Option<Registration> {
     let mut fields = reader.fields(&document.spec, KIND)?;
-    let id = fields.required(reader, "id").and_then(|node| id(reader, node, environment));
+    let id = fields.required(reader, "id").and_then(|node| id(reader, node, domain));
     let nodes = fields.required(reader, "nodes").and_then(|node| selectors(reader, node));
     let workload = fields.required(reader, "selectors").and_then(|node| selectors(reader, node));
     let x509 = fields.optional("x509").map_or_else(|| Some(X509::default()), |node| x509(reader, node));
@@ -78,9 +92,8 @@ fn registration(reader: &mut Reader<'_>, document: &Document, environment: &Envi
     })
 }
 
-fn id(reader: &mut Reader<'_>, node: &Node, environment: &Environment) -> Option<IdTemplate> {
+fn id(reader: &mut Reader<'_>, node: &Node, domain: &TrustDomain) -> Option<IdTemplate> {
     let template: IdTemplate = reader.parse(node)?;
-    let domain = &environment.trust_domain;
     // one that makes no id at all was refused above
     let sample = template.sample().ok()?;
     let problem = if !sample.is_member_of(domain) {
@@ -101,7 +114,7 @@ fn id(reader: &mut Reader<'_>, node: &Node, environment: &Environment) -> Option
     }
 }
 
-fn selectors(reader: &mut Reader<'_>, node: &Node) -> Option<Selectors> {
+fn selectors(reader: &mut Reader<'_>, node: &Node) -> Option<Box<[Selector]>> {
     let mut selectors = BTreeSet::new();
     for (selector, at) in reader.some(node, |reader, node| Some((reader.parse::<Selector>(node)?, node.at)))? {
         if selectors.contains(&selector) {
@@ -109,7 +122,7 @@ fn selectors(reader: &mut Reader<'_>, node: &Node) -> Option<Selectors> {
         }
         selectors.insert(selector);
     }
-    Some(selectors)
+    Some(selectors.into_iter().collect())
 }
 
 #[derive(Default)]

@@ -39,8 +39,8 @@ pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
 pub use signer::{BadSigner, DiskSigner, read_private, write_private};
 pub use start::begin_new_chain;
 pub use state::{
-    Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptAgent, KeptEpoch, KeptPlane, NewPlane, Position,
-    RevocationAct, Said, State, StateFault, first_change,
+    Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptAgent, KeptEpoch, KeptPlane, KeptRegistration, NewPlane,
+    Position, RevocationAct, Said, State, StateFault, first_change,
 };
 pub use tally::{Decisions, Outcomes, Written};
 pub use verify::{End, Note, Verification, verify};

@@ -103,6 +103,40 @@ fn what_is_registered_reaches_whoever_waits_and_what_is_withdrawn_is_taken_away(
 }
 
 #[test]
+fn what_is_put_beside_the_estate_reaches_whoever_waits_and_survives_a_restart() {
+    let (sockets, mut installation) = joined(&estate(""));
+    let mut watching = Watching::start(&sockets, &["watch"]);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+    let write = |text: &str| {
+        let path = installation.path("put.yaml");
+        std::fs::write(&path, format!("apiVersion: countersign.dev/v1\n{text}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let file = write(&registration("api", own_uid(), ""));
+    let put = installation.cli(&["registration", "put", "-f", &file]).ended(0);
+    assert_eq!(put.out, "registered: api\n");
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/api spiffe://prod.acme.test/web]");
+    let refused = installation.cli(&["registration", "put", "-f", &write(&registration("web", 1, ""))]).ended(3);
+    assert!(refused.err.contains("`web` is a registration of the estate: change it there"), "{refused:?}");
+    let refused = installation.cli(&[
+        "registration",
+        "put",
+        "-f",
+        &write("kind: Group\nmetadata: {name: a}\nspec: {members: []}\n"),
+    ]);
+    assert!(refused.err.contains("Group: only a Registration is put by itself; apply the estate"), "{refused:?}");
+    let refused = installation.cli(&["registration", "delete", "nothing"]).ended(3);
+    assert!(refused.err.contains("no registration `nothing` was put here"), "{refused:?}");
+    installation.stop("server");
+    installation.start("server");
+    let registered = installation.cli(&["get", "registrations", "--output", "json"]).ended(0).json();
+    let by: Vec<_> = registered["items"].as_array().unwrap().iter().map(|one| (&one["name"], &one["by"])).collect();
+    assert_eq!(by, [(&json!("api"), &json!("operator")), (&json!("web"), &json!("estate"))]);
+    installation.cli(&["registration", "delete", "api"]).ended(0);
+    assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
+}
+
+#[test]
 fn a_principal_that_is_revoked_loses_its_svid_and_has_no_other() {
     let (sockets, installation) = joined(&estate(""));
     let mut watching = Watching::start(&sockets, &["watch"]);

@@ -80,6 +80,7 @@ impl AgentErrand {
             vec![
                 pair("id", &workload.id),
                 pair("registration", &workload.registration),
+                pair("digest", &hex(&workload.digest)),
                 pair("selectors", &workload.selectors.join("\n")),
             ]
         };
@@ -93,6 +94,10 @@ impl AgentErrand {
             }
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Errand for AgentErrand {

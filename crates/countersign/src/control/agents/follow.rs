@@ -9,7 +9,7 @@ use guard::Settlement;
 use http::StatusCode;
 use model::{PrincipalId, Selectors, Time};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tonic::Status;
 use wire::agent::{Bundle, Registration, Update};
 
@@ -18,7 +18,8 @@ use super::super::perform::Settling;
 use super::super::reading::ReadingSlot;
 use crate::epochs::Epochs;
 use crate::issuing::Issuer;
-use crate::live::{Live, Registered};
+use crate::live::Live;
+use crate::registry::Registered;
 
 /// Most registrations of one message.
 const MOST: usize = 500;
@@ -29,12 +30,17 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Following {
     epochs: Arc<Epochs>,
     changed: watch::Receiver<()>,
+    registered: watch::Receiver<u64>,
     node: Arc<Selectors>,
     audience: Audience,
     settling: Option<Settling>,
     heard: Heard,
     /// Messages that are due, last first.
     due: Vec<Update>,
+    /// The version of what is registered that was looked at.
+    version: u64,
+    /// When something expires of what the agent knows.
+    expires: Time,
 }
 
 /// What the agent knows.
@@ -52,9 +58,10 @@ impl Following {
         audience: Audience,
         settlement: Settlement<ReadingSlot>,
     ) -> Self {
-        let changed = epochs.changed();
+        let (changed, registered) = (epochs.changed(), epochs.registry().changed());
         let (settling, heard, due) = (Some(Settling(settlement)), Heard::default(), Vec::new());
-        Self { epochs, changed, node, audience, settling, heard, due }
+        let (version, expires) = (0, Time::MIN);
+        Self { epochs, changed, registered, node, audience, settling, heard, due, version, expires }
     }
 
     /// The next message; none once the agent may hear no more.
@@ -68,10 +75,17 @@ impl Following {
                 return None;
             }
             self.changed.mark_unchanged();
+            self.registered.mark_unchanged();
             self.look();
-            if self.due.is_empty() {
-                // either way it is looked again
-                let _ = timeout(LOOK, self.changed.changed()).await;
+            while self.due.is_empty() && self.audience.may_hear() {
+                let concerns = tokio::select! {
+                    _ = self.changed.changed() => true,
+                    _ = self.registered.changed() => self.epochs.registry().concerns(self.version, &self.node),
+                    () = sleep(LOOK) => self.expires <= net::now(),
+                };
+                if concerns {
+                    break;
+                }
             }
         }
     }
@@ -80,7 +94,9 @@ impl Following {
     fn look(&mut self) {
         let live = self.epochs.live().load_full();
         let Some(issuer) = self.epochs.issuer().filter(|_| live.domain.is_some()) else { return };
-        let current = current(&live, &self.node, net::now());
+        let (version, all) = self.epochs.registry().of_node(&self.node);
+        let (current, expires) = current(&live, all, net::now());
+        (self.version, self.expires) = (version, expires);
         let known = self.heard.registrations.take();
         let anew = known.is_none();
         let known = known.unwrap_or_default();
@@ -124,19 +140,28 @@ impl Drop for Following {
     }
 }
 
-/// What a node may hand out now. Whatever cannot be minted is not heard of, so that what was minted before is withdrawn.
-fn current(live: &Live, node: &Selectors, at: Time) -> BTreeMap<String, Arc<Registered>> {
+/// What of this may be handed out now, and when the next of it expires. Whatever cannot be minted is not heard of, so that what
+/// was minted before is withdrawn.
+fn current(
+    live: &Live,
+    mut all: BTreeMap<String, Arc<Registered>>,
+    at: Time,
+) -> (BTreeMap<String, Arc<Registered>>, Time) {
     let revocations = live.snapshot.sources.revocations();
-    let mut current = live.registrations.of_node(node);
-    current.retain(|_, registered| {
+    let mut next = Time::MAX;
+    all.retain(|_, registered| {
         let registration = &registered.registration;
         let principal = registration.id.fixed().map(PrincipalId::Spiffe);
         let revoked = principal.as_ref().is_some_and(|principal| revocations.of_principal(principal, Some(at)));
         let declared = principal.and_then(|principal| live.snapshot.directory.principal(&principal)?.expires);
-        let expired = [declared, registration.expires].into_iter().flatten().any(|end| end <= at);
-        !revoked && !expired
+        let ends = [declared, registration.expires].into_iter().flatten().min().unwrap_or(Time::MAX);
+        let holds = !revoked && at < ends;
+        if holds {
+            next = next.min(ends);
+        }
+        holds
     });
-    current
+    (all, next)
 }
 
 fn registration(registered: &Registered) -> Registration {

@@ -12,7 +12,8 @@ use wire::agent::{JwtSvid, X509Svid};
 
 use super::errand::Claimed;
 use crate::issuing::Issuer;
-use crate::live::{Live, Registered};
+use crate::live::Live;
+use crate::registry::{Registered, Registry};
 
 /// Lifetimes where a registration names none.
 const X509_TTL: Duration = Duration::from_secs(3600);
@@ -74,6 +75,7 @@ impl NotMinted {
 /// What decides whether a workload may have an SVID.
 pub(super) struct Minting<'a> {
     pub live: &'a Live,
+    pub registry: &'a Registry,
     pub issuer: &'a Issuer,
     pub node: &'a Selectors,
     /// The permit ends then.
@@ -111,17 +113,17 @@ impl Minting<'_> {
     /// The registration by which the workload is who it is, its id, and until when.
     fn entitled(&self, workload: &Claimed) -> Result<(Arc<Registered>, SpiffeId, Time), NotMinted> {
         let name = || workload.registration.clone();
-        let registered = self.live.registrations.named(&workload.registration);
+        let registered = self.registry.named(&workload.registration);
         let registered = registered.ok_or_else(|| NotMinted::Unknown { name: name() })?;
         if registered.digest.as_bytes().as_slice() != workload.digest {
             return Err(NotMinted::Changed { name: name() });
         }
         let registration = &registered.registration;
-        if !registration.nodes.is_subset(self.node) {
+        if !registration.nodes.iter().all(|selector| self.node.contains(selector)) {
             return Err(NotMinted::OtherNode { name: name() });
         }
         let selectors: Selectors = workload.selectors.iter().filter_map(|selector| selector.parse().ok()).collect();
-        if !registration.selectors.is_subset(&selectors) {
+        if !registration.selectors.iter().all(|selector| selectors.contains(selector)) {
             return Err(NotMinted::OtherWorkload { name: name() });
         }
         let id = registration.id.expand(&selectors).ok().filter(|id| id.as_str() == workload.id);
@@ -140,6 +142,6 @@ impl Minting<'_> {
         if ends <= self.at {
             return Err(NotMinted::Expired { name: name() });
         }
-        Ok((Arc::clone(registered), id, ends.min(self.until)))
+        Ok((registered, id, ends.min(self.until)))
     }
 }

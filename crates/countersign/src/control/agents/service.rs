@@ -173,7 +173,9 @@ impl Agents {
             (None, _) => Err(NotMinted::NoEnvironment),
             (_, None) => Err(NotMinted::NoNode),
             (Some(issuer), Some(node)) => {
-                mint(&Minting { live: &live, issuer: &issuer, node: &node, until, at: now() }, &errand, record)
+                let registry = epochs.registry();
+                let minting = Minting { live: &live, registry, issuer: &issuer, node: &node, until, at: now() };
+                mint(&minting, &errand, record)
             }
         };
         match minted {

@@ -151,7 +151,6 @@ fn live(remote: Option<&RemoteKeys>, keys: Option<Arc<KeySet>>) -> Live {
         staleness: Staleness::default(),
     };
     Live {
-        registrations: Arc::default(),
         snapshot,
         catalog: Arc::new(Catalog::new([])),
         pacing: Timeouts::pacing(std::iter::empty()),

@@ -21,6 +21,8 @@ pub enum Changed {
     Epoch(Position),
     /// Something was revoked or restored.
     Revocation,
+    /// Registrations were put or deleted.
+    Registrations,
 }
 
 /// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
@@ -34,6 +36,7 @@ const LAST: &str = "SELECT seq FROM change_counter WHERE id = 1";
 
 const EPOCH: &str = "epoch";
 const REVOCATION: &str = "revocation";
+const REGISTRATIONS: &str = "registrations";
 
 impl State {
     /// What changed after change `seq`, at most `limit` changes.
@@ -66,6 +69,7 @@ impl State {
                 Ok(Change { seq, what: Changed::Epoch(position) })
             }
             REVOCATION => Ok(Change { seq, what: Changed::Revocation }),
+            REGISTRATIONS => Ok(Change { seq, what: Changed::Registrations }),
             _ => Err(StateFault::UnknownChange { place: self.database.place().to_owned(), seq, kind }),
         }
     }
@@ -91,6 +95,7 @@ pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), 
     let (kind, subject) = match &change.what {
         Changed::Epoch(position) => (EPOCH, position.to_string()),
         Changed::Revocation => (REVOCATION, String::new()),
+        Changed::Registrations => (REGISTRATIONS, String::new()),
     };
     tx.execute(INSERT, &[Value::number(change.seq)?, Value::Text(kind), Value::Text(&subject)]).await
 }

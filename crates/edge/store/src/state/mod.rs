@@ -13,6 +13,7 @@ mod estates;
 mod fault;
 mod planes;
 mod postgres;
+mod registrations;
 mod revocations;
 mod schema;
 mod sqlite;
@@ -27,6 +28,7 @@ pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};
 pub use planes::{Enrol, KeptPlane, NewPlane};
 pub use postgres::BadUrl;
+pub use registrations::KeptRegistration;
 pub use revocations::RevocationAct;
 
 /// The state of an installation. Clones share their connections.

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_revocations.sql"),
     include_str!("migrations/0003_planes.sql"),
     include_str!("migrations/0004_agents.sql"),
+    include_str!("migrations/0005_registrations.sql"),
 ];
 /// The format that they end in.
 const LATEST: u64 = MIGRATIONS.len() as u64;

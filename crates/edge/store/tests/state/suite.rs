@@ -321,7 +321,7 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 7, and this program knows 4: use the newer program", place.name());
+        format!("the state in `{}` has format 7, and this program knows 5: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
     place.tamper("UPDATE schema_version SET version = 3").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
