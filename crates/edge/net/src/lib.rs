@@ -26,6 +26,6 @@ pub use outbound::{
 };
 pub use pace::Pacing;
 pub use pool::{Connections, Destination, Lease, Pool, Unsent};
-pub use process::{Gone, Process};
+pub use process::{Gone, Process, Unpinned};
 pub use sent::{Broke, RequestBody, Transfer};
 pub use serve::{Door, LastAnswer, Listener, Peer, Stop, Stopper, serve, stop};
