@@ -64,6 +64,15 @@ async fn who_got_the_number_of_a_caller_is_not_taken_for_it() {
     assert_eq!(refused.to_string(), format!("process {pid} began after the connection: its number was another's"));
 }
 
+/// Both take a kernel or a namespace that tests do not have.
+#[test]
+fn who_cannot_be_pinned_is_told_why() {
+    let unseen = "who connected has no number here: this process has to see the PID namespace of its callers";
+    assert_eq!(Unpinned::NoNumber.to_string(), unseen);
+    assert_eq!(Unpinned::Unreadable { pid: 7 }.to_string(), "when process 7 began cannot be read");
+    assert_eq!(Unpinned::from(Gone).to_string(), "the process has ended");
+}
+
 #[test]
 fn the_start_of_a_process_is_read_behind_its_name_whatever_that_is() {
     let rest = "S 1 2 3 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 2552946 3133440 359";
