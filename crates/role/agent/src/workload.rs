@@ -70,12 +70,7 @@ impl Workloads {
 impl Node {
     /// Everything that holds of a process now.
     async fn attest(&self, process: &Process) -> Result<Selectors, Status> {
-        self.attestors.attest(process).await.map_err(|why| {
-            tracing::warn!(pid = process.pid(), why = chain(&why), "a process is not attested");
-            match why {
-                NotAttested::Gone(_) => Status::permission_denied("the process has ended"),
-            }
-        })
+        self.attestors.attest(process).await.map_err(|why| refused(process, &why))
     }
 
     /// Who a process is. Before control has said anything, nobody can know.
@@ -94,6 +89,25 @@ impl Node {
         wanted.sort();
         wanted.dedup();
         wanted.into_iter().filter_map(|domain| known.bundles.get_key_value(domain)).collect()
+    }
+}
+
+/// A process is told no more than whether it may try again.
+fn refused(process: &Process, why: &NotAttested) -> Status {
+    tracing::warn!(pid = process.pid(), why = chain(why), "a process is not attested");
+    match why {
+        NotAttested::Gone(_) => Status::permission_denied("the process has ended"),
+        NotAttested::OtherUser { .. } | NotAttested::Changed { .. } => {
+            Status::permission_denied("the process is not what it was when it connected: connect again")
+        }
+        NotAttested::Unread { .. }
+        | NotAttested::Names(_)
+        | NotAttested::Binary { .. }
+        | NotAttested::Container { .. }
+        | NotAttested::Engine { .. }
+        | NotAttested::Kubernetes { .. } => {
+            Status::unavailable("the process cannot be attested: the agent's log says why")
+        }
     }
 }
 
