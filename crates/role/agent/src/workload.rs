@@ -23,7 +23,7 @@ use wire::workload::{
     X509BundlesRequest, X509BundlesResponse, X509svidRequest, X509svidResponse,
 };
 
-use crate::attest::{Attestors, NotAttested};
+use crate::attest::{Attestors, Look, NotAttested};
 use crate::known::{Bundle, Identified, Known};
 use crate::svids::Svids;
 use crate::tokens::{NoToken, Tokens};
@@ -71,6 +71,11 @@ impl Node {
     /// Everything that holds of a process now.
     async fn attest(&self, process: &Process) -> Result<Selectors, Status> {
         self.attestors.attest(process).await.map_err(|why| refused(process, &why))
+    }
+
+    /// How a process looks to the kernel now.
+    async fn look(&self, process: &Process) -> Result<Look, Status> {
+        self.attestors.look(process).await.map_err(|why| refused(process, &why))
     }
 
     /// Who a process is. Before control has said anything, nobody can know.
