@@ -1,15 +1,17 @@
 //! For tests alone: a ledger in memory, bytes that are almost right, operators' certificates, an authority that signs
-//! anything, and a PostgreSQL server.
+//! anything, local processes that connect sockets, and a PostgreSQL server.
 //!
 //! No shipping crate depends on this one.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up stops")]
 
 mod ca;
+mod caller;
 mod ledger;
 mod mutate;
 pub mod postgres;
 
 pub use ca::{TestCa, date, key, operators_certificate, uri};
+pub use caller::{Caller, Sleeper, with_number};
 pub use ledger::{MemoryLedger, MemorySlot};
 pub use mutate::mutate;

@@ -22,10 +22,11 @@ pub mod tls;
 pub use edge::{Interrupted, interrupted, jittered, now, record_id, serial, trace_id};
 pub use nodes::{NoNode, Nodes, was_turned_away};
 pub use outbound::{
-    BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Unreachable, fetch, has_plain_authority,
+    BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Terms, Unreachable, fetch, fetch_local,
+    fetch_on, has_plain_authority,
 };
 pub use pace::Pacing;
 pub use pool::{Connections, Destination, Lease, Pool, Unsent};
-pub use process::{Gone, Process};
+pub use process::{Gone, Process, Unpinned};
 pub use sent::{Broke, RequestBody, Transfer};
 pub use serve::{Door, LastAnswer, Listener, Peer, Stop, Stopper, serve, stop};

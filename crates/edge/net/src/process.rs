@@ -1,6 +1,12 @@
 //! The process at the other end of a local socket, pinned by a file descriptor of its own (pidfd_open(2)): its number may
 //! come to mean another process, the descriptor never does.
+//!
+//! From Linux 6.5 on the kernel itself says which process connected. Before that its number has to be taken for it, and what
+//! began after the connection was heard of is refused. What remains there: who connected may have ended, and its number may
+//! have come to another process, all before the connection was accepted, or within the same hundredth of a second. An
+//! attestor that then compares users leaves only processes of the same user and group.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -8,10 +14,15 @@ use credential::PeerCredentials;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerPidfd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
+
+/// Where in the line of a process its start stands, counted after its name (proc_pid_stat(5): field 22).
+const STARTED: usize = 19;
 
 /// A process that lived when it connected.
 #[derive(Debug)]
@@ -26,25 +37,60 @@ pub struct Process {
 #[error("the process has ended")]
 pub struct Gone;
 
+/// Why it is not known which process connected.
+#[derive(Debug, thiserror::Error)]
+pub enum Unpinned {
+    #[error("the kernel does not say who connected")]
+    Unsaid(#[from] io::Error),
+    #[error("who connected has no number here: this process has to see the PID namespace of its callers")]
+    NoNumber,
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    #[error("process {pid} began after the connection: its number was another's")]
+    Younger { pid: i32 },
+    #[error("when process {pid} began cannot be read")]
+    Unreadable { pid: i32 },
+}
+
 impl Process {
-    /// Who connected `stream`. From Linux 6.5 on the kernel itself says which process that was; before, the one that has its
-    /// number now, if it is as old as the connection allows: see [`Process::still`].
+    /// Who connected `stream`, which has to be asked as soon as it is accepted.
     ///
     /// # Errors
-    /// If the kernel does not say who connected, or whoever did has ended.
-    pub(crate) fn at(stream: &UnixStream) -> io::Result<Self> {
+    /// [`Unpinned`].
+    pub fn at(stream: &UnixStream) -> Result<Self, Unpinned> {
+        let heard = ticks_since_boot();
+        match getsockopt(stream, PeerPidfd) {
+            Ok(pin) => Self::pinned(stream, pin),
+            Err(nix::Error::ENOPROTOOPT) => Self::by_number(stream, heard),
+            // the kernel names no process that has ended, and was waited for
+            Err(nix::Error::ESRCH | nix::Error::EINVAL) => Err(Gone.into()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// The process that has the number of who connected, if it had begun when the connection was heard of.
+    fn by_number(stream: &UnixStream, heard: u64) -> Result<Self, Unpinned> {
+        let number = stream.peer_cred()?.pid().and_then(Pid::from_raw).ok_or(Unpinned::NoNumber)?;
+        let pin = pidfd_open(number, PidfdFlags::empty()).map_err(|error| match error {
+            rustix::io::Errno::SRCH => Gone.into(),
+            other => Unpinned::from(io::Error::from(other)),
+        })?;
+        let process = Self::pinned(stream, pin)?;
+        let began = began(process.pid);
+        // what was read is of the process that is pinned, unless that has ended
+        process.still()?;
+        match began {
+            Some(began) if began <= heard => Ok(process),
+            Some(_) => Err(Unpinned::Younger { pid: process.pid }),
+            None => Err(Unpinned::Unreadable { pid: process.pid }),
+        }
+    }
+
+    fn pinned(stream: &UnixStream, pin: OwnedFd) -> Result<Self, Unpinned> {
         let peer = stream.peer_cred()?;
-        let pid = peer.pid().ok_or_else(|| io::Error::other("the kernel does not name the process"))?;
+        // the kernel writes 0 for a process of a namespace that is not seen from here
+        let pid = peer.pid().filter(|pid| *pid > 0).ok_or(Unpinned::NoNumber)?;
         let credentials = PeerCredentials { uid: peer.uid(), gid: peer.gid(), pid: Some(pid) };
-        let pin = match getsockopt(stream, PeerPidfd) {
-            Ok(pin) => pin,
-            Err(nix::Error::ENOPROTOOPT) => {
-                let number =
-                    Pid::from_raw(pid).ok_or_else(|| io::Error::other("the kernel does not name the process"))?;
-                pidfd_open(number, PidfdFlags::empty())?
-            }
-            Err(error) => return Err(error.into()),
-        };
         #[expect(
             deprecated,
             reason = "its successor is unsafe for descriptors that are closed elsewhere; this one is owned"
@@ -83,3 +129,25 @@ impl Process {
         let _ = self.pin.readable().await;
     }
 }
+
+/// The clock that processes' starts are told by, in its ticks.
+fn ticks_since_boot() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let each = clock_ticks_per_second();
+    let whole = u64::try_from(now.tv_sec).unwrap_or_default().saturating_mul(each);
+    let part = u64::try_from(now.tv_nsec).unwrap_or_default().saturating_mul(each) / 1_000_000_000;
+    whole.saturating_add(part)
+}
+
+fn began(pid: i32) -> Option<u64> {
+    started(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// When a process began, from its line; its name may have parentheses and spaces of its own.
+fn started(line: &str) -> Option<u64> {
+    let (_, rest) = line.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(STARTED)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

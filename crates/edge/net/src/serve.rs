@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::causes::chain;
 use super::http2::http2;
 use super::pace::{Pace, Paced, PacedBody, Pacing, Reading};
 use super::process::Process;
@@ -176,9 +177,14 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             Ok(Accepted::Unix(stream, credentials))
         }
         Listener::Processes(listener) => {
-            let (stream, _) = listener.accept().await?;
-            let process = Process::at(&stream)?;
-            Ok(Accepted::Process(stream, process))
+            // a caller that cannot be pinned is let go: it must not hold up the others
+            loop {
+                let (stream, _) = listener.accept().await?;
+                match Process::at(&stream) {
+                    Ok(process) => return Ok(Accepted::Process(stream, process)),
+                    Err(error) => tracing::info!(error = chain(&error), "a local connection is refused"),
+                }
+            }
         }
     }
 }

@@ -114,7 +114,7 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let (tell, known) = watch::channel(Arc::new(Known::default()));
     let (svids, minter) = svids(Arc::clone(&control), known.clone());
     let node = Arc::new(Node {
-        attestors: Attestors::default(),
+        attestors: Attestors::new(&settings.attestors),
         known,
         svids,
         tokens: Tokens::new(Arc::clone(&control)),

@@ -1,11 +1,14 @@
 //! `agent.yaml`: which control plane the agent belongs to, and where workloads of its node find it.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use http::uri::Authority;
 use model::TrustDomain;
 use yaml::{BadSettings, Common, authority, settings};
+
+use crate::attest::WorkloadAttestors;
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,7 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Liveness and readiness.
     pub admin: Option<SocketAddr>,
+    pub attestors: WorkloadAttestors,
 }
 
 /// Reads `agent.yaml`.
@@ -36,6 +40,8 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let ca = fields.required(reader, "ca").and_then(|node| reader.words(node));
         let socket = fields.required(reader, "socket").and_then(|node| reader.words(node));
         let admin = fields.optional("admin").map(|node| reader.parse(node));
+        let attestors = fields.optional("attestors");
+        let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
         fields.close(reader);
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
@@ -46,6 +52,7 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             directory,
             socket: folder.join(socket?),
             admin: admin.flatten(),
+            attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
         })
     })
 }

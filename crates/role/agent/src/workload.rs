@@ -23,7 +23,7 @@ use wire::workload::{
     X509BundlesRequest, X509BundlesResponse, X509svidRequest, X509svidResponse,
 };
 
-use crate::attest::{Attestors, NotAttested};
+use crate::attest::{Attestors, Look, NotAttested};
 use crate::known::{Bundle, Identified, Known};
 use crate::svids::Svids;
 use crate::tokens::{NoToken, Tokens};
@@ -70,12 +70,12 @@ impl Workloads {
 impl Node {
     /// Everything that holds of a process now.
     async fn attest(&self, process: &Process) -> Result<Selectors, Status> {
-        self.attestors.attest(process).await.map_err(|why| {
-            tracing::warn!(pid = process.pid(), why = chain(&why), "a process is not attested");
-            match why {
-                NotAttested::Gone(_) => Status::permission_denied("the process has ended"),
-            }
-        })
+        self.attestors.attest(process).await.map_err(|why| refused(process, &why))
+    }
+
+    /// How a process looks to the kernel now.
+    async fn look(&self, process: &Process) -> Result<Look, Status> {
+        self.attestors.look(process).await.map_err(|why| refused(process, &why))
     }
 
     /// Who a process is. Before control has said anything, nobody can know.
@@ -94,6 +94,25 @@ impl Node {
         wanted.sort();
         wanted.dedup();
         wanted.into_iter().filter_map(|domain| known.bundles.get_key_value(domain)).collect()
+    }
+}
+
+/// A process is told no more than whether it may try again.
+fn refused(process: &Process, why: &NotAttested) -> Status {
+    tracing::warn!(pid = process.pid(), why = chain(why), "a process is not attested");
+    match why {
+        NotAttested::Gone(_) => Status::permission_denied("the process has ended"),
+        NotAttested::OtherUser { .. } | NotAttested::Changed { .. } => {
+            Status::permission_denied("the process is not what it was when it connected: connect again")
+        }
+        NotAttested::Unread { .. }
+        | NotAttested::Names(_)
+        | NotAttested::Binary { .. }
+        | NotAttested::Container { .. }
+        | NotAttested::Engine { .. }
+        | NotAttested::Kubernetes { .. } => {
+            Status::unavailable("the process cannot be attested: the agent's log says why")
+        }
     }
 }
 

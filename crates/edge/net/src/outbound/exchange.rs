@@ -9,8 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::remote::Remote;
-use super::{FetchFailed, Fetched, MAX_BYTES};
+use super::{FetchFailed, Fetched, Terms};
 
 /// Most bytes of an answer's head.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -22,20 +21,21 @@ const AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 /// [`FetchFailed`].
 pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    remote: &Remote,
+    request: Request<Empty<Bytes>>,
+    terms: &Terms,
 ) -> Result<Fetched, FetchFailed> {
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_BYTES).max_headers(HEAD_LINES);
     let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(FetchFailed::Http)?;
     let exchange = async {
-        let answer = sender.send_request(request(remote)).await.map_err(FetchFailed::Http)?;
+        let answer = sender.send_request(request).await.map_err(FetchFailed::Http)?;
         if answer.status() != StatusCode::OK {
             return Err(FetchFailed::Status(answer.status()));
         }
         let max_age = max_age(answer.headers());
-        match Limited::new(answer.into_body(), MAX_BYTES).collect().await {
+        match Limited::new(answer.into_body(), terms.most).collect().await {
             Ok(body) => Ok(Fetched { document: body.to_bytes(), max_age }),
-            Err(error) if error.is::<LengthLimitError>() => Err(FetchFailed::TooLong),
+            Err(error) if error.is::<LengthLimitError>() => Err(FetchFailed::TooLong { most: terms.most }),
             Err(error) => Err(FetchFailed::Broke(error)),
         }
     };
@@ -50,16 +50,19 @@ pub(super) async fn exchange(
     }
 }
 
-fn request(remote: &Remote) -> Request<Empty<Bytes>> {
+/// A request for an absolute URL, which was read as one before.
+pub(super) fn request(url: &str, terms: &Terms) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
-    // a remote's URL was read as one before
-    let uri: Uri = remote.url().parse().unwrap_or_default();
+    let uri: Uri = url.parse().unwrap_or_default();
     let headers = request.headers_mut();
     if let Some(host) = uri.authority().and_then(|authority| authority.as_str().parse().ok()) {
         headers.insert(header::HOST, host);
     }
     headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, header::HeaderValue::from_static(AGENT));
+    if let Some(authorization) = &terms.authorization {
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
     *request.uri_mut() = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     request
 }

@@ -1,29 +1,47 @@
-//! The one guarded way out: a bounded `GET` of a document whose place an estate wrote down.
+//! The one guarded way out: a bounded `GET` of a document whose place an estate or settings wrote down.
 //!
 //! No redirect is followed, no proxy asked, no name looked up twice: the addresses of a host are found once, judged, and
 //! what is connected to is exactly one that passed, so that a name server cannot change its mind in between.
 
+mod anyone;
 mod connect;
 mod exchange;
+mod local;
 mod reach;
 mod remote;
 mod roots;
 
+use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::time::timeout;
 
+pub use local::fetch_local;
 pub use reach::{Reach, Unreachable};
 pub use remote::{BadRemote, Plain, Remote, has_plain_authority};
 pub use roots::{BadRoots, Roots};
 
-/// Longest document, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
-/// From the name's look-up to the last byte.
-const WITHIN: Duration = Duration::from_secs(5);
+/// What a fetch brings along, and how much it takes.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// `authorization`, which has to be marked as sensitive.
+    pub authorization: Option<HeaderValue>,
+    /// Longest document, in bytes.
+    pub most: usize,
+    /// From the name's look-up to the last byte.
+    pub within: Duration,
+}
+
+impl Terms {
+    /// For what is public, and short.
+    pub const fn public() -> Self {
+        Self { authorization: None, most: 256 * 1024, within: Duration::from_secs(5) }
+    }
+}
 
 /// A document, and how long its server says that it may be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +54,12 @@ pub struct Fetched {
 /// Why a document was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchFailed {
-    #[error("no whole answer within {} s", WITHIN.as_secs())]
-    Late,
+    #[error("no whole answer within {} s", .within.as_secs())]
+    Late { within: Duration },
+    #[error("cannot connect to `{}`", .socket.display())]
+    Socket { socket: PathBuf, source: io::Error },
+    #[error("`{}` is held by user {found}, not by user {expected}", .socket.display())]
+    Holder { socket: PathBuf, expected: u32, found: u32 },
     #[error("`{host}` cannot be looked up")]
     Name { host: String, source: io::Error },
     #[error("`{host}` has no address")]
@@ -54,31 +76,44 @@ pub enum FetchFailed {
     Http(#[source] hyper::Error),
     #[error("the answer was {0}, not 200")]
     Status(StatusCode),
-    #[error("the document is longer than {MAX_BYTES} bytes")]
-    TooLong,
+    #[error("the document is longer than {most} bytes")]
+    TooLong { most: usize },
     #[error("the document broke off")]
     Broke(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Fetches a document.
+/// Fetches a public document.
 ///
 /// # Errors
 /// [`FetchFailed`]; a redirect is a status like any other.
 pub async fn fetch(remote: &Remote) -> Result<Fetched, FetchFailed> {
-    fetch_within(remote, WITHIN).await
+    fetch_on(remote, &Terms::public()).await
 }
 
-async fn fetch_within(remote: &Remote, within: Duration) -> Result<Fetched, FetchFailed> {
+/// Fetches a document on these terms.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_on(remote: &Remote, terms: &Terms) -> Result<Fetched, FetchFailed> {
     let fetch = async {
         let addresses = connect::addresses(remote).await?;
         let stream = connect::connect(remote, addresses).await?;
+        let request = exchange::request(remote.url(), terms);
         match remote.scheme() {
-            remote::Scheme::Http => exchange::exchange(stream, remote).await,
-            remote::Scheme::Https => exchange::exchange(connect::secured(stream, remote).await?, remote).await,
+            remote::Scheme::Http => exchange::exchange(stream, request, terms).await,
+            remote::Scheme::Https => exchange::exchange(connect::secured(stream, remote).await?, request, terms).await,
         }
     };
     // the state of a handshake is large, and a fetch is rare
-    timeout(within, Box::pin(fetch)).await.unwrap_or(Err(FetchFailed::Late))
+    in_time(Box::pin(fetch), terms).await
+}
+
+async fn in_time(
+    fetch: impl Future<Output = Result<Fetched, FetchFailed>>,
+    terms: &Terms,
+) -> Result<Fetched, FetchFailed> {
+    let within = terms.within;
+    timeout(within, fetch).await.unwrap_or(Err(FetchFailed::Late { within }))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::anyone::Anyone;
+
 /// Most certificates in a file of roots.
 const MAX_ROOTS: usize = 100;
 
@@ -16,6 +18,8 @@ pub enum Roots {
     Platform,
     /// These and no others.
     Only(Arc<[CertificateDer<'static>]>),
+    /// None: whoever answers is believed. Only for what settings say in words that start with `dangerously`.
+    DangerouslyAnyone,
 }
 
 /// Why certificates cannot be roots.
@@ -76,13 +80,19 @@ impl Roots {
             Self::Only(certificates) => {
                 store.add_parsable_certificates(certificates.iter().cloned());
             }
-        }
-        if store.is_empty() {
-            return Err(BadRoots::Platform);
+            Self::DangerouslyAnyone => {}
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut config = builder.map_err(BadRoots::Versions)?.with_root_certificates(store).with_no_client_auth();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let builder = builder.map_err(BadRoots::Versions)?;
+        let builder = if *self == Self::DangerouslyAnyone {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        } else if store.is_empty() {
+            return Err(BadRoots::Platform);
+        } else {
+            builder.with_root_certificates(store)
+        };
+        let mut config = builder.with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }

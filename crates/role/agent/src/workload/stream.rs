@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::Node;
+use crate::attest::Look;
 use crate::known::Known;
 
 /// How often a process is looked at again: exec and setuid tell nobody.
@@ -21,6 +22,8 @@ pub(super) struct Caller {
     pub node: Arc<Node>,
     process: Arc<Process>,
     selectors: Selectors,
+    /// How it looked before that was attested.
+    seen: Look,
     known: watch::Receiver<Arc<Known>>,
     look: Instant,
 }
@@ -28,9 +31,10 @@ pub(super) struct Caller {
 impl Caller {
     /// Attests a process that asks.
     pub(super) async fn attested(node: Arc<Node>, process: Arc<Process>) -> Result<Self, Status> {
+        let seen = node.look(&process).await?;
         let selectors = node.attest(&process).await?;
         let known = node.known.clone();
-        Ok(Self { node, process, selectors, known, look: Instant::now() + LOOK })
+        Ok(Self { node, process, selectors, seen, known, look: Instant::now() + LOOK })
     }
 
     pub(super) const fn selectors(&self) -> &Selectors {
@@ -62,9 +66,10 @@ impl Caller {
         }
     }
 
+    /// No engine and no kubelet is asked: one that restarts must not end every stream of its node.
     async fn look_again(&mut self) -> Result<(), Status> {
         self.look = Instant::now() + LOOK;
-        if self.node.attest(&self.process).await? == self.selectors {
+        if self.node.look(&self.process).await? == self.seen {
             Ok(())
         } else {
             Err(Status::permission_denied("the process is not what it was when it asked: connect again"))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{FetchFailed, Fetched, fetch, fetch_within};
+use super::super::{FetchFailed, Fetched, Terms, fetch, fetch_on};
 use super::{plain, server};
 use crate::causes::chain;
 
@@ -83,11 +83,13 @@ async fn a_server_that_takes_its_time_is_left() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = listener.local_addr().unwrap();
     for address in [mute, silent] {
-        let failed = fetch_within(&plain(address), Duration::from_millis(300)).await.unwrap_err();
+        let hasty = Terms { within: Duration::from_millis(300), ..Terms::public() };
+        let failed = fetch_on(&plain(address), &hasty).await.unwrap_err();
         let said = chain(&failed);
-        assert!(matches!(failed, FetchFailed::Late | FetchFailed::Broke(_)), "{said}");
+        assert!(matches!(failed, FetchFailed::Late { .. } | FetchFailed::Broke(_)), "{said}");
     }
-    assert_eq!(FetchFailed::Late.to_string(), "no whole answer within 5 s");
+    let late = FetchFailed::Late { within: Terms::public().within };
+    assert_eq!(late.to_string(), "no whole answer within 5 s");
     drop(listener);
 }
 

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod answers;
+mod local;
 mod secured;
 mod urls;
 

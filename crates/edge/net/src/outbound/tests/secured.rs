@@ -78,6 +78,7 @@ async fn a_server_proves_its_name_under_the_roots_that_were_named() {
     let other = serve(folder, "theirs").await;
     let said = fetched(&format!("https://localhost:{other}/jwks"), roots(folder, "theirs")).await.unwrap_err();
     assert!(said.starts_with("no TLS with the server: ") && said.contains("not valid for name"), "{said}");
+    assert_eq!(fetched(&format!("https://localhost:{other}/jwks"), Roots::DangerouslyAnyone).await, document);
     let (unsecured, _heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "").await;
     let said = fetched(&format!("https://{unsecured}/"), roots(folder, "ours")).await.unwrap_err();
     assert!(said.starts_with("no TLS with the server: "), "{said}");
