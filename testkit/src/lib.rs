@@ -1,5 +1,5 @@
 //! For tests alone: a ledger in memory, bytes that are almost right, operators' certificates, an authority that signs
-//! anything, and a PostgreSQL server.
+//! anything, a PostgreSQL server, and a Workload API that has whatever fault a test asks for.
 //!
 //! No shipping crate depends on this one.
 
@@ -9,6 +9,8 @@ mod ca;
 mod ledger;
 mod mutate;
 pub mod postgres;
+#[cfg(feature = "workload-api")]
+pub mod workload_api;
 
 pub use ca::{TestCa, date, key, operators_certificate, uri};
 pub use ledger::{MemoryLedger, MemorySlot};

@@ -154,6 +154,15 @@ fn some_outside_crates_have_one_owner() {
 }
 
 #[test]
+fn who_judges_others_reads_certificates_by_itself() {
+    let mut packages = kept();
+    packages.push(outside("x509-parser", &[]));
+    packages.push(own("conformance", &["model", "x509-parser"]));
+    let broken = broken(&packages);
+    assert!(!broken.iter().any(|words| words.contains("x509-parser")), "{broken:?}");
+}
+
+#[test]
 fn no_chain_of_dependencies_brings_a_socket_into_the_flow() {
     let mut packages = kept();
     let brings = packages.iter_mut().find(|package| package["name"] == "cedar-policy").unwrap();
