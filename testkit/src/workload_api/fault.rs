@@ -134,6 +134,7 @@ faults! {
     EndpointNotFound,
     DocumentNotUtf8,
 
-    // not a fault: nobody is registered
+    // no faults, and yet nothing to look at
     NobodyRegistered,
+    NotReady,
 }

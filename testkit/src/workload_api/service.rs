@@ -43,6 +43,7 @@ impl Service {
     fn known(&self) -> Result<(), Status> {
         match self.fault() {
             Some(Fault::NobodyRegistered) => Err(Status::permission_denied("no identity issued")),
+            Some(Fault::NotReady) => Err(Status::unavailable("not ready")),
             Some(Fault::StrangerRefusedOtherwise) => Err(Status::not_found("no identity issued")),
             Some(Fault::CredentialsAsked) => Err(Status::unauthenticated("who is there")),
             _ => Ok(()),

@@ -210,8 +210,8 @@ Examples:
         after_help = "Looks at any implementation, and changes nothing there. The caller has to be a registered workload: without an identity
 most lines cannot be looked at. `--output junit` prints XML for systems that show test results.
 
-Exits with 0 if all that can be looked at holds, with 1 if a line is broken or the caller has no identity, with 4 if nothing
-answers at the socket.
+Exits with 0 if all that can be looked at holds, with 1 if a line is broken, the caller has no identity or
+the server is not ready, with 4 if nothing answers at the socket.
 
 Examples:
   countersign conformance --socket /run/countersign/agent/workload.sock

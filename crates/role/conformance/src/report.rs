@@ -65,7 +65,7 @@ impl Report {
         }
     }
 
-    /// Whether all that could be looked at holds, and the caller had an identity to look with.
+    /// Whether all that can be looked at was, and holds.
     pub fn is_ok(&self) -> bool {
         self.failed() == 0 && self.advice.is_none()
     }
@@ -145,13 +145,20 @@ fn verdict(options: &Options, line: &Line, seen: &Seen) -> Verdict {
     }
 }
 
+/// What to do where lines stand open that could be looked at.
 fn advice(seen: &Seen) -> Option<String> {
-    if seen.is_entitled() {
-        return None;
+    if !seen.is_entitled() {
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        return Some(format!(
+            "the server gives this process (uid {uid}, gid {gid}) no identity, so that most lines could not be looked at: \
+             register a workload with selector unix:uid:{uid}, or run the kit as a workload that is registered"
+        ));
     }
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    Some(format!(
-        "the server gives this process (uid {uid}, gid {gid}) no identity, so that most lines could not be looked at: register a \
-         workload with selector unix:uid:{uid}, or run the kit as a workload that is registered"
-    ))
+    let unanswered = seen.unanswered();
+    (!unanswered.is_empty()).then(|| {
+        format!(
+            "lines about these could not be looked at, try again when the server is ready: {}",
+            unanswered.join("; ")
+        )
+    })
 }

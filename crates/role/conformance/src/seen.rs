@@ -165,6 +165,12 @@ impl<T> Answer<T> {
         matches!(self, Self::Refused { code, .. } if *code == expected)
     }
 
+    /// Why nothing was said, where it should have been.
+    fn why_not(&self) -> Option<String> {
+        let excused = matches!(self, Self::Said(_)) || self.is_refused_with(Code::Unimplemented);
+        (!excused).then(|| self.described())
+    }
+
     pub(crate) fn described(&self) -> String {
         match self {
             Self::Said(_) => "accepted".to_owned(),
@@ -198,6 +204,17 @@ impl Seen {
     /// Whether the caller has an identity at all.
     pub(crate) fn is_entitled(&self) -> bool {
         !self.x509.first.is_refused_with(Code::PermissionDenied)
+    }
+
+    /// RPCs that should have answered, and what they said. That one is missing is a line of its own.
+    pub(crate) fn unanswered(&self) -> Vec<String> {
+        let answers = [
+            ("FetchX509SVID", self.x509.first.why_not()),
+            ("FetchX509Bundles", self.x509_bundles.first.why_not()),
+            ("FetchJWTSVID", self.jwt.why_not()),
+            ("FetchJWTBundles", self.jwt_bundles.first.why_not()),
+        ];
+        answers.into_iter().filter_map(|(rpc, why)| Some(format!("{rpc}: {}", why?))).collect()
     }
 
     /// The caller's first SPIFFE ID.

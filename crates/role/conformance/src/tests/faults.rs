@@ -13,7 +13,7 @@ use crate::{Selection, lines, run};
 /// Servers that are looked at side by side.
 const SIDE_BY_SIDE: usize = 8;
 
-/// The lines that a fault breaks; none of [`Fault::NobodyRegistered`], which is no fault.
+/// The lines that a fault breaks.
 fn broken_by(fault: Fault) -> &'static [u16] {
     match fault {
         Fault::IdOfOtherScheme | Fault::IdWithQuery => &[1],
@@ -96,7 +96,7 @@ fn broken_by(fault: Fault) -> &'static [u16] {
         Fault::SignatureIgnored => &[39, 91],
         Fault::DomainIgnored => &[92],
         Fault::HalfOfWit => &[94],
-        Fault::NobodyRegistered => &[],
+        Fault::NobodyRegistered | Fault::NotReady => &[],
     }
 }
 

@@ -19,6 +19,20 @@ async fn a_caller_without_identity_is_told_what_to_register() {
     assert!(advice.contains(&format!("register a workload with selector unix:uid:{uid}")), "{advice}");
 }
 
+/// Nothing is broken then, and nothing was seen to hold.
+#[tokio::test]
+async fn a_server_that_is_not_ready_is_not_ok() {
+    let server = WorkloadApi::with(Fault::NotReady).await;
+    let report = run(&options(&server)).await.unwrap();
+    assert!(!report.is_ok());
+    assert_eq!(
+        report.advice.unwrap(),
+        "lines about these could not be looked at, try again when the server is ready: FetchX509SVID: Unavailable: not \
+         ready; FetchX509Bundles: Unavailable: not ready; FetchJWTSVID: Unavailable: not ready; FetchJWTBundles: Unavailable: \
+         not ready"
+    );
+}
+
 #[tokio::test]
 async fn a_socket_that_nobody_serves_is_not_reached() {
     let server = WorkloadApi::sound().await;
