@@ -103,6 +103,7 @@ fn refused(fault: Option<Fault>, path: &str, headers: &HeaderMap) -> Option<Stat
     let optional = match fault {
         Some(Fault::HeaderOptional) => given.is_none(),
         Some(Fault::HeaderOptionalOnStreams) => given.is_none() && STREAMS.contains(&rpc),
+        Some(Fault::HeaderOptionalOnValidation) => rpc == "ValidateJWTSVID",
         Some(Fault::HeaderOfAnyCase) => given.is_some_and(|value| value.eq_ignore_ascii_case("true")),
         _ => false,
     };

@@ -81,6 +81,7 @@ faults! {
     HeaderOptional,
     HeaderOfAnyCase,
     HeaderOptionalOnStreams,
+    HeaderOptionalOnValidation,
     HeaderRefusedOtherwise,
     CredentialsAsked,
     UnknownRpcRefusedOtherwise,
@@ -117,8 +118,17 @@ faults! {
     JwtKeyWithoutId,
     BundlesPooled,
 
-    // incubating
+    // WIT-SVIDs
     HalfOfWit,
+    WitWithoutKeyId,
+    WitOfOtherType,
+    WitOfOtherAlgorithm,
+    WitOfOtherSubject,
+    WitWithoutConfirmation,
+    ExpiredWit,
+    WitWithAudience,
+    WitKeyWithoutId,
+    WitKeyIdOfJwtKey,
 
     // the bundle endpoint
     TwoCertificatesInEntry,
@@ -133,6 +143,12 @@ faults! {
     EndpointAsksWhoIsThere,
     EndpointNotFound,
     DocumentNotUtf8,
+
+    // no faults, though unusual
+    PlainRoot,
+    SharedRoot,
+    ForeignDomainWithoutX509,
+    WitServed,
 
     // no faults, and yet nothing to look at
     NobodyRegistered,

@@ -26,7 +26,8 @@ pub(super) const OTHER_DOMAIN: &str = "spiffe://other.test";
 const KEY_USAGE: &[u64] = &[2, 5, 29, 15];
 const ALTERNATIVE_NAME: &[u64] = &[2, 5, 29, 17];
 const DIGITAL_SIGNATURE: [u8; 4] = [0x03, 0x02, 0x07, 0x80];
-const KEY_ID: &str = "key-1";
+/// Of the key of JWT-SVIDs.
+pub(super) const KEY_ID: &str = "key-1";
 
 /// Everything that a server answers from.
 pub(super) struct Material {
@@ -102,6 +103,7 @@ impl Material {
             bundle: match fault {
                 Some(Fault::EmptyBundle) => Vec::new(),
                 Some(Fault::BundleInPem) => pem("CERTIFICATE", &self.authority.certificate()),
+                Some(Fault::SharedRoot) => [self.authority.certificate(), self.stranger.certificate()].concat(),
                 Some(Fault::BundlesPooled) => [self.authority.certificate(), self.other.certificate()].concat(),
                 _ => self.authority.certificate(),
             },
@@ -123,10 +125,18 @@ impl Material {
             Some(Fault::IdWithStrangeDomain) => "spiffe://third~test".to_owned(),
             Some(Fault::IdWithEncodedDomain) => "spiffe://third%2etest".to_owned(),
             Some(Fault::IdTooLong) => format!("spiffe://{}", "a".repeat(256)),
-            Some(Fault::FederatedByName) => return ("other.test".to_owned(), self.other.certificate()),
-            _ => return (OTHER_DOMAIN.to_owned(), self.other.certificate()),
+            Some(Fault::FederatedByName) => return ("other.test".to_owned(), self.federated_bundle()),
+            _ => return (OTHER_DOMAIN.to_owned(), self.federated_bundle()),
         };
         (spoilt, self.stranger.certificate())
+    }
+
+    pub(super) fn federated_bundle(&self) -> Vec<u8> {
+        match self.fault {
+            Some(Fault::ForeignDomainWithoutX509) => Vec::new(),
+            Some(Fault::SharedRoot) => [self.other.certificate(), self.stranger.certificate()].concat(),
+            _ => self.other.certificate(),
+        }
     }
 
     /// A JWT-SVID of the workload.
@@ -147,16 +157,14 @@ impl Material {
             Some(Fault::ExpiredToken) => claims["exp"] = json!(now - 3600),
             _ => {}
         }
-        let (header, payload) = (encoded(&header), encoded(&claims));
-        let signed = format!("{header}.{payload}");
         let other = key();
         let key = if fault == Some(Fault::SignedByOther) { &other } else { &self.jwt_key };
-        let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref());
+        let token = signed(key, &header, &claims);
         if fault == Some(Fault::JsonToken) {
-            return json!({"protected": header, "payload": payload, "signature": signature}).to_string();
+            let parts: Vec<&str> = token.split('.').collect();
+            return json!({"protected": parts[0], "payload": parts[1], "signature": parts[2]}).to_string();
         }
-        format!("{signed}.{signature}")
+        token
     }
 
     /// The key set of the own trust domain in FetchJWTBundles.
@@ -209,6 +217,10 @@ fn spoil_authority(params: &mut CertificateParams, fault: Option<Fault>) {
     match fault {
         Some(Fault::AuthorityWithPath) => params.subject_alt_names = vec![uri("spiffe://example.test/authority")],
         Some(Fault::AuthorityWithoutCertSign) => params.key_usages = vec![KeyUsagePurpose::CrlSign],
+        Some(Fault::PlainRoot) => {
+            params.subject_alt_names.clear();
+            params.key_usages.clear();
+        }
         Some(Fault::AuthorityIsNone) => params.is_ca = IsCa::ExplicitNoCa,
         _ => {}
     }
@@ -241,11 +253,18 @@ fn spoil_leaf(params: &mut CertificateParams, fault: Option<Fault>, at: Time) {
     }
 }
 
-fn key() -> EcdsaKeyPair {
+pub(super) fn key() -> EcdsaKeyPair {
     EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the system gives random bytes")
 }
 
-pub(super) fn encoded(object: &Value) -> String {
+/// A token in compact serialization.
+pub(super) fn signed(key: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
+    let signed = format!("{}.{}", encoded(header), encoded(claims));
+    let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.as_ref()))
+}
+
+fn encoded(object: &Value) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(object.to_string())
 }
 
@@ -259,6 +278,6 @@ pub(super) fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der)).into_bytes()
 }
 
-fn remove(object: &mut Value, name: &str) {
+pub(super) fn remove(object: &mut Value, name: &str) {
     object.as_object_mut().expect("an object").remove(name);
 }

@@ -9,6 +9,7 @@ mod material;
 mod published;
 mod service;
 mod validator;
+mod wit;
 
 pub use endpoint::WorkloadApi;
 pub use fault::Fault;

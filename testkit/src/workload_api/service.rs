@@ -106,7 +106,7 @@ impl SpiffeWorkloadApi for Service {
         };
         let own_name = if self.is(Fault::BundlesByName) { "example.test" } else { DOMAIN };
         let own = (own_name.to_owned(), own.into());
-        let other = (OTHER_DOMAIN.to_owned(), self.0.other.certificate().into());
+        let other = (OTHER_DOMAIN.to_owned(), self.0.federated_bundle().into());
         let message = |bundles| X509BundlesResponse { crl: Vec::new(), bundles };
         open(match self.fault() {
             Some(Fault::FirstMessageLate) => Vec::new(),
@@ -167,6 +167,9 @@ impl SpiffeWorkloadApi for Service {
     }
 
     async fn fetch_witsvid(&self, _: Request<WitsvidRequest>) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        if self.0.serves_wit() {
+            return open(vec![self.0.wit_svid(now())]);
+        }
         Err(Status::unimplemented("no WIT-SVIDs here"))
     }
 
@@ -174,8 +177,8 @@ impl SpiffeWorkloadApi for Service {
         &self,
         _: Request<WitBundlesRequest>,
     ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
-        if self.is(Fault::HalfOfWit) {
-            return open(vec![WitBundlesResponse::default()]);
+        if self.0.serves_wit() || self.is(Fault::HalfOfWit) {
+            return open(vec![self.0.wit_bundles()]);
         }
         Err(Status::unimplemented("no WIT-SVIDs here"))
     }

@@ -16,7 +16,8 @@ const HEADERS: &[(&str, Option<&str>)] =
     &[("none", None), ("`True`", Some("True")), ("`TRUE`", Some("TRUE")), ("`false`", Some("false"))];
 
 impl Asking<'_> {
-    pub(super) async fn headers(&self, audiences: &[String]) -> Vec<HeaderTry> {
+    /// `token` is a genuine one, where there is one: any other is refused whatever the header.
+    pub(super) async fn headers(&self, audiences: &[String], token: Option<&str>) -> Vec<HeaderTry> {
         let mut tries = Vec::new();
         for (header, value) in HEADERS.iter().copied() {
             let answers = [
@@ -24,7 +25,7 @@ impl Asking<'_> {
                 ("FetchX509Bundles", self.x509_bundles_with(value).await),
                 ("FetchJWTSVID", self.jwt_with(value, audiences).await),
                 ("FetchJWTBundles", self.jwt_bundles_with(value).await),
-                ("ValidateJWTSVID", self.validate_with(value, audiences).await),
+                ("ValidateJWTSVID", self.validate_with(value, audiences, token).await),
             ];
             tries.extend(answers.map(|(rpc, answer)| HeaderTry { rpc, header, answer }));
         }
@@ -54,10 +55,15 @@ impl Asking<'_> {
         unary(self.options, self.connection.client().fetch_jwtsvid(with_header(message, value))).await.map(drop)
     }
 
-    async fn validate_with(&self, value: Option<&'static str>, audiences: &[String]) -> Answer<()> {
+    async fn validate_with(
+        &self,
+        value: Option<&'static str>,
+        audiences: &[String],
+        token: Option<&str>,
+    ) -> Answer<()> {
         let message = ValidateJwtsvidRequest {
             audience: audiences.first().cloned().unwrap_or_default(),
-            svid: "x.x.x".to_owned(),
+            svid: token.unwrap_or("x.x.x").to_owned(),
         };
         unary(self.options, self.connection.client().validate_jwtsvid(with_header(message, value))).await.map(drop)
     }

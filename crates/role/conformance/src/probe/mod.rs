@@ -53,7 +53,7 @@ pub(crate) async fn probe(options: &Options) -> Result<Seen, NotReached> {
         jwt_recased: asking.recased(&audiences, &id).await,
         validated: asking.validated(&jwt, &audiences).await,
         attacks: asking.attacked(material.as_ref()).await,
-        headers: asking.headers(&audiences).await,
+        headers: asking.headers(&audiences, first_token(&jwt).as_deref()).await,
         unknown_rpc: asking.unknown_rpc().await,
         defaults: asking.defaults(&jwt, &audiences).await,
         wit: asking.wit().await,

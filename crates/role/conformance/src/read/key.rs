@@ -20,7 +20,7 @@ pub(crate) fn public_half(pkcs8: &[u8]) -> Option<Vec<u8>> {
     if let Ok(key) = RsaKeyPair::from_pkcs8(pkcs8) {
         return Some(key.public_key().as_ref().to_vec());
     }
-    Ed25519KeyPair::from_pkcs8(pkcs8).ok().map(|key| key.public_key().as_ref().to_vec())
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok().map(|key| key.public_key().as_ref().to_vec())
 }
 
 /// Signs as a JWS does, with whatever algorithm the key allows: the algorithm's name, and a function from what is signed
@@ -48,8 +48,11 @@ impl JwsSigner {
             EcdsaKeyPair::from_pkcs8(curve, pkcs8).ok().map(|key| Self { alg, key: Kind::Elliptic(key) })
         };
         let rsa = || RsaKeyPair::from_pkcs8(pkcs8).ok().map(|key| Self { alg: "RS256", key: Kind::Rsa(key) });
-        let edwards =
-            || Ed25519KeyPair::from_pkcs8(pkcs8).ok().map(|key| Self { alg: "EdDSA", key: Kind::Edwards(key) });
+        let edwards = || {
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
+                .ok()
+                .map(|key| Self { alg: "EdDSA", key: Kind::Edwards(key) })
+        };
         curves.into_iter().find_map(elliptic).or_else(rsa).or_else(edwards)
     }
 

@@ -1,6 +1,6 @@
 //! SPIFFE_Trust_Domain_and_Bundle.md: what a trust domain publishes, and whose authorities are whose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub(super) const LINES: &[Line] = &[
     line(54, "§4.1.3", "`keys` is there, if only empty", By(keys_present)),
     line(55, "§4.2", "each entry has a `kty`, and a `use` in the standard's letters", By(uses)),
     line(56, "§4.1.3", "under an empty bundle every SVID of the trust domain is invalid", Outside(CLIENT)),
-    line(57, "§3", "an authority stands in the bundle of its own trust domain alone", By(not_pooled)),
+    line(57, "§3", "bundles are kept apart: none has an authority of another trust domain", By(not_pooled)),
     line(58, "§5.1.1", "a bundle map has `trust_domains`, each a bundle", By(map)),
     line(59, "§5.1.1", "refresh hints inside a bundle map are ignored", Outside(CLIENT)),
 ];
@@ -82,25 +82,26 @@ fn uses(seen: &Seen) -> Judged {
     })
 }
 
-/// By the SPIFFE ID that it says it has, and by its bytes.
+/// Two trust domains may stand under one root (X509-SVID.md §3.2). An authority that says whose it is, and stands in that
+/// trust domain's bundle, has no place in another's.
 fn not_pooled(seen: &Seen) -> Judged {
     let bundles = bundles(seen)?;
-    let named = bundles.iter().map(|(domain, document)| (domain.clone(), (domain, document)));
-    let judged = every("bundle", named, |(domain, document)| {
-        let read = sequence(document).unwrap_or_default();
-        let foreign = read.iter().filter_map(|it| it.only_uri().map(domain_id)).find(|id| id != *domain);
-        foreign.map_or(Ok(()), |foreign| Err(format!("an authority of {foreign}")))
-    })?;
-    let mut owners: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
+    let mut held: BTreeMap<&str, BTreeSet<Vec<u8>>> = BTreeMap::new();
     for (domain, document) in &bundles {
+        let authorities = sequence(document).unwrap_or_default().into_iter().map(|it| it.der);
+        held.entry(domain).or_default().extend(authorities);
+    }
+    let named = bundles.iter().map(|(domain, document)| (domain.clone(), (domain, document)));
+    every("bundle", named, |(domain, document)| {
         for authority in sequence(document).unwrap_or_default() {
-            let owner = owners.entry(authority.der).or_insert(domain);
-            if owner != domain {
-                return broken(format!("one authority in the bundles of {owner} and {domain}"));
+            let owner = authority.only_uri().map(domain_id).filter(|owner| owner != *domain);
+            let foreign = owner.filter(|owner| held.get(owner.as_str()).is_some_and(|it| it.contains(&authority.der)));
+            if let Some(foreign) = foreign {
+                return Err(format!("it has an authority of {foreign}"));
             }
         }
-    }
-    Ok(judged)
+        Ok(())
+    })
 }
 
 /// Every X.509 bundle that was handed out, by the trust domain whose it should be.

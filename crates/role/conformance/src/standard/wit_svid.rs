@@ -1,9 +1,13 @@
 //! WIT-SVID.md (incubating): what workload identity tokens say, where a server has them.
 
+use std::collections::BTreeSet;
+
 use super::CLIENT;
 use super::jwt_svid::ALGORITHMS;
 use crate::line::Check::{By, Outside};
 use crate::line::{Document, Line};
+use crate::read::id::domain_id;
+use crate::read::jwk::{keys, member};
 use crate::read::token::Token;
 use crate::seen::Seen;
 use crate::verdict::{Judged, demand, every, shown};
@@ -22,12 +26,7 @@ pub(super) const LINES: &[Line] = &[
     line(47, "§3.8", "there is no `aud`", By(no_audience)),
     line(48, "§5, §7.1", "a token never counts without a proof that its key is held", Outside(CLIENT)),
     line(49, "§3.7", "`iss` does not look like an OIDC issuer", Outside("advice, and not a demand")),
-    line(
-        50,
-        "§6.1",
-        "in a bundle `use` is `wit-svid`, and a `kid` stands once",
-        Outside("no bundle with such keys is published by anybody yet"),
-    ),
+    line(50, "§6.1", "each key of WIT-SVIDs has a `kid`, which no other key of the trust domain has", By(key_ids)),
 ];
 
 fn on_tokens(seen: &Seen, judge: impl Fn(&str, &Token) -> Result<(), String>) -> Judged {
@@ -52,8 +51,10 @@ fn typ(seen: &Seen) -> Judged {
 fn algorithms(seen: &Seen) -> Judged {
     on_tokens(seen, |_, token| {
         let confirmed = token.claims.get("cnf").and_then(|cnf| cnf.pointer("/jwk/alg"));
-        for alg in [token.parameter("alg"), confirmed.and_then(serde_json::Value::as_str)] {
-            let alg = alg.unwrap_or_default();
+        // a token without a confirmed key is another line's
+        let confirmed = confirmed.and_then(serde_json::Value::as_str);
+        let confirmed = confirmed.or_else(|| token.claims.contains_key("cnf").then_some(""));
+        for alg in [Some(token.parameter("alg").unwrap_or_default()), confirmed].into_iter().flatten() {
             demand(ALGORITHMS.contains(&alg), || format!("`alg` is `{}`", shown(alg)))?;
         }
         Ok(())
@@ -77,4 +78,19 @@ fn expiry(seen: &Seen) -> Judged {
 
 fn no_audience(seen: &Seen) -> Judged {
     on_tokens(seen, |_, token| demand(!token.claims.contains_key("aud"), || "an `aud`".to_owned()))
+}
+
+fn key_ids(seen: &Seen) -> Judged {
+    let messages = seen.wit.bundles.said("FetchWITBundles")?;
+    let bundles = messages.iter().take(1).flat_map(|message| &message.bundles);
+    let own = seen.identity().map(domain_id).unwrap_or_default();
+    every("key set", bundles.map(|(name, document)| (name.clone(), (name, document))), |(name, document)| {
+        let others = if **name == own { seen.jwt_keys.as_slice() } else { &[] };
+        let mut met: BTreeSet<&str> = others.iter().filter_map(|key| member(key, "kid")).collect();
+        let keys = keys(document.as_bytes())?;
+        keys.iter().try_for_each(|key| {
+            let kid = member(key, "kid").ok_or("a key without `kid`")?;
+            demand(met.insert(kid), || format!("two keys with `kid` `{}`", shown(kid)))
+        })
+    })
 }

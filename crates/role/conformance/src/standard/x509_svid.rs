@@ -23,7 +23,7 @@ pub(super) const LINES: &[Line] = &[
     line(20, "§3.2", "a signing certificate has keyCertSign, and no path in its SPIFFE ID", By(signing)),
     line(21, "§3.2", "a signing certificate authenticates nobody", Outside(CLIENT)),
     line(22, "§4.1", "a leaf is no CA, and who signs is one", By(authority_flags)),
-    line(23, "§4.3", "key usage is there, and critical", By(usage_critical)),
+    line(23, "§4.3", "every SVID, of those who sign, too, has key usage, and it is critical", By(usage_critical)),
     line(24, "§4.3", "a leaf has digitalSignature, and neither keyCertSign nor cRLSign", By(leaf_usage)),
     line(25, "§4.4", "where a leaf has extended key usage, it has serverAuth and clientAuth", By(extended_usage)),
     line(26, "§5.1", "the chain leads to the bundle, and is valid now (RFC 5280)", By(path)),
@@ -62,7 +62,9 @@ fn names_critical(seen: &Seen) -> Judged {
 
 fn signing(seen: &Seen) -> Judged {
     every("signing certificate", seen.authorities()?, |signer| {
-        demand(signer.usage.is_some_and(|usage| usage.key_cert_sign), || "no keyCertSign".to_owned())?;
+        // a root above the trust domain need not say what its key is for: it is no SVID
+        let signs = signer.usage.map_or(signer.uris.is_empty(), |usage| usage.key_cert_sign);
+        demand(signs, || "no keyCertSign".to_owned())?;
         demand(signer.uris.len() < 2, || format!("{} URI names", signer.uris.len()))?;
         let path = signer.uris.iter().map(|uri| Parts::of(uri).path).find(|path| !path.is_empty());
         path.map_or(Ok(()), |path| Err(format!("its SPIFFE ID has the path `{path}`")))
@@ -78,7 +80,8 @@ fn authority_flags(seen: &Seen) -> Judged {
 }
 
 fn usage_critical(seen: &Seen) -> Judged {
-    every("certificate", seen.leaves()?.into_iter().chain(seen.authorities()?), |certificate| match certificate.usage {
+    let authorities = seen.authorities()?.into_iter().filter(|(_, it)| !it.uris.is_empty());
+    every("SVID", seen.leaves()?.into_iter().chain(authorities), |certificate| match certificate.usage {
         None => Err("no key usage".to_owned()),
         Some(usage) => demand(usage.critical, || "key usage is not critical".to_owned()),
     })
