@@ -82,7 +82,7 @@ const LAYERS: &[Layer] = &[
         ours: &["model", "credential", "identity", "policy", "audit", "guard", "store", "wire", "countersign"],
         outside: None,
     },
-    Layer { name: "scenarios", ours: &["model", "testkit"], outside: None },
+    Layer { name: "scenarios", ours: &["model", "conformance", "testkit"], outside: None },
     // measures the engine beside Cedar alone, the ledger, and the built binary from outside
     Layer {
         name: "bench",
