@@ -2,6 +2,7 @@
 
 mod faults;
 mod golden;
+mod readers;
 mod refusals;
 
 use std::collections::BTreeSet;
