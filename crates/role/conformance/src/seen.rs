@@ -296,6 +296,7 @@ impl Seen {
         for (attack, called) in attacks {
             for (_, answer) in self.attacks.iter().filter(|(made, _)| made == attack) {
                 match answer.refused() {
+                    Ok(_) if refused.contains(called) => {}
                     Ok(_) => refused.push(*called),
                     Err(Against::Broken(how)) => accepted.push(format!("{called}: {how}")),
                     Err(Against::Unseen(_)) => {}

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::hmac;
 use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::read::BASE64URL;
@@ -105,7 +106,7 @@ impl<'a> Material<'a> {
         let mut secrets = vec![Value::Object(key.clone()).to_string().into_bytes()];
         if let Some(point) = point(key) {
             let der = [P256_SPKI.as_slice(), &point].concat();
-            let text = base64::engine::general_purpose::STANDARD.encode(&der);
+            let text = BASE64_STANDARD.encode(&der);
             let lines: Vec<&str> =
                 text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
             let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));

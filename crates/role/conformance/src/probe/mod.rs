@@ -6,8 +6,9 @@ mod endpoint;
 mod published;
 
 use wire::workload::{
-    JwtBundlesRequest, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest, WitBundlesRequest, WitsvidRequest,
-    X509BundlesRequest, X509svidRequest, X509svidResponse,
+    JwtBundlesRequest, JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
+    ValidateJwtsvidResponse, WitBundlesRequest, WitsvidRequest, X509BundlesRequest, X509BundlesResponse, X509svid,
+    X509svidRequest, X509svidResponse,
 };
 
 use self::asked::{request, streamed, unary};
@@ -17,7 +18,7 @@ use crate::read::certificate::sequence;
 use crate::read::id::{Parts, domain_id};
 use crate::read::jwk::{self, Jwk};
 use crate::read::token::Token;
-use crate::seen::{Answer, JwtSvid, Seen, Svid, Watched, Wit};
+use crate::seen::{Answer, Attack, JwtSvid, Seen, Svid, Watched, Wit};
 
 /// Most SVIDs of an answer that are looked at.
 const MAX_SVIDS: usize = 64;
@@ -72,7 +73,6 @@ pub(crate) async fn probe(options: &Options) -> Result<Seen, NotReached> {
     })
 }
 
-/// What of the API each is about.
 impl Asking<'_> {
     async fn x509(&self) -> Watched<X509svidResponse> {
         let ask = async || {
@@ -82,7 +82,7 @@ impl Asking<'_> {
         Watched { first: ask().await, again: ask().await }
     }
 
-    async fn x509_bundles(&self) -> Watched<wire::workload::X509BundlesResponse> {
+    async fn x509_bundles(&self) -> Watched<X509BundlesResponse> {
         let ask = async || {
             let mut client = self.connection.client();
             streamed(self.options, async move || client.fetch_x509_bundles(request(X509BundlesRequest {})).await).await
@@ -90,7 +90,7 @@ impl Asking<'_> {
         Watched { first: ask().await, again: ask().await }
     }
 
-    async fn jwt_bundles(&self) -> Watched<wire::workload::JwtBundlesResponse> {
+    async fn jwt_bundles(&self) -> Watched<JwtBundlesResponse> {
         let ask = async || {
             let mut client = self.connection.client();
             streamed(self.options, async move || client.fetch_jwt_bundles(request(JwtBundlesRequest {})).await).await
@@ -131,13 +131,13 @@ impl Asking<'_> {
         &self,
         jwt: &Answer<JwtsvidResponse>,
         audiences: &[String; 2],
-    ) -> Answer<wire::workload::ValidateJwtsvidResponse> {
+    ) -> Answer<ValidateJwtsvidResponse> {
         let [audience, _] = audiences;
         let Some(svid) = first_token(jwt) else { return Answer::NotAsked("there is no JWT-SVID to validate") };
         self.validate(audience, &svid).await
     }
 
-    async fn validate(&self, audience: &str, svid: &str) -> Answer<wire::workload::ValidateJwtsvidResponse> {
+    async fn validate(&self, audience: &str, svid: &str) -> Answer<ValidateJwtsvidResponse> {
         let message = ValidateJwtsvidRequest { audience: audience.to_owned(), svid: svid.to_owned() };
         let mut client = self.connection.client();
         unary(self.options, client.validate_jwtsvid(request(message))).await
@@ -146,7 +146,7 @@ impl Asking<'_> {
     async fn attacked(
         &self,
         material: Option<&attacks::Material<'_>>,
-    ) -> Vec<(crate::seen::Attack, Answer<wire::workload::ValidateJwtsvidResponse>)> {
+    ) -> Vec<(Attack, Answer<ValidateJwtsvidResponse>)> {
         let Some(material) = material else { return Vec::new() };
         let mut answers = Vec::new();
         for (attack, audience, token) in material.tokens() {
@@ -184,7 +184,7 @@ fn first_token(jwt: &Answer<JwtsvidResponse>) -> Option<String> {
 fn read_svids(answer: &Answer<Vec<X509svidResponse>>) -> Vec<Svid> {
     let Answer::Said(messages) = answer else { return Vec::new() };
     let svids = messages.first().map(|message| message.svids.as_slice()).unwrap_or_default();
-    let read = |svid: &wire::workload::X509svid| Svid {
+    let read = |svid: &X509svid| Svid {
         spiffe_id: svid.spiffe_id.clone(),
         chain: sequence(&svid.x509_svid),
         key: svid.x509_svid_key.to_vec(),
@@ -195,12 +195,11 @@ fn read_svids(answer: &Answer<Vec<X509svidResponse>>) -> Vec<Svid> {
 
 fn read_tokens(jwt: &Answer<JwtsvidResponse>) -> Vec<JwtSvid> {
     let Answer::Said(response) = jwt else { return Vec::new() };
-    let read =
-        |svid: &wire::workload::Jwtsvid| JwtSvid { spiffe_id: svid.spiffe_id.clone(), token: Token::read(&svid.svid) };
+    let read = |svid: &Jwtsvid| JwtSvid { spiffe_id: svid.spiffe_id.clone(), token: Token::read(&svid.svid) };
     response.svids.iter().take(MAX_SVIDS).map(read).collect()
 }
 
-fn read_jwt_keys(bundles: &Watched<wire::workload::JwtBundlesResponse>, id: &str) -> Vec<Jwk> {
+fn read_jwt_keys(bundles: &Watched<JwtBundlesResponse>, id: &str) -> Vec<Jwk> {
     let Answer::Said(messages) = &bundles.first else { return Vec::new() };
     let own = messages.first().and_then(|message| message.bundles.get(&domain_id(id)));
     own.and_then(|document| jwk::keys(document).ok()).unwrap_or_default()

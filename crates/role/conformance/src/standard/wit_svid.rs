@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::CLIENT;
 use super::jwt_svid::ALGORITHMS;
 use crate::line::Check::{By, Outside};
@@ -52,7 +54,7 @@ fn algorithms(seen: &Seen) -> Judged {
     on_tokens(seen, |_, token| {
         let confirmed = token.claims.get("cnf").and_then(|cnf| cnf.pointer("/jwk/alg"));
         // a token without a confirmed key is another line's
-        let confirmed = confirmed.and_then(serde_json::Value::as_str);
+        let confirmed = confirmed.and_then(Value::as_str);
         let confirmed = confirmed.or_else(|| token.claims.contains_key("cnf").then_some(""));
         for alg in [Some(token.parameter("alg").unwrap_or_default()), confirmed].into_iter().flatten() {
             demand(ALGORITHMS.contains(&alg), || format!("`alg` is `{}`", shown(alg)))?;

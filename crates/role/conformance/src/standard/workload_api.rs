@@ -124,18 +124,19 @@ fn told<T>(watched: &Watched<T>, names: impl Fn(&T) -> BTreeSet<String>) -> Opti
         Answer::Late => return Some(Err("no message in time".to_owned())),
         Answer::Refused { .. } | Answer::NotAsked(_) => return None,
     };
-    let states: Vec<BTreeSet<String>> = first.iter().map(&names).collect();
     let Answer::Said(again) = &watched.again else {
         return Some(Err(format!("a second stream: {}", watched.again.described())));
     };
     let fresh = again.first().map(&names).unwrap_or_default();
-    let whole: BTreeSet<String> = states.iter().flatten().cloned().collect();
-    let partial = states.iter().find_map(|state| whole.difference(state).find(|name| fresh.contains(*name)).cloned());
-    let last = states.last().cloned().unwrap_or_default();
-    Some(match partial.or_else(|| last.difference(&fresh).next().cloned()) {
-        Some(name) => Err(format!("{} is in one message, and missing in another", shown(&name))),
-        None => Ok(()),
-    })
+    let mut before = BTreeSet::new();
+    for state in first.iter().map(&names) {
+        if let Some(name) = before.difference(&state).find(|name| fresh.contains(*name)) {
+            return Some(Err(format!("{} is in one message, and missing in the next", shown(name))));
+        }
+        before = state;
+    }
+    let missing = before.difference(&fresh).next();
+    Some(missing.map_or(Ok(()), |name| Err(format!("{} is missing in a second stream", shown(name)))))
 }
 
 fn defaults(seen: &Seen) -> Judged {
@@ -347,3 +348,6 @@ fn wit(seen: &Seen) -> Judged {
         false => broken(format!("FetchWITSVID is {}, FetchWITBundles {}", missing(svids), missing(bundles))),
     }
 }
+
+#[cfg(test)]
+mod tests;

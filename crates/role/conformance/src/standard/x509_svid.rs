@@ -1,5 +1,9 @@
 //! X509-SVID.md: what certificates of workloads and of those who sign for them say.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+
 use super::CLIENT;
 use super::bundle::published_keys;
 use crate::line::Check::{By, Outside};
@@ -132,7 +136,7 @@ fn entries(seen: &Seen) -> Judged {
 
 fn entry(key: &Jwk) -> Result<(), String> {
     demand(!key.contains_key("kid"), || "a `kid`".to_owned())?;
-    let certificates = key.get("x5c").and_then(serde_json::Value::as_array).ok_or("no `x5c`")?;
+    let certificates = key.get("x5c").and_then(Value::as_array).ok_or("no `x5c`")?;
     let [only] = certificates.as_slice() else {
         return Err(format!("{} certificates in `x5c`", certificates.len()));
     };
@@ -143,6 +147,6 @@ fn entry(key: &Jwk) -> Result<(), String> {
 }
 
 fn certificate(text: &str) -> Option<Certificate> {
-    let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).ok()?;
+    let der = BASE64_STANDARD.decode(text).ok()?;
     sequence(&der).ok().filter(|read| read.len() == 1)?.pop()
 }
