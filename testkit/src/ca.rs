@@ -42,6 +42,11 @@ impl TestCa {
         self.certificate.clone()
     }
 
+    /// Its public key, as an uncompressed point.
+    pub fn public_key(&self) -> Vec<u8> {
+        self.key.public_key_raw().to_vec()
+    }
+
     /// A sound leaf with this SPIFFE ID, valid for an hour around `at`, and its key in PKCS #8; `shape` may spoil it.
     pub fn leaf(&self, id: &str, at: Time, shape: impl FnOnce(&mut CertificateParams)) -> (Vec<u8>, Vec<u8>) {
         let key = key();
@@ -106,6 +111,13 @@ fn authority(domain: &str, at: Time) -> CertificateParams {
     params.not_before = date(at.minus(12 * HOUR));
     params.not_after = date(at.plus(12 * HOUR));
     params
+}
+
+/// The public half of a key in PKCS #8, as an uncompressed point.
+#[cfg(feature = "workload-api")]
+pub(crate) fn public_key_of(pkcs8: &[u8]) -> Vec<u8> {
+    let key = KeyPair::try_from(pkcs8).expect("a key that was made here");
+    key.public_key_raw().to_vec()
 }
 
 /// A fresh P-256 key.

@@ -1,5 +1,6 @@
 //! For tests alone: a ledger in memory, bytes that are almost right, operators' certificates, an authority that signs
-//! anything, local processes that connect sockets, and a PostgreSQL server.
+//! anything, local processes that connect sockets, a PostgreSQL server, and a Workload API that has whatever fault a test asks
+//! for.
 //!
 //! No shipping crate depends on this one.
 
@@ -10,6 +11,8 @@ mod caller;
 mod ledger;
 mod mutate;
 pub mod postgres;
+#[cfg(feature = "workload-api")]
+pub mod workload_api;
 
 pub use ca::{TestCa, date, key, operators_certificate, uri};
 pub use caller::{Caller, Sleeper, with_number};

@@ -10,6 +10,7 @@ mod admin;
 mod agents;
 mod answers;
 mod cli;
+mod conformance;
 mod disk;
 mod estate;
 mod harness;

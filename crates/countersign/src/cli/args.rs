@@ -1,5 +1,6 @@
 //! Verbs and flags.
 
+mod conformance;
 mod processes;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 use super::reach::Reach;
 use crate::control::Kind as RevocableKind;
 
+pub use conformance::Conformance;
 pub use processes::{Agent, Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
@@ -35,6 +37,9 @@ pub struct Cli {
 pub enum Format {
     Text,
     Json,
+    /// XML of test results, of `conformance` alone
+    #[value(hide = true)]
+    Junit,
 }
 
 impl Format {
@@ -42,6 +47,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Json => "json",
+            Self::Junit => "junit",
         }
     }
 }
@@ -207,6 +213,21 @@ Examples:
   countersign catalog list -f .countersign/estate
   countersign catalog lint -f .countersign/estate")]
     Catalog(Catalog),
+    /// Look at a SPIFFE Workload API from outside: which demands of the standards hold, line by line
+    #[command(
+        after_help = "Looks at any implementation, and changes nothing there. The caller has to be a registered workload: without an identity
+most lines cannot be looked at. `--output junit` prints XML for systems that show test results.
+
+Exits with 0 if all that can be looked at holds, with 1 if a line is broken, the caller has no identity or
+the server is not ready, with 4 if nothing answers at the socket.
+
+Examples:
+  countersign conformance --socket /run/countersign/agent/workload.sock
+  sudo -u billing countersign conformance --socket /tmp/spire-agent/public/api.sock
+  countersign conformance --socket agent.sock --bundle https://bundle.prod.acme.test --output json
+  countersign conformance --socket agent.sock --include 30-40 --output junit > conformance.xml"
+    )]
+    Conformance(Conformance),
     /// Say what an answer code means, and what to do about it
     #[command(after_help = "Examples:
   countersign explain-code audience_wrong")]

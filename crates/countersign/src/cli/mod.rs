@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod client;
 mod codes;
+mod conformance;
 mod doctor;
 mod explained;
 mod installation;
@@ -98,6 +99,9 @@ fn exit(code: Exit) -> ExitCode {
 fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
     let Cli { verb, reach, output } = cli;
     let client = || reach::find(&reach);
+    if output == Format::Junit && !matches!(verb, Verb::Conformance(_)) {
+        return Err(Stopped::new(Exit::Usage, "`--output junit` is for `conformance` alone: expected text or json"));
+    }
     match verb {
         Verb::Dev(dev) => server::dev(&dev, &reach, output),
         Verb::Init(new) => installation::init(&new, reach.dir, output),
@@ -138,6 +142,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         },
         Verb::Svid(args::Svid { verb: SvidVerb::Mint(mint) }) => remote::mint(&client()?, &mint, output),
         Verb::Catalog(catalog) => catalog::catalog(&catalog, output),
+        Verb::Conformance(asked) => conformance::conformance(asked, output),
         Verb::ExplainCode(code) => offline::explain_code(&code, output),
         Verb::Completion(completion) => {
             offline::completion(&completion, output);

@@ -36,7 +36,8 @@ pub(super) fn note(text: &str) {
 pub(super) fn result(document: &Value, format: Format, text: impl FnOnce(&Value) -> String) {
     match format {
         Format::Json => line(&document.to_string()),
-        Format::Text => line(text(document).trim_end()),
+        // `junit` is refused where nothing has such an output
+        Format::Text | Format::Junit => line(text(document).trim_end()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Node agents: attested nodes, and workloads that have SVIDs without a secret to start from.
 
+mod conforming;
 mod joining;
 mod workloads;
 
