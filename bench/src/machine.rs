@@ -62,6 +62,14 @@ impl Process {
         Self { child: child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")), log }
     }
 
+    /// Starts a command on whichever core, with its output in this file.
+    pub fn anywhere(mut command: Command, log: &Path) -> Self {
+        let output = fs::File::create(log).expect("a log");
+        command.stdin(Stdio::null()).stdout(output.try_clone().expect("a second handle")).stderr(output);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        Self { child, log: log.to_owned() }
+    }
+
     /// Waits until there is something: what it waits for, in words, is for whoever reads why it never came.
     pub fn until<T>(&mut self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let begun = Instant::now();

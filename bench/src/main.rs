@@ -10,6 +10,7 @@
     reason = "a benchmark that goes wrong stops, and says where"
 )]
 
+mod agents;
 mod cedar;
 mod clock;
 mod decide;
@@ -27,6 +28,7 @@ const USAGE: &str = "usage: cargo run --release -p bench -- COMMAND [--quick]
 
   decide           what a decision costs with 10 to 100,000 policies, beside Cedar alone
   gateway [CASE]   what a request costs at the gateway, beside nginx and Envoy; only cases whose title holds CASE
+  agents           SVIDs a second, how soon a registration reaches a workload, and what an agent holds
   rest             memory, start-up, size, the ledger alone, and how soon revocations and new keys hold
   --quick          few rounds and small sizes: shows that it works, and no figure to keep";
 
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
         ["gateway"] => return gateway::run(&gateway::FULL, ""),
         ["gateway", "--quick"] => return gateway::run(&gateway::QUICK, ""),
         ["gateway", only] => return gateway::run(&gateway::FULL, only),
+        ["agents"] => return agents::run(&agents::FULL),
+        ["agents", "--quick"] => return agents::run(&agents::QUICK),
+        ["hold", socket] => agents::hold(socket),
         ["rest"] => return rest::run(&rest::FULL),
         ["rest", "--quick"] => return rest::run(&rest::QUICK),
         _ => {

@@ -86,7 +86,19 @@ const LAYERS: &[Layer] = &[
     // measures the engine beside Cedar alone, the ledger, and the built binary from outside
     Layer {
         name: "bench",
-        ours: &["model", "identity", "policy", "audit", "issuer", "store", "testkit"],
+        ours: &[
+            "model",
+            "identity",
+            "policy",
+            "audit",
+            "issuer",
+            "store",
+            "credential",
+            "net",
+            "wire",
+            "agent",
+            "testkit",
+        ],
         outside: None,
     },
     Layer { name: "xtask", ours: &[], outside: Some(&["serde_json"]) },

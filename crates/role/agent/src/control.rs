@@ -24,7 +24,7 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Nodes of the control plane, and the connection to one of them.
-pub(crate) struct ControlPlane {
+pub struct ControlPlane {
     nodes: Nodes,
     open: Mutex<Option<Open>>,
 }
@@ -37,9 +37,10 @@ struct Open {
 
 /// A connection to a node.
 #[derive(Clone)]
-pub(crate) struct Channel(SendRequest<Body>);
+pub struct Channel(SendRequest<Body>);
 
-pub(crate) type Client = ControlPlaneClient<Channel>;
+/// Speaks to one node.
+pub type Client = ControlPlaneClient<Channel>;
 
 /// Why control was not reached, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,8 @@ impl From<Status> for NoContact {
 }
 
 impl ControlPlane {
-    pub(crate) fn new(nodes: Nodes) -> Self {
+    /// Of these nodes; none is reached yet.
+    pub fn new(nodes: Nodes) -> Self {
         Self { nodes, open: Mutex::default() }
     }
 
@@ -73,7 +75,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// [`NoContact`] where no node is reached.
-    pub(crate) async fn client(&self) -> Result<Client, NoContact> {
+    pub async fn client(&self) -> Result<Client, NoContact> {
         if let Some(client) = self.connected() {
             return Ok(client);
         }

@@ -20,7 +20,7 @@ mod svids;
 mod tokens;
 mod workload;
 
-pub use control::NoContact;
+pub use control::{Client, ControlPlane, NoContact};
 pub use identity::NoIdentity;
 pub use logs::log;
 pub use run::{AgentFailed, agent};
