@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// How long a process may take until it serves.
-const READY: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_secs(120);
 /// Ticks of the clock in `/proc/PID/stat`, a second.
 const TICKS: f64 = 100.0;
 
@@ -86,6 +86,13 @@ impl Process {
         }
     }
 
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        // it may have ended by itself
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Seconds of a core that it used, in its own code and in the system's.
     pub fn cpu(&self) -> f64 {
         let stat = fs::read_to_string(self.proc("stat")).expect("a process that runs");
@@ -109,8 +116,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // it may have ended by itself
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

@@ -44,6 +44,11 @@ pub struct Installation {
 impl Installation {
     /// A server that accepts, with an empty estate in force.
     pub fn serving() -> Self {
+        Self::serving_on(None)
+    }
+
+    /// The same, on this PostgreSQL database.
+    pub fn serving_on(state: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // agents serve workloads of every user
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -59,11 +64,12 @@ impl Installation {
         let dir = d.to_str().expect("a plain path");
         run(&["init", "--environment", "bench", "--trust-domain", DOMAIN, "--dir", dir]);
         edit(&d.join("server.yaml"), &[("127.0.0.1:8444", "127.0.0.1:0"), ("127.0.0.1:8445", "127.0.0.1:0")]);
+        if let Some(url) = state {
+            fs::write(d.join("state.url"), url).expect("it can be written");
+            edit(&d.join("server.yaml"), &[("state: state/state.db ", "stateUrlFile: state.url ")]);
+        }
         fs::write(d.join("estate/estate.yaml"), ESTATE).expect("it can be written");
-        let mut command = Command::new(binary("countersign"));
-        command.arg("server").arg("--config").arg(d.join("server.yaml")).env("NO_COLOR", "1");
-        let mut server = Process::anywhere(command, &root.join("server.log"));
-        server.until("the server is ready", || fs::read(d.join("ready.json")).ok());
+        let server = server(&root);
         run(&["apply", "--yes", "-f", d.join("estate").to_str().expect("a plain path"), "--dir", dir]);
         for name in ["bench", "node-1"] {
             let token = run(&["enroll", "token", "--role", "agent", "--name", name, "--dir", dir]);
@@ -71,6 +77,22 @@ impl Installation {
         }
         let socket = root.join("workload/api.sock").to_str().expect("a plain path").to_owned();
         Self { folder, server, agent: None, socket }
+    }
+
+    /// Ends the server, and starts it again; gives how long that took until it was ready.
+    pub fn restart_server(&mut self) -> Duration {
+        self.server.kill();
+        let _ = fs::remove_file(self.dir().join("ready.json"));
+        let begun = Instant::now();
+        self.server = server(self.folder.path());
+        begun.elapsed()
+    }
+
+    /// A node of this name that is attested, and speaks to control as an agent does.
+    pub async fn node_called(&self, name: &str) -> ControlPlane {
+        let asked = json!({"role": "agent", "name": name});
+        let token = self.post("/v1/enrolments", &asked).await;
+        self.attested(token["token"].as_str().expect("a token").to_owned()).await
     }
 
     /// Starts the agent of a node.
@@ -129,7 +151,7 @@ impl Installation {
         self.register(documents.collect::<Vec<_>>().join("---\n")).await;
     }
 
-    async fn post(&self, path: &str, body: &Value) {
+    async fn post(&self, path: &str, body: &Value) -> Value {
         let socket = self.ready()["control"].as_str().expect("an address").trim_start_matches("unix:").to_owned();
         let stream = UnixStream::connect(socket).await.expect("the control socket");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
@@ -140,10 +162,16 @@ impl Installation {
         let said = answer.into_body().collect().await.expect("all of it").to_bytes();
         assert_eq!(status, StatusCode::OK, "{said:?}");
         driver.abort();
+        serde_json::from_slice(&said).expect("JSON")
     }
 
     /// A node that is attested, and speaks to control as an agent does.
     pub async fn node(&self) -> ControlPlane {
+        let token = fs::read_to_string(self.path("bench.token")).expect("a token");
+        self.attested(token.trim().to_owned()).await
+    }
+
+    async fn attested(&self, payload: String) -> ControlPlane {
         let pem = fs::read_to_string(self.dir().join("ca.pem")).expect("the authorities");
         let authority = issuer::pem::decode("CERTIFICATE", &pem).expect("one certificate");
         let domain: model::TrustDomain = DOMAIN.parse().expect("a trust domain");
@@ -158,7 +186,6 @@ impl Installation {
             ControlPlane::new(Nodes::new(vec![planes.parse().expect("an address")], connections.multiplexed(id)))
         };
         let key = new_key().expect("a key");
-        let payload = fs::read_to_string(self.path("bench.token")).expect("a token").trim().to_owned();
         let evidence =
             Evidence { method: "join_token".to_owned(), payload: payload.into(), csr: key.request.clone().into() };
         let asked = AttestRequest { step: Some(attest_request::Step::Evidence(evidence)) };
@@ -183,6 +210,16 @@ impl Installation {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Starts the server that is laid out under `root`, and waits until it is ready.
+fn server(root: &Path) -> Process {
+    let d = root.join("d");
+    let mut command = Command::new(binary("countersign"));
+    command.arg("server").arg("--config").arg(d.join("server.yaml")).env("NO_COLOR", "1");
+    let mut server = Process::anywhere(command, &root.join("server.log"));
+    server.until("the server is ready", || fs::read(d.join("ready.json")).ok());
+    server
 }
 
 /// A registration of a node.

@@ -1,6 +1,7 @@
 //! What identities cost: SVIDs a second at the control plane, how soon a registration is in a workload's hands, and what an
 //! agent holds. Server and agent are the built binaries; both cores are everybody's.
 
+mod fleet;
 mod installation;
 mod mint;
 mod reach;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use self::installation::Installation;
+use crate::machine::raise_descriptors;
 
 /// How much is measured.
 pub struct Extent {
@@ -20,10 +22,11 @@ pub struct Extent {
     trials: usize,
     /// SVIDs at which the memory of an agent is looked at, in ascending order.
     svids: &'static [usize],
+    fleet: &'static fleet::Fleet,
 }
 
-pub const FULL: Extent = Extent { seconds: 6, trials: 200, svids: &[0, 1_000, 10_000] };
-pub const QUICK: Extent = Extent { seconds: 1, trials: 5, svids: &[0, 100] };
+pub const FULL: Extent = Extent { seconds: 6, trials: 200, svids: &[0, 1_000, 10_000], fleet: &fleet::FULL };
+pub const QUICK: Extent = Extent { seconds: 1, trials: 5, svids: &[0, 100], fleet: &fleet::QUICK };
 
 /// SVIDs of one user: an agent gives one workload no more than 128.
 const OF_ONE: usize = 100;
@@ -43,6 +46,9 @@ pub fn run(extent: &Extent) -> ExitCode {
     installation.join();
     runtime.block_on(reach::table(&installation, extent.trials));
     memory(&runtime, &mut installation, extent);
+    drop(installation);
+    raise_descriptors();
+    runtime.block_on(fleet::table(extent.fleet));
     ExitCode::SUCCESS
 }
 
