@@ -11,6 +11,7 @@ mod authority;
 mod compact;
 mod enrolment;
 mod jwt_svid;
+pub mod lifecycle;
 mod operator;
 pub mod pem;
 mod publish;
