@@ -22,7 +22,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, registering, resolving, tail, whatif};
+use super::{Control, Post, authorities, registering, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 
@@ -79,6 +79,8 @@ impl Control {
                     Err(why) => Reply::invalid(&why.to_string()),
                 }
             }
+            Command::Authorities => authorities::shown(&self.epochs).await,
+            Command::StepAuthority(order) => authorities::step(&self.epochs, &order, &author).await,
             Command::Get { kind } => match status::get(&self.live().load(), &kind) {
                 Some(document) => Reply::ok(&document),
                 None => Reply::invalid(&status::no_kind(&kind)),
@@ -144,6 +146,20 @@ impl Control {
         let status = if minted.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         minted
+    }
+
+    /// Takes the step in the life of an authority that was permitted because it is due.
+    pub(super) async fn perform_due(&self, permit: Permit<Command, ReadingSlot>) -> Result<(), String> {
+        let author = author(&permit);
+        let (command, settlement) = permit.begin();
+        let done = if let Command::StepAuthority(order) = &command {
+            authorities::step_due(&self.epochs, order, &author).await
+        } else {
+            Ok(())
+        };
+        let status = if done.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Settling(settlement).settle(status);
+        done
     }
 
     /// What this server decides by, and how it is.

@@ -5,15 +5,20 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use credential::Operators;
 use http::uri::Authority;
 use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
+use crate::issuing::Lives;
 use net::causes::chain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
 
+/// Shortest and longest life of an authority.
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longest file of an operator's certificate that is read, in bytes.
 const MAX_CERTIFICATE: u64 = 64 * 1024;
 
@@ -32,6 +37,8 @@ pub struct ServerSettings {
     pub state: StateSettings,
     /// Who operates it from elsewhere.
     pub operators: Operators,
+    /// How long authorities and SVIDs live.
+    pub lives: Lives,
 }
 
 /// Where the state of a control plane is.
@@ -78,6 +85,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             reader.problem(node.at, "server: expected one of `state` and `stateUrlFile`");
         }
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
+        let lives = fields.optional("authority").map(|node| lives(reader, node));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -99,6 +107,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             directory,
             state,
             operators: operators.unwrap_or_default(),
+            lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
         })
     })
 }
@@ -134,6 +143,24 @@ pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
             directory,
         })
     })
+}
+
+/// How long authorities live, and SVIDs, which no authority may cut short: the last sixth of its life is for others to sign.
+fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
+    let mut fields = reader.fields(node, "authority")?;
+    let known = Lives::default();
+    let mut life = |name, known| fields.optional(name).map_or(Some(known), |node| reader.duration(node));
+    let (x509, jwt) = (life("caTtl", known.x509), life("jwtTtl", known.jwt));
+    let svid = life("svidTtl", known.svid.min(x509? / 6));
+    fields.close(reader);
+    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid? };
+    if [lives.x509, lives.jwt].iter().any(|life| *life < SHORTEST || *life > LONGEST) {
+        reader.problem(node.at, "authority: `caTtl` and `jwtTtl` are from 30s to 365d");
+    }
+    if lives.svid > lives.x509 / 6 || lives.svid < Duration::from_secs(1) {
+        reader.problem(node.at, "authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short");
+    }
+    Some(lives)
 }
 
 /// Everyone who can be read: the settings count only without a problem.

@@ -50,7 +50,7 @@ pub enum ServerFailed {
 /// # Errors
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
-    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators } =
+    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, lives } =
         server_settings(config)?;
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
@@ -64,7 +64,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
         environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys: process.keys.clone(),
-        trust: Trust::Issues(Issuers::new(process.home.path("keys/issuer"))),
+        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), lives)),
         connections: Connections::new(Arc::new(OwnSvid::default())),
         domain: Some(trust_domain),
     };
@@ -87,6 +87,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     process.serve(Listener::Tcp(admin), Arc::new(admin_door));
     let following = Arc::clone(&control);
     process.run(|stop| async move { following.follow(stop).await });
+    let rotating = Arc::clone(&control);
+    process.run(|stop| async move { rotating.rotate(owner, stop).await });
     process.run(|stop| async move { control.tell(stop).await });
     Ok(process.finish(state, &described, ready).await?)
 }

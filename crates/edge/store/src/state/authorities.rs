@@ -69,7 +69,9 @@ const INSERT: &str = "INSERT INTO authorities \
     ON CONFLICT (domain, id) DO UPDATE SET standing = $4, since = $8, sealed = $10";
 const ACT: &str = "INSERT INTO authority_acts (seq, domain, authority, act, time, actor, record) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const ACTS: &str = "SELECT authority, act, time, actor, record FROM authority_acts WHERE domain = $1 ORDER BY seq";
+/// Those that are published were all done something with lately.
+const ACTS: &str =
+    "SELECT authority, act, time, actor, record FROM authority_acts WHERE domain = $1 ORDER BY seq DESC LIMIT 1000";
 
 impl State {
     /// The authorities of `domain` that are not gone, oldest first.
@@ -87,7 +89,7 @@ impl State {
         self.database.within(all).await
     }
 
-    /// Everything that was done with authorities of `domain`, oldest first.
+    /// What was done with authorities of `domain`, the last first: the last thousand.
     ///
     /// # Errors
     /// [`StateFault`].

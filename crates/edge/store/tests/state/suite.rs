@@ -446,5 +446,5 @@ async fn what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_ar
     let found = other.authorities("a.test").await.unwrap();
     assert_eq!(found, KeptAuthorities { seq: 4, authorities: vec![active] });
     let acts: Vec<String> = other.authority_acts("a.test").await.unwrap().into_iter().map(|act| act.act).collect();
-    assert_eq!(acts, ["prepare", "prepare", "activate", "revoke"]);
+    assert_eq!(acts, ["revoke", "activate", "prepare", "prepare"]);
 }
