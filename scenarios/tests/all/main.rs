@@ -9,6 +9,7 @@
 mod admin;
 mod agents;
 mod answers;
+mod authority;
 mod cli;
 mod conformance;
 mod disk;
