@@ -9,6 +9,7 @@ use net::causes::chain;
 use net::tls::{self, OwnSvid};
 use net::{Connections, Listener, Stop, now};
 use store::{BadSigner, DiskSigner, State, StateFault};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::process::{NotStarted, Operated, Process, listen, url};
@@ -79,7 +80,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let Operated { control, vitals } = process.operated(&epochs, Pulse::own(now()), post, &described)?;
     let mut own = OwnPart::new(Arc::clone(&control), "server", owner, ca);
     renew(&mut own, &names).await;
-    process.run(|stop| keep(own, names, stop));
+    let changed = epochs.changed();
+    process.run(|stop| keep(own, names, changed, stop));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
     process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control))));
     let issuer = Arc::clone(&control);
@@ -104,10 +106,12 @@ async fn open(state: StateSettings) -> Result<State, ServerFailed> {
 }
 
 /// Keeps the server's own SVID fresh until asked to stop.
-async fn keep(mut own: OwnPart, names: Vec<String>, mut stop: Stop) {
+async fn keep(mut own: OwnPart, names: Vec<String>, mut changed: watch::Receiver<()>, mut stop: Stop) {
     loop {
         tokio::select! {
             () = stop.asked() => return,
+            // authorities may be others, and one of them tainted
+            _ = changed.changed() => {}
             () = sleep(EVERY) => {}
         }
         renew(&mut own, &names).await;
