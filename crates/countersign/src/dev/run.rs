@@ -150,7 +150,8 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(keeper.run(stopped.clone()));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let state = State::open(&state_beside(&directory.path("ledger"))).await?;
-    let issuers = issuing::Issuers::new(directory.path("keys"), state.clone(), issuing::Lives::default());
+    let (lives, custody) = (issuing::Lives::default(), issuing::Custody::State);
+    let issuers = issuing::Issuers::new(directory.path("keys"), state.clone(), lives, custody);
     let setting = Setting {
         operators,
         certified: credential::Operators::default(),

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::archive::Kept;
 use super::{ApplyFailed, Author, Epochs, EpochsFailed, How, NextGeneration, Setting, Trust};
 use crate::estate::{Bundle, Vars};
-use crate::issuing::{Issuers, Lives};
+use crate::issuing::{Custody, Issuers, Lives};
 use crate::keys;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ async fn on(dir: &TempDir, state: State) -> Result<Epochs, EpochsFailed> {
 
 /// One that serves this environment.
 async fn of(dir: &TempDir, state: State, environment: Option<&str>) -> Result<Epochs, EpochsFailed> {
-    let issuers = Issuers::new(dir.path().join("keys"), state.clone(), Lives::default());
+    let issuers = Issuers::new(dir.path().join("keys"), state.clone(), Lives::default(), Custody::State);
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     // these estates name no key set that would be fetched
     let (keys, _keeper) = keys::keeper();

@@ -39,6 +39,17 @@ pub struct ServerSettings {
     pub operators: Operators,
     /// How long authorities and SVIDs live.
     pub lives: Lives,
+    /// The token in which keys of authorities are made; none where the state keeps them.
+    pub token: Option<TokenSettings>,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    pub module: PathBuf,
+    pub label: String,
+    /// A file with the user's PIN.
+    pub pin: PathBuf,
 }
 
 /// Where the state of a control plane is.
@@ -86,6 +97,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         }
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
         let lives = fields.optional("authority").map(|node| lives(reader, node));
+        let token = fields.optional("signer").map(|node| token(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -108,6 +120,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             state,
             operators: operators.unwrap_or_default(),
             lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
+            token: token.flatten(),
         })
     })
 }
@@ -161,6 +174,19 @@ fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
         reader.problem(node.at, "authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short");
     }
     Some(lives)
+}
+
+/// `{pkcs11: {module, tokenLabel, pinFile}}`.
+fn token(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<TokenSettings> {
+    let mut fields = reader.fields(node, "signer")?;
+    let node = fields.required(reader, "pkcs11");
+    fields.close(reader);
+    let mut fields = reader.fields(node?, "pkcs11")?;
+    let mut text = |reader: &mut Reader<'_>, name| fields.required(reader, name).and_then(|node| reader.words(node));
+    let module = text(reader, "module");
+    let (label, pin) = (text(reader, "tokenLabel"), text(reader, "pinFile"));
+    fields.close(reader);
+    Some(TokenSettings { module: folder.join(module?), label: label?, pin: folder.join(pin?) })
 }
 
 /// Everyone who can be read: the settings count only without a problem.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use net::causes::chain;
 use net::tls::{self, OwnSvid};
 use net::{Connections, Listener, Stop, now};
-use store::{BadSigner, DiskSigner, State, StateFault};
+use store::{BadSigner, BadToken, DiskSigner, State, StateFault, Token};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -17,9 +17,9 @@ use super::ready::Ready;
 use crate::admin::{Admin, Source};
 use crate::control::{Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
-use crate::estate::{BadSettings, ServerSettings, StateSettings, Vars, server_settings};
+use crate::estate::{BadSettings, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
 use crate::home::operator;
-use crate::issuing::Issuers;
+use crate::issuing::{Custody, Issuers};
 use crate::pulse::Pulse;
 
 /// First line of the lock file.
@@ -36,6 +36,8 @@ pub enum ServerFailed {
     NotStarted(#[from] NotStarted),
     #[error("cannot use a key")]
     Key(#[from] BadSigner),
+    #[error("cannot use the PKCS#11 token")]
+    Token(#[from] BadToken),
     #[error("cannot use the state")]
     State(#[from] StateFault),
     #[error("cannot read `{}`", .path.display())]
@@ -51,7 +53,7 @@ pub enum ServerFailed {
 /// # Errors
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
-    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, lives } =
+    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, lives, token } =
         server_settings(config)?;
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
@@ -59,13 +61,17 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let feed_key = DiskSigner::open(&process.home.path("keys/feed.key"))?;
     feed_key.publish(&process.home.path("feed.pub"))?;
     let state = open(state).await?;
+    let custody = match &token {
+        Some(TokenSettings { module, label, pin }) => Custody::Token(Token::open(module, label, pin)?),
+        None => Custody::State,
+    };
     let setting = Setting {
         operators: vec![operator(owner)],
         certified: operators,
         environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys: process.keys.clone(),
-        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), lives)),
+        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), lives, custody)),
         connections: Connections::new(Arc::new(OwnSvid::default())),
         domain: Some(trust_domain),
     };

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, NotTaken, Standing, check, due};
-use issuer::{Assertions, Authority, Enrolments, Signer};
+use issuer::{Assertions, Authority, Enrolments};
 use model::{Time, TrustDomain};
 use net::serial;
-use store::{AuthorityAct, KeptAuthorities, KeptAuthority, P256Signer, SealingKey, State, Step};
+use store::{AuthorityAct, KeptAuthorities, KeptAuthority, SealingKey, State, Step};
 use tokio::sync::Mutex;
 
+use super::custody::Custody;
 use super::kept::{Fresh, Opened};
 use super::laid::{Laid, own_key, private_folder};
 use super::{Issuer, IssuingFailed, Lives, Own, own_part};
@@ -29,6 +30,7 @@ pub struct Issuers {
     directory: PathBuf,
     state: State,
     lives: Lives,
+    custody: Custody,
     seal: OnceLock<SealingKey>,
     open: Mutex<HashMap<TrustDomain, Arc<Issuer>>>,
 }
@@ -52,8 +54,8 @@ pub enum NotStepped {
 
 impl Issuers {
     /// Issuers with keys under `directory`, and what nodes share in `state`.
-    pub fn new(directory: PathBuf, state: State, lives: Lives) -> Self {
-        Self { directory, state, lives, seal: OnceLock::new(), open: Mutex::default() }
+    pub fn new(directory: PathBuf, state: State, lives: Lives, custody: Custody) -> Self {
+        Self { directory, state, lives, custody, seal: OnceLock::new(), open: Mutex::default() }
     }
 
     /// The issuer of `domain` as it is kept now. What it lacks to sign is made.
@@ -77,7 +79,7 @@ impl Issuers {
                     Some(known) => known.own.clone(),
                     None => self.own(domain, &opened)?,
                 };
-                let issuer = Arc::new(Issuer::of(domain, opened, seq, own, self.lives)?);
+                let issuer = Arc::new(Issuer::of(domain, opened, seq, own, (self.lives, &self.custody))?);
                 open.insert(domain.clone(), Arc::clone(&issuer));
                 return Ok(issuer);
             };
@@ -122,17 +124,22 @@ impl Issuers {
         by: &By,
     ) -> Result<Option<String>, IssuingFailed> {
         let first = !opened.iter().any(|one| one.kind == kind);
+        let mut made = None;
         let (act, becomes) = match step {
             KeyStep::Prepare if first && let Some(laid) = self.laid(domain).read(kind, by.at, &self.lives)? => {
                 ("import", vec![laid.0.sealed(domain, &laid.1, self.seal()?)?])
             }
-            KeyStep::Prepare => (step.as_str(), vec![self.make(domain, kind, by.at)?]),
+            KeyStep::Prepare => {
+                let (fresh, secret) = self.make(domain, kind, by.at)?;
+                let kept = fresh.sealed(domain, made.insert(secret), self.seal()?)?;
+                (step.as_str(), vec![kept])
+            }
             KeyStep::Activate(_) | KeyStep::Taint(_) | KeyStep::Revoke(_) | KeyStep::Drop(_) => {
                 (step.as_str(), self.become_of(domain, opened, (kind, step), by.at)?)
             }
         };
-        let made = becomes.first().map(|one| one.id.clone()).unwrap_or_default();
-        let id = step.id().map_or(made, str::to_owned);
+        let first = becomes.first().map(|one| one.id.clone()).unwrap_or_default();
+        let id = step.id().map_or(first, str::to_owned);
         let act = AuthorityAct {
             authority: id.clone(),
             act: act.to_owned(),
@@ -143,9 +150,18 @@ impl Issuers {
         match self.state.step_authorities(domain.as_str(), seen, &act, &becomes).await? {
             Step::Kept { seq } => {
                 tracing::info!(%domain, kind = kind.as_str(), act = act.act, authority = id, seq, "authorities changed");
+                let signs = |one: &&KeptAuthority| one.standing == Standing::Active.as_str();
+                let changed = becomes.iter().filter(|one| !signs(one));
+                let of = |kept: &KeptAuthority| opened.iter().find(|one| one.life.id == kept.id);
+                changed.filter_map(of).for_each(|one| self.custody.forget(&one.secret));
                 Ok(Some(id))
             }
-            Step::Moved => Ok(None),
+            Step::Moved => {
+                if let Some(secret) = made {
+                    self.custody.forget(&secret);
+                }
+                Ok(None)
+            }
         }
     }
 
@@ -170,22 +186,20 @@ impl Issuers {
         changed.map(|(one, standing)| Ok(one.becomes(domain, standing, at, self.seal()?)?)).collect()
     }
 
-    /// A new authority, prepared.
-    fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<KeptAuthority, IssuingFailed> {
-        let (signer, pkcs8) = P256Signer::make()?;
+    /// A new authority, prepared, and what is to be sealed of its key.
+    fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
+        let (signer, secret) = self.custody.make()?;
         let point = signer.public_point().to_vec();
         let life = self.lives.of(kind);
         let (certificate, ends) = match kind {
             KeyKind::X509 => {
                 let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
-                let founded =
-                    Authority::found(domain.clone(), Box::new(signer), serial(), at, life).map_err(founding)?;
+                let founded = Authority::found(domain.clone(), signer, serial(), at, life).map_err(founding)?;
                 (founded.certificate().to_vec(), founded.not_after())
             }
             KeyKind::Jwt => (Vec::new(), at.plus(life)),
         };
-        let fresh = Fresh { kind, standing: Standing::Prepared, point, certificate, made: at, ends };
-        Ok(fresh.sealed(domain, &pkcs8, self.seal()?)?)
+        Ok((Fresh { kind, standing: Standing::Prepared, point, certificate, made: at, ends }, secret))
     }
 
     fn opened(&self, domain: &TrustDomain, kept: KeptAuthorities) -> Result<Vec<Opened>, IssuingFailed> {

@@ -14,8 +14,8 @@ pub(super) struct Opened {
     pub kind: KeyKind,
     pub life: KeyLife,
     pub kept: KeptAuthority,
-    /// PKCS#8 of its private key; empty where it signs no more.
-    pub pkcs8: Vec<u8>,
+    /// Its private key in PKCS#8, or the name of that in a token; empty where it signs no more.
+    pub secret: Vec<u8>,
 }
 
 /// Why what is kept is no authority.
@@ -42,11 +42,11 @@ impl Opened {
             since: time(&kept.since, "since")?,
             ends: time(&kept.ends, "ends")?,
         };
-        let pkcs8 = seal.unseal(&purpose(domain, &kept), &kept.sealed)?;
+        let secret = seal.unseal(&purpose(domain, &kept), &kept.sealed)?;
         if key_id(&kept.public_key) != kept.id {
             return Err(NotOurs::Id);
         }
-        Ok(Self { kind, life, kept, pkcs8 })
+        Ok(Self { kind, life, kept, secret })
     }
 
     /// The same from `at` on in another standing. One that is not to sign has no private key any more.
@@ -80,7 +80,7 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// As it is to be kept, with its private key sealed.
-    pub fn sealed(self, domain: &TrustDomain, pkcs8: &[u8], seal: &SealingKey) -> Result<KeptAuthority, BadSigner> {
+    pub fn sealed(self, domain: &TrustDomain, secret: &[u8], seal: &SealingKey) -> Result<KeptAuthority, BadSigner> {
         let made = self.made.to_string();
         let mut kept = KeptAuthority {
             id: key_id(&self.point),
@@ -93,7 +93,7 @@ impl Fresh {
             ends: self.ends.to_string(),
             sealed: Vec::new(),
         };
-        kept.sealed = seal.seal(&purpose(domain, &kept), pkcs8)?;
+        kept.sealed = seal.seal(&purpose(domain, &kept), secret)?;
         Ok(kept)
     }
 }

@@ -1,5 +1,6 @@
 //! The issuer of a trust domain: whom it has to sign now, and what it publishes of all that sign or signed.
 
+mod custody;
 mod issuers;
 mod kept;
 mod laid;
@@ -20,11 +21,12 @@ use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-use store::{BadSigner, P256Signer, StateFault};
+use store::{BadSigner, BadToken, KeyRejected, StateFault};
 
 use self::kept::Opened;
 use crate::estate::{ENROLMENT, OWN};
 
+pub use custody::Custody;
 pub use issuers::{By, Issuers, NotStepped};
 pub use kept::NotOurs;
 pub use laid::lay_out;
@@ -118,6 +120,12 @@ pub enum IssuingFailed {
         .path.display()
     )]
     NotOurs { id: String, path: PathBuf, source: NotOurs },
+    #[error("the key of authority `{id}` is in a PKCS#11 token: name it in the settings, `signer: {{pkcs11: …}}`")]
+    Elsewhere { id: String },
+    #[error("the key of authority `{id}` cannot be used")]
+    Unreadable { id: String, source: KeyRejected },
+    #[error("the PKCS#11 token cannot be used")]
+    Token(#[from] BadToken),
     #[error("the authorities of trust domain `{domain}` cannot be used")]
     Bundle { domain: TrustDomain, source: BadBundle },
     #[error("no authority of trust domain `{domain}` signs {}-SVIDs", .kind.as_str())]
@@ -127,19 +135,25 @@ pub enum IssuingFailed {
 }
 
 impl Issuer {
-    fn of(domain: &TrustDomain, opened: Vec<Opened>, seq: u64, own: Own, lives: Lives) -> Result<Self, IssuingFailed> {
+    fn of(
+        domain: &TrustDomain,
+        opened: Vec<Opened>,
+        seq: u64,
+        own: Own,
+        (lives, custody): (Lives, &Custody),
+    ) -> Result<Self, IssuingFailed> {
         let signer = |kind| {
             let active = |one: &&Opened| one.kind == kind && one.life.standing == Standing::Active;
-            let found =
-                opened.iter().find(active).and_then(|one| Some((one, P256Signer::from_pkcs8(&one.pkcs8).ok()?)));
-            found.ok_or_else(|| IssuingFailed::Nobody { domain: domain.clone(), kind })
+            let found = opened.iter().find(active);
+            let one = found.ok_or_else(|| IssuingFailed::Nobody { domain: domain.clone(), kind })?;
+            Ok::<_, IssuingFailed>((one, custody.open(&one.life.id, &one.secret)?))
         };
         let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
         let (one, key) = signer(KeyKind::X509)?;
-        let authority = Authority::resume(domain.clone(), Box::new(key), one.kept.certificate.clone(), one.life.ends);
+        let authority = Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.life.ends);
         let authority = authority.map_err(founding)?;
         let (one, key) = signer(KeyKind::Jwt)?;
-        let jwt = JwtAuthority::new(domain, Box::new(key), one.life.ends);
+        let jwt = JwtAuthority::new(domain, key, one.life.ends);
         let shown = |one: Opened| Shown {
             kind: one.kind,
             life: one.life,

@@ -13,7 +13,7 @@ use store::{AuthorityAct, KeptAuthority, State};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::{By, Issuer, Issuers, Lives, NotStepped, lay_out};
+use super::{By, Custody, Issuer, Issuers, Lives, NotStepped, lay_out};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -27,7 +27,7 @@ async fn state(dir: &TempDir) -> State {
 
 /// A node with keys of its own folder.
 async fn node(dir: &TempDir, keys: &str) -> Arc<Issuers> {
-    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, Lives::default()))
+    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, Lives::default(), Custody::State))
 }
 
 fn by(at: Time) -> By {

@@ -27,11 +27,13 @@ mod start;
 mod state;
 mod syncer;
 mod tally;
+mod token;
 mod verify;
 mod walk;
 mod work;
 mod writer;
 
+pub use aws_lc_rs::error::KeyRejected;
 pub use cursor::Cursor;
 pub use fault::LedgerFault;
 pub use ledger::{Figures, FileLedger, FileSlot, Options, Started};
@@ -45,6 +47,7 @@ pub use state::{
     KeptEpoch, KeptPlane, KeptRegistration, NewPlane, Position, RevocationAct, Said, State, StateFault, Step, first_change,
 };
 pub use tally::{Decisions, Outcomes, Written};
+pub use token::{BadToken, Token, TokenSigner};
 pub use verify::{End, Note, Verification, verify};
 
 #[cfg(test)]

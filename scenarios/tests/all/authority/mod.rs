@@ -4,6 +4,7 @@
 mod commands;
 mod nodes;
 mod taken_over;
+mod token;
 
 use serde_json::Value;
 
