@@ -19,7 +19,7 @@ use super::planes::{self, NoToken, NotEnrolled};
 use super::reading::ReadingSlot;
 use super::replay::replay;
 use super::reply::Reply;
-use super::revoking::{self, NotRevoked};
+use super::revoking::{self, NotRevoked, Revocation};
 use super::status;
 use super::svids::{self, Unminted};
 use super::{Control, Post, authorities, registering, resolving, tail, whatif};
@@ -73,11 +73,7 @@ impl Control {
                 Err(why @ RollBackFailed::Unread(_)) => Reply::failed(&why),
             },
             Command::Revoke(request) => {
-                match revoking::act(&self.epochs, &request, &author, &asks, self.own_gateway()).await {
-                    Ok(done) => Reply::ok(&done),
-                    Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
-                    Err(why) => Reply::invalid(&why.to_string()),
-                }
+                revoked(revoking::act(&self.epochs, &request, &author, &asks, self.own_gateway()).await)
             }
             Command::Authorities => authorities::shown(&self.epochs).await,
             Command::StepAuthority(order) => authorities::step(&self.epochs, &order, &author).await,
@@ -248,6 +244,14 @@ fn looked_up(found: Result<impl Serialize, NotFound>) -> Reply {
         Ok(document) => Reply::ok(&document),
         Err(why @ (NotFound::Unknown | NotFound::Ambiguous | NotFound::Counted)) => Reply::invalid(&why.to_string()),
         Err(why) => Reply::failed(&why),
+    }
+}
+
+fn revoked(done: Result<Revocation, NotRevoked>) -> Reply {
+    match done {
+        Ok(done) => Reply::ok(&done),
+        Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
+        Err(why) => Reply::invalid(&why.to_string()),
     }
 }
 

@@ -1,10 +1,33 @@
-//! The authorities of the trust domain in force: changed by one node, and taken over by all.
+//! Who vouches for the trust domain in force, and its authorities: changed by one node, and taken over by all.
 
+use std::sync::Arc;
+
+use issuer::Assertions;
 use issuer::lifecycle::{KeyKind, KeyStep};
 use model::Time;
 
 use super::{Author, Epochs, EpochsFailed};
-use crate::issuing::{By, IssuingFailed, NotStepped};
+use crate::issuing::{By, Issuers, IssuingFailed, NotStepped};
+
+/// Who vouches for the trust domain in force.
+pub enum Trust {
+    /// This process issues for it, and nobody follows it.
+    Alone(Issuers),
+    /// This process issues for it, and planes enrol here.
+    Issues(Issuers),
+    /// Control does, and says whose SVIDs are accepted; this process has a key of its own for assertions.
+    Control(Arc<Assertions>),
+}
+
+impl Trust {
+    /// None where control issues.
+    pub(super) const fn issuers(&self) -> Option<&Issuers> {
+        match self {
+            Self::Alone(issuers) | Self::Issues(issuers) => Some(issuers),
+            Self::Control(_) => None,
+        }
+    }
+}
 
 /// Why nothing was done with an authority.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use credential::Operators;
-use issuer::Assertions;
 use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
 use net::causes::chain;
 use net::{Connections, Stop, now};
@@ -24,13 +23,13 @@ use tokio::time::sleep;
 use self::compile::{Beside, compile};
 use crate::estate::{Bundle, Change, Estate, Problem, Registration, Vars, changes, load};
 use crate::feed::Reached;
-use crate::issuing::{Issuer, Issuers, IssuingFailed};
+use crate::issuing::{Issuer, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::registry::{self, Registry};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
-pub use authorities::AuthorityFailed;
+pub use authorities::{AuthorityFailed, Trust};
 pub use compile::{boot, compile_alone};
 pub use publication::{NotTaken, Publication};
 pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
@@ -76,26 +75,6 @@ pub enum RollBackFailed {
     Unread(#[source] EpochsFailed),
     #[error(transparent)]
     Apply(#[from] ApplyFailed),
-}
-
-/// Who vouches for the trust domain in force.
-pub enum Trust {
-    /// This process issues for it, and nobody follows it.
-    Alone(Issuers),
-    /// This process issues for it, and planes enrol here.
-    Issues(Issuers),
-    /// Control does, and says whose SVIDs are accepted; this process has a key of its own for assertions.
-    Control(Arc<Assertions>),
-}
-
-impl Trust {
-    /// None where control issues.
-    const fn issuers(&self) -> Option<&Issuers> {
-        match self {
-            Self::Alone(issuers) | Self::Issues(issuers) => Some(issuers),
-            Self::Control(_) => None,
-        }
-    }
 }
 
 /// What a process that has epochs is told when it starts, and no estate says.
