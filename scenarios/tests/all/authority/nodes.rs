@@ -18,7 +18,7 @@ fn bundle(installation: &Installation) -> Value {
 
 #[test]
 fn nodes_rotate_as_one_while_calls_go_on() {
-    let Some(postgres) = Postgres::shared() else { return };
+    let Some(postgres) = Postgres::alone() else { return };
     postgres.make_database("authorities");
     let upstream = Upstream::start();
     let mut first = Installation::laid_out("production", "prod.acme.test");
@@ -72,7 +72,7 @@ fn nodes_rotate_as_one_while_calls_go_on() {
 
 #[test]
 fn a_node_without_the_sealing_key_does_not_start() {
-    let Some(postgres) = Postgres::shared() else { return };
+    let Some(postgres) = Postgres::alone() else { return };
     postgres.make_database("unsealed");
     let mut first = Installation::laid_out("production", "prod.acme.test");
     let url = first.path("state.url");
