@@ -56,7 +56,7 @@ impl Admin {
     fn keys(&self) -> (StatusCode, Value) {
         match &self.source {
             Source::Issuer(_) => {
-                self.published(|issuer| issuer::key_set(&issuer.assertions, &issuer.plane_keys.load()))
+                self.published(|issuer| issuer::key_set(issuer.assertions(), &issuer.plane_keys().load()))
             }
             Source::Plane(assertions) => (StatusCode::OK, issuer::key_set(assertions, &[])),
         }
@@ -85,7 +85,7 @@ impl Door for Admin {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/keys") => self.keys(),
-            (&Method::GET, "/bundle") => self.published(|issuer| issuer::bundle(&issuer.authority, &issuer.jwt)),
+            (&Method::GET, "/bundle") => self.published(Issuer::spiffe_bundle),
             _ => (StatusCode::NOT_FOUND, json!({"error": NOTHING_ELSE})),
         };
         reply(status, JSON, format!("{document}\n"))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{KeySet, Revocations};
+use credential::{Authorities, KeySet, Revocations};
 use issuer::Assertions;
 use model::TrustDomain;
 use net::{Pacing, Pool};
@@ -42,6 +42,13 @@ impl Live {
     pub fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
         let sources = self.snapshot.sources.clone().with_revocations(revocations);
         let snapshot = guard::Snapshot { sources, ..self.snapshot.clone() };
+        Self { snapshot, ..self.clone() }
+    }
+
+    /// The same estate, where these authorities' SVIDs are accepted.
+    pub fn with_authorities(&self, authorities: Authorities) -> Self {
+        let sources = self.snapshot.sources.clone().with_authorities(authorities);
+        let snapshot = guard::Snapshot { keys: sources.keys_digest(), sources, ..self.snapshot.clone() };
         Self { snapshot, ..self.clone() }
     }
 

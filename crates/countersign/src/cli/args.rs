@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::reach::Reach;
-use crate::control::Kind as RevocableKind;
+use crate::control::{AuthorityKind, Kind as RevocableKind};
 
 pub use conformance::Conformance;
 pub use processes::{Agent, Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
@@ -137,6 +137,21 @@ Examples:
 Examples:
   countersign restore principal dunning")]
     Restore(Revoke),
+    /// Look at the keys that sign SVIDs, and change them: prepare, activate, taint, revoke
+    #[command(
+        after_help = "By itself, the next authority is prepared at half of the active one's life and activated at the last sixth.
+After a key leaked, do all four by hand: prepare another, activate it, taint the one before (what it signed is replaced at
+once), and revoke that once everyone has something new.
+
+Examples:
+  countersign authority show
+  countersign authority show --kind jwt --output json
+  countersign authority prepare --kind x509
+  countersign authority activate --kind x509            the one that is prepared
+  countersign authority taint --kind x509 6f1c          an id, or the beginning of one
+  countersign authority revoke --kind x509"
+    )]
+    Authority(Authority),
     /// List what is live, of one kind
     #[command(after_help = "Examples:
   countersign get principals
@@ -315,6 +330,43 @@ pub struct Revoke {
     /// Show where it is in force, and fail if it is not everywhere
     #[arg(long)]
     pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Authority {
+    #[command(subcommand)]
+    pub verb: AuthorityDo,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuthorityDo {
+    /// List the authorities that are published
+    Show {
+        /// Only those that sign these
+        #[arg(long, value_enum)]
+        kind: Option<AuthorityKind>,
+    },
+    /// Make another one, and publish it
+    Prepare {
+        /// What it signs
+        #[arg(long, value_enum, default_value_t = AuthorityKind::X509)]
+        kind: AuthorityKind,
+    },
+    /// Let the prepared one sign from now on
+    Activate(AuthorityOf),
+    /// Have what it signed replaced at once
+    Taint(AuthorityOf),
+    /// Publish a tainted one no more: what it signed counts nowhere
+    Revoke(AuthorityOf),
+}
+
+#[derive(Debug, Args)]
+pub struct AuthorityOf {
+    /// Its id, or the beginning of it; without one, the only one that it could be
+    pub id: Option<String>,
+    /// What it signs
+    #[arg(long, value_enum, default_value_t = AuthorityKind::X509)]
+    pub kind: AuthorityKind,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The command line: flags, which server, output, exit codes. What the verbs do stands elsewhere.
 
 mod args;
+mod authority;
 mod catalog;
 mod client;
 mod codes;
@@ -118,6 +119,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Revoke(revoke) => operate::revoke(&client()?, Act::Revoke, &revoke, output),
         Verb::Registration(registration) => operate::register(&client()?, registration.verb, output),
         Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
+        Verb::Authority(asked) => authority::authority(&client()?, &asked.verb, output),
         Verb::Get(get) => operate::get(&client()?, &get, output),
         Verb::Status(asked) if asked.verbose => {
             let settings = settings::settings(matches, &reach, output)?;

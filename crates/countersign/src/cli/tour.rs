@@ -27,6 +27,7 @@ use super::{Client, Stopped, explain_text, output};
 use crate::control::EstateRequest;
 use crate::dev::{self, Caller, DevFailed, Fresh, Options, Running};
 use crate::estate::{Bundle, BundleError};
+use crate::issuing::certificates_in;
 
 /// The policy line that the tour edits, and what it writes instead.
 const BEFORE: &str =
@@ -244,9 +245,9 @@ impl Tour {
     async fn shake_hands(&self, workload: &str) -> Result<TlsStream<TcpStream>, TourFailed> {
         let json = &self.running.json;
         let certificate = |text: String| pem::decode("CERTIFICATE", &text);
-        let authority = certificate(std::fs::read_to_string(&json.ca)?)?;
+        let authorities = certificates_in(&std::fs::read(&json.ca)?).map_err(failed)?;
         let (source, domain) = (DOMAIN.parse().map_err(failed)?, DOMAIN.parse().map_err(failed)?);
-        let bundle = credential::Bundle::new(source, domain, &[authority], Duration::ZERO).map_err(failed)?;
+        let bundle = credential::Bundle::new(source, domain, &authorities, Duration::ZERO).map_err(failed)?;
         let trusted = credential::Authorities::new([bundle]);
         let own = OwnSvid::default();
         if let Some(files) = json.svids.get(workload) {

@@ -10,6 +10,7 @@ use model::{BaseAction, PrincipalId, Time};
 use policy::Question;
 use serde::{Deserialize, Serialize};
 
+use super::authorities::{AuthorityOrder, AuthorityRequest};
 use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest};
 use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
@@ -52,6 +53,10 @@ pub enum Command {
     Revoke(RevocationRequest),
     /// Registrations beside those of the estate: put, or deleted by name.
     Register(Registering),
+    /// The authorities that are published.
+    Authorities,
+    /// A step in the life of an authority.
+    StepAuthority(AuthorityOrder),
     /// What was in force in an earlier epoch comes into force again.
     RollBack {
         epoch: u64,
@@ -176,6 +181,8 @@ impl Command {
                 Ok(Self::Revoke(RevocationRequest { id: name("id", request.id)?, ..request }))
             }
             ("POST", "registrations") => Ok(Self::Register(serde_json::from_slice(body)?)),
+            ("GET", "authorities") => Ok(Self::Authorities),
+            ("POST", "authorities") => step_authority(serde_json::from_slice(body)?),
             ("POST", "rollback") => {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
@@ -222,6 +229,8 @@ impl Command {
             },
             Self::Register(Registering::Put(_)) => "registration put",
             Self::Register(Registering::Delete(_)) => "registration delete",
+            Self::Authorities => "authority show",
+            Self::StepAuthority(order) => order.operation(),
             Self::RollBack { .. } => "rollback",
             Self::Get { .. } => "get",
             Self::Status { .. } => "status",
@@ -234,7 +243,8 @@ impl Command {
     pub fn question(&self) -> Option<Question> {
         let (action, resource) = match self {
             Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
-            Self::Revoke(_) => (BaseAction::Administer, "countersign/keys"),
+            Self::Revoke(_) | Self::StepAuthority(_) => (BaseAction::Administer, "countersign/keys"),
+            Self::Authorities => (BaseAction::Read, "countersign/keys"),
             Self::Register(_) => (BaseAction::Write, "countersign/workloads"),
             Self::EnrolToken(_) => (BaseAction::Effect, "countersign/planes"),
             Self::Enrol { .. } => (BaseAction::Effect, "countersign/enrolment"),
@@ -268,6 +278,10 @@ impl Command {
         match self {
             Self::MintSvid(SvidOrder { bearer: Bearer::Principal(id), .. }) => named(&[("id", id)]),
             Self::Revoke(request) => named(&[("kind", request.kind.as_str()), ("id", &request.id)]),
+            Self::StepAuthority(order) => {
+                let (kind, id) = order.about();
+                named(&[&[("kind", kind)][..], &id.map(|id| ("id", id)).into_iter().collect::<Vec<_>>()].concat())
+            }
             Self::EnrolToken(order) => named(&[("role", order.role.as_str()), ("name", &order.name)]),
             Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
             Self::Get { kind } => named(&[("kind", kind)]),
@@ -285,6 +299,7 @@ impl Command {
             | Self::Enrol { .. }
             | Self::Feed { .. }
             | Self::Report(_)
+            | Self::Authorities
             | Self::Status { .. }
             | Self::WhoAmI
             | Self::Describe => Vec::new(),
@@ -310,6 +325,11 @@ fn svid_order(order: &SvidRequest) -> Result<Command, BadCommand> {
     let ttl = lifetime(order.ttl.as_deref())?.unwrap_or(DEFAULT_TTL);
     let bearer = Bearer::Principal(name("id", order.id.clone())?);
     Ok(Command::MintSvid(SvidOrder { bearer, request: request(&order.csr)?, ttl }))
+}
+
+fn step_authority(request: AuthorityRequest) -> Result<Command, BadCommand> {
+    let id = request.id.map(|id| name("id", id)).transpose()?;
+    Ok(Command::StepAuthority(AuthorityOrder::Asked(AuthorityRequest { id, ..request })))
 }
 
 fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::digest_of;
 use http::StatusCode;
-use model::Digest;
 use net::causes::chain;
 use net::{Stop, now};
 use store::{DiskSigner, RevocationAct, StateFault};
@@ -48,8 +46,8 @@ struct Said {
 struct Name {
     generation: u64,
     epoch: u64,
-    /// Digest of the authority's certificate; none before there is one.
-    authority: Option<Digest>,
+    /// Sequence of the bundle; none before there is one.
+    authorities: Option<u64>,
 }
 
 /// Why nothing new is said.
@@ -95,15 +93,15 @@ impl Feed {
         }
         let issuer = epochs.issuer();
         if let Some(issuer) = &issuer {
-            issuer.plane_keys.store(Arc::new(planes::assertion_keys(epochs).await?));
+            issuer.plane_keys().store(Arc::new(planes::assertion_keys(epochs).await?));
         }
         let live = epochs.live().load_full();
         let reached = epochs.reached();
         said.acts = epochs.acts();
         let (generation, epoch) = (live.snapshot.generation.0, live.snapshot.epoch.0);
         // not by the keys in force: those of issuers change all the time, and planes fetch them themselves
-        let authority = issuer.map(|issuer| digest_of(issuer.authority.certificate()));
-        let name = Name { generation, epoch, authority };
+        let authorities = issuer.map(|issuer| issuer.sequence());
+        let name = Name { generation, epoch, authorities };
         if said.snapshot.as_ref().is_none_or(|(known, _)| *known != name)
             && let Some(publication) = epochs.publication().await?
         {

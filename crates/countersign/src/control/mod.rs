@@ -4,6 +4,7 @@
 
 mod agents;
 mod audience;
+mod authorities;
 mod command;
 mod explain;
 mod feed;
@@ -50,6 +51,7 @@ use crate::live::{Current, End, ends};
 use crate::vitals::Vitals;
 
 pub use agents::Planes;
+pub use authorities::{AuthorityKind, AuthorityOrder, AuthorityRequest, AuthorityVerb};
 pub use command::{Command, EstateRequest, Registering, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
 pub use explain::{NotFound, Where, explain};
 pub use feed::Feed;

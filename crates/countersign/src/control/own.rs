@@ -1,4 +1,5 @@
-//! The SVID of the process itself, minted through the same gates as everyone's and renewed at half of its life.
+//! The SVID of the process itself, minted through the same gates as everyone's and renewed at half of its life, or at
+//! once where its authority is tainted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,12 +30,13 @@ pub struct OwnPart {
     owner: u32,
     /// Where the authorities of the trust domain are written, in PEM.
     ca: PathBuf,
+    told: String,
     made: Option<(Made, Vec<String>)>,
 }
 
 impl OwnPart {
     pub const fn new(control: Arc<Control>, part: &'static str, owner: u32, ca: PathBuf) -> Self {
-        Self { control, part, owner, ca, made: None }
+        Self { control, part, owner, ca, told: String::new(), made: None }
     }
 
     /// Mints it if it is missing or due, or names other hosts; nothing before there is a trust domain to issue for.
@@ -44,8 +46,11 @@ impl OwnPart {
     pub async fn renew(&mut self, hosts: Vec<String>) -> Result<(), NoSvid> {
         let at = now();
         let Some(issuer) = self.control.issuer() else { return Ok(()) };
-        let id = own_part(issuer.authority.domain(), self.part);
-        if self.made.as_ref().is_some_and(|(made, names)| at < made.due && made.id == id && *names == hosts) {
+        let id = own_part(issuer.domain(), self.part);
+        let tainted = self.control.own_svid().is_tainted(&issuer.authorities());
+        let fits = |(made, names): &(Made, Vec<String>)| at < made.due && made.id == id && *names == hosts;
+        if self.made.as_ref().is_some_and(fits) && !tainted {
+            self.tell(issuer.bundle_pem())?;
             return Ok(());
         }
         let key = new_key()?;
@@ -53,8 +58,16 @@ impl OwnPart {
         let order = SvidOrder { bearer, request: key.request.clone(), ttl: LIFETIME };
         let minted: Minted = self.control.mint_as_owner(order, self.owner).await?;
         install(self.control.own_svid(), &key, &minted)?;
-        write(&self.ca, minted.bundle.as_bytes(), 0o644)?;
         self.made = Some((Made::new(&minted, at), hosts));
+        self.tell(minted.bundle)
+    }
+
+    /// Writes the authorities of the trust domain, for whoever connects, if they are others than were written last.
+    fn tell(&mut self, bundle: String) -> Result<(), NoSvid> {
+        if self.told != bundle {
+            write(&self.ca, bundle.as_bytes(), 0o644)?;
+            self.told = bundle;
+        }
         Ok(())
     }
 }

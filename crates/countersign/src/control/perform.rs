@@ -19,10 +19,10 @@ use super::planes::{self, NoToken, NotEnrolled};
 use super::reading::ReadingSlot;
 use super::replay::replay;
 use super::reply::Reply;
-use super::revoking::{self, NotRevoked};
+use super::revoking::{self, NotRevoked, Revocation};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, registering, resolving, tail, whatif};
+use super::{Control, Post, authorities, registering, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 
@@ -73,12 +73,10 @@ impl Control {
                 Err(why @ RollBackFailed::Unread(_)) => Reply::failed(&why),
             },
             Command::Revoke(request) => {
-                match revoking::act(&self.epochs, &request, &author, &asks, self.own_gateway()).await {
-                    Ok(done) => Reply::ok(&done),
-                    Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
-                    Err(why) => Reply::invalid(&why.to_string()),
-                }
+                revoked(revoking::act(&self.epochs, &request, &author, &asks, self.own_gateway()).await)
             }
+            Command::Authorities => authorities::shown(&self.epochs).await,
+            Command::StepAuthority(order) => authorities::step(&self.epochs, &order, &author).await,
             Command::Get { kind } => match status::get(&self.live().load(), &kind) {
                 Some(document) => Reply::ok(&document),
                 None => Reply::invalid(&status::no_kind(&kind)),
@@ -144,6 +142,20 @@ impl Control {
         let status = if minted.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Settling(settlement).settle(status);
         minted
+    }
+
+    /// Takes the step in the life of an authority that was permitted because it is due.
+    pub(super) async fn perform_due(&self, permit: Permit<Command, ReadingSlot>) -> Result<(), String> {
+        let author = author(&permit);
+        let (command, settlement) = permit.begin();
+        let done = if let Command::StepAuthority(order) = &command {
+            authorities::step_due(&self.epochs, order, &author).await
+        } else {
+            Ok(())
+        };
+        let status = if done.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Settling(settlement).settle(status);
+        done
     }
 
     /// What this server decides by, and how it is.
@@ -232,6 +244,14 @@ fn looked_up(found: Result<impl Serialize, NotFound>) -> Reply {
         Ok(document) => Reply::ok(&document),
         Err(why @ (NotFound::Unknown | NotFound::Ambiguous | NotFound::Counted)) => Reply::invalid(&why.to_string()),
         Err(why) => Reply::failed(&why),
+    }
+}
+
+fn revoked(done: Result<Revocation, NotRevoked>) -> Reply {
+    match done {
+        Ok(done) => Reply::ok(&done),
+        Err(why @ NotRevoked::Kept(_)) => Reply::failed(&why),
+        Err(why) => Reply::invalid(&why.to_string()),
     }
 }
 

@@ -105,10 +105,10 @@ pub(super) fn token(epochs: &Epochs, order: &EnrolmentOrder, at: Time) -> Result
         return Err(NoToken::Life);
     }
     let role = order.role.as_str();
-    let enrolment = issuer.enrolments.sign((role, &order.name), record_id(), order.life, at)?;
+    let enrolment = issuer.enrolments().sign((role, &order.name), record_id(), order.life, at)?;
     Ok(json!({
         "token": enrolment.token,
-        "id": format!("{}/{}", crate::issuing::own_part(issuer.authority.domain(), role), order.name),
+        "id": format!("{}/{}", crate::issuing::own_part(issuer.domain(), role), order.name),
         "credential_id": enrolment.id,
         "expires": enrolment.expires.to_string(),
     }))

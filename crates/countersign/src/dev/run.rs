@@ -148,9 +148,10 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let laid_out = first_estate(&directory, &options, &json, &operators).await?;
     let (keys, keeper) = keys::keeper();
     servers.spawn(keeper.run(stopped.clone()));
-    let issuers = issuing::Issuers::new(directory.path("keys/issuer"));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let state = State::open(&state_beside(&directory.path("ledger"))).await?;
+    let (lives, custody) = (issuing::Lives::default(), issuing::Custody::State);
+    let issuers = issuing::Issuers::new(directory.path("keys"), state.clone(), lives, custody);
     let setting = Setting {
         operators,
         certified: credential::Operators::default(),
@@ -205,6 +206,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(serve(Listener::Tcp(sockets.admin), Arc::new(admin), stopped.clone()));
     servers.spawn(serve(Listener::Unix(sockets.control), Arc::clone(&control), stopped.clone()));
     servers.spawn(following(Arc::clone(&control), stopped.clone()));
+    servers.spawn(rotating(Arc::clone(&control), directory.owner()?, stopped.clone()));
     if options.watch {
         servers.spawn(watch::watch(json.estate.clone(), control, directory.owner()?, stopped));
     }
@@ -229,6 +231,10 @@ impl Running {
 
 async fn following(control: Arc<Control>, stop: Stop) {
     control.follow(stop).await;
+}
+
+async fn rotating(control: Arc<Control>, owner: u32, stop: Stop) {
+    control.rotate(owner, stop).await;
 }
 
 struct Sockets {

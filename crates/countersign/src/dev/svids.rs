@@ -28,7 +28,8 @@ pub struct Svids {
     root: PathBuf,
     owner: u32,
     gateway: OwnPart,
-    workloads: BTreeMap<&'static str, Made>,
+    /// Each with who signed it.
+    workloads: BTreeMap<&'static str, (Made, Option<String>)>,
 }
 
 impl Svids {
@@ -64,7 +65,11 @@ impl Svids {
         self.gateway.renew(hosts).await?;
         for name in WORKLOADS {
             let Some(id) = known(&live, name) else { continue };
-            if self.workloads.get(name).is_some_and(|made| at < made.due && made.id == id) {
+            let fits = |(made, signed_by): &(Made, Option<String>)| {
+                let tainted = signed_by.as_ref().is_some_and(|by| live.snapshot.sources.authorities().taint(by));
+                at < made.due && made.id == id && !tainted
+            };
+            if self.workloads.get(name).is_some_and(fits) {
                 continue;
             }
             let fresh = self.workload(name, at).await?;
@@ -73,13 +78,13 @@ impl Svids {
         Ok(())
     }
 
-    async fn workload(&self, name: &str, at: Time) -> Result<Made, NoSvid> {
+    async fn workload(&self, name: &str, at: Time) -> Result<(Made, Option<String>), NoSvid> {
         let key = new_key()?;
         let bearer = Bearer::Principal(name.to_owned());
         let order = SvidOrder { bearer, request: key.request.clone(), ttl: LIFETIME };
         let minted = self.control.mint_as_owner(order, self.owner).await.map_err(NoSvid::from)?;
         save(&self.root.join("svids").join(name), &key, &minted)?;
-        Ok(Made::new(&minted, at))
+        Ok((Made::new(&minted, at), minted.signed_by()))
     }
 }
 

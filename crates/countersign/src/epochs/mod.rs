@@ -1,6 +1,7 @@
 //! The estate over time: the last applied epoch is what planes decide by. Any number of nodes apply and follow at once.
 
 mod archive;
+mod authorities;
 mod compile;
 mod publication;
 mod revocations;
@@ -10,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use credential::Operators;
-use issuer::Assertions;
 use model::{Epoch, Generation, PrincipalId, Time, TrustDomain};
 use net::causes::chain;
 use net::{Connections, Stop, now};
 use serde::{Deserialize, Serialize};
-use store::{Append, KeptEpoch, KeptRegistration, Position, RevocationAct, State, StateFault};
+use store::{Append, Changed, KeptEpoch, KeptRegistration, Position, RevocationAct, State, StateFault};
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -23,12 +23,13 @@ use tokio::time::sleep;
 use self::compile::{Beside, compile};
 use crate::estate::{Bundle, Change, Estate, Problem, Registration, Vars, changes, load};
 use crate::feed::Reached;
-use crate::issuing::{Issuer, Issuers, IssuingFailed};
+use crate::issuing::{Issuer, IssuingFailed};
 use crate::keys::Keys;
 use crate::live::{Current, Live};
 use crate::registry::{self, Registry};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
+pub use authorities::{AuthorityFailed, Trust};
 pub use compile::{boot, compile_alone};
 pub use publication::{NotTaken, Publication};
 pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
@@ -74,16 +75,6 @@ pub enum RollBackFailed {
     Unread(#[source] EpochsFailed),
     #[error(transparent)]
     Apply(#[from] ApplyFailed),
-}
-
-/// Who vouches for the trust domain in force.
-pub enum Trust {
-    /// This process issues for it, and nobody follows it.
-    Alone(Issuers),
-    /// This process issues for it, and planes enrol here.
-    Issues(Issuers),
-    /// Control does, and says whose SVIDs are accepted; this process has a key of its own for assertions.
-    Control(Arc<Assertions>),
 }
 
 /// What a process that has epochs is told when it starts, and no estate says.
@@ -175,7 +166,7 @@ impl Epochs {
         epochs.take_registrations().await?;
         if let (Trust::Issues(issuers), Some(domain)) = (&epochs.trust, &epochs.domain) {
             // before the first epoch too: operators come over TLS to apply it
-            epochs.issue(issuers.of(domain, at)?);
+            epochs.issue(issuers.of(domain, at).await?);
         }
         if !epochs.follows_control() {
             epochs.look(at).await?;
@@ -384,28 +375,25 @@ impl Epochs {
     async fn look(&self, at: Time) -> Result<(), EpochsFailed> {
         let mut in_force = self.in_force.lock().await;
         let looked = Instant::now();
-        if let Some(last) = self.state.changes_since(in_force.seen, CHANGES).await?.last() {
+        let changes = self.state.changes_since(in_force.seen, CHANGES).await?;
+        if let Some(last) = changes.last() {
             // first: what is revoked must not wait for an estate that has to be compiled
             self.take_revocations().await?;
             self.take_registrations().await?;
+            if changes.iter().any(|change| matches!(change.what, Changed::Authorities(_))) {
+                self.take_authorities(at).await?;
+            }
             self.catch_up(&mut in_force, at).await?;
             in_force.seen = last.seq;
-        } else if self.is_issuer_due(at) {
-            self.catch_up(&mut in_force, at).await?;
         }
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked);
         Ok(())
     }
 
-    /// Whether the authority's certificate is at half of its life: then its key signs another.
-    fn is_issuer_due(&self, at: Time) -> bool {
-        self.issuer.load().as_ref().is_some_and(|issuer| issuer.is_half_over(at))
-    }
-
-    /// Puts the last epoch in force, if it is not yet, or under a certificate of its authority that is half over.
+    /// Puts the last epoch in force, if it is not yet.
     async fn catch_up(&self, in_force: &mut InForce, at: Time) -> Result<(), EpochsFailed> {
         let Some(last) = self.state.last_epoch().await? else { return Ok(()) };
-        if in_force.position >= Some(last.position) && !self.is_issuer_due(at) {
+        if in_force.position >= Some(last.position) {
             return Ok(());
         }
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
@@ -486,16 +474,13 @@ impl Epochs {
     /// Compiles an estate, to be in force from `at` by this process's own word.
     async fn compiled(&self, kept: &Kept, position: Position, at: Time) -> Result<Compiled, NotCompiled> {
         let mut estate = self.loaded(kept)?;
-        let (issuers, enrols) = match &self.trust {
-            Trust::Alone(issuers) => (issuers, false),
-            Trust::Issues(issuers) => (issuers, true),
-            Trust::Control(_) => return Err(NotCompiled::Following),
-        };
-        let issuer = issuers.of(&estate.environment.trust_domain, at).map_err(NotCompiled::Issuer)?;
+        let issuers = self.trust.issuers().ok_or(NotCompiled::Following)?;
+        let enrols = matches!(self.trust, Trust::Issues(_));
+        let issuer = issuers.of(&estate.environment.trust_domain, at).await.map_err(NotCompiled::Issuer)?;
         let fetched = self.keys.fetch(&estate.remote_keys()).await;
         let beside = Beside {
             authorities: issuer.authorities(),
-            assertions: Arc::clone(&issuer.assertions),
+            assertions: Arc::clone(issuer.assertions()),
             enrolment: enrols.then(|| issuer.enrolment_source()),
             certified: Arc::clone(&self.certified),
             connections: &self.connections,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credential::BadBundle;
+use credential::{Authorities, BadBundle};
 use model::{Epoch, Generation, TrustDomain};
 use serde::{Deserialize, Serialize};
 use store::{KeptEpoch, Position, RevocationAct, StateFault};
@@ -11,7 +11,7 @@ use super::archive::{EpochsFailed, Kept};
 use super::compile::{Beside, compile};
 use super::{Epochs, NotCompiled, Trust};
 use crate::estate::Problem;
-use crate::issuing::{IssuingFailed, authorities_of};
+use crate::issuing::{IssuingFailed, bundle};
 
 /// What planes are to decide by.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Publication {
     pub estate: Kept,
     /// Certificates in DER of those whose SVIDs are accepted.
     pub authorities: Vec<Vec<u8>>,
+    /// Digests (SHA-256 of SubjectPublicKeyInfo) of those whose SVIDs are to be replaced; left out where there is none, for
+    /// planes of an earlier build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tainted: Vec<[u8; 32]>,
 }
 
 impl Publication {
@@ -71,14 +75,15 @@ impl Epochs {
         }
         let unknown = || EpochsFailed::Unknown { digest: last.estate.to_string() };
         let estate = self.archive.kept(last.estate).await?.ok_or_else(unknown)?;
-        let certificates = self.issuer().map(|issuer| vec![issuer.authority.certificate().to_vec()]);
+        let issuer = self.issuer();
         let (generation, epoch) = (last.position.generation.0, last.position.epoch.0);
         Ok(Some(Publication {
             generation,
             epoch,
             applied: last.applied,
             estate,
-            authorities: certificates.unwrap_or_default(),
+            authorities: issuer.as_ref().map(|issuer| issuer.x509_authorities()).unwrap_or_default(),
+            tainted: issuer.map(|issuer| issuer.tainted()).unwrap_or_default(),
         }))
     }
 
@@ -100,9 +105,9 @@ impl Epochs {
         if let Some(known) = in_force.position.max(last).filter(|known| position < *known) {
             return Err(NotTaken::Older { known, published: position });
         }
-        let Publication { applied, estate: kept, authorities, .. } = publication;
+        let Publication { applied, estate: kept, authorities, tainted, .. } = publication;
         let domain = self.domain.as_ref().ok_or(NotTaken::OwnWord)?;
-        let authorities = authorities_of(domain, &authorities)?;
+        let authorities = Authorities::new([bundle(domain, &authorities)?.tainting(&tainted)]);
         let loaded = self.loaded(&kept)?;
         let fetched = self.keys.fetch(&loaded.remote_keys()).await;
         let connections = &self.connections;

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use issuer::lifecycle::{KeyKind, KeyStep};
 use model::{Epoch, Generation};
 use net::tls::OwnSvid;
 use net::{Connections, now, stop};
@@ -16,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::archive::Kept;
 use super::{ApplyFailed, Author, Epochs, EpochsFailed, How, NextGeneration, Setting, Trust};
 use crate::estate::{Bundle, Vars};
-use crate::issuing::Issuers;
+use crate::issuing::{Custody, Issuers, Lives};
 use crate::keys;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +56,7 @@ async fn on(dir: &TempDir, state: State) -> Result<Epochs, EpochsFailed> {
 
 /// One that serves this environment.
 async fn of(dir: &TempDir, state: State, environment: Option<&str>) -> Result<Epochs, EpochsFailed> {
-    let issuers = Issuers::new(dir.path().join("issuer"));
+    let issuers = Issuers::new(dir.path().join("keys"), state.clone(), Lives::default(), Custody::State);
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     // these estates name no key set that would be fetched
     let (keys, _keeper) = keys::keeper();
@@ -249,20 +250,24 @@ async fn what_is_in_force_no_more_is_freed_once_nobody_decides_by_it_and_not_by_
 }
 
 #[tokio::test]
-async fn an_authority_signs_itself_anew_at_half_of_its_life_while_nothing_is_applied() {
+async fn what_one_node_does_with_authorities_is_in_force_on_all_while_nothing_is_applied() {
     let dir = TempDir::new().unwrap();
-    let node = node(&dir).await;
-    node.apply(estate("readers"), &author(), How::default()).await.unwrap();
-    let certificate = || node.issuer().unwrap().authority.certificate().to_vec();
-    let (first, keys) = (certificate(), node.live().load().snapshot.keys);
-    let day = Duration::from_secs(24 * 3600);
-    node.look(now().plus(day * 180)).await.unwrap();
-    assert_eq!(certificate(), first);
-    node.look(now().plus(day * 184)).await.unwrap();
-    assert_ne!(certificate(), first);
-    let live = node.live().load_full();
-    assert_ne!(live.snapshot.keys, keys, "records name what was in force by this");
-    assert_eq!((live.snapshot.epoch, epoch(&node)), (Epoch(1), 1));
-    let published = node.publication().await.unwrap().unwrap();
-    assert_eq!(published.authorities, [certificate()]);
+    let (one, other) = (node(&dir).await, node(&dir).await);
+    one.apply(estate("readers"), &author(), How::default()).await.unwrap();
+    other.look(now()).await.unwrap();
+    let certificates = |node: &Epochs| node.issuer().unwrap().x509_authorities();
+    let keys = |node: &Epochs| node.live().load().snapshot.keys;
+    assert_eq!((certificates(&one), keys(&one)), (certificates(&other), keys(&other)), "nodes share them");
+    let before = keys(&other);
+    let prepared = one.step_authority(KeyKind::X509, &KeyStep::Prepare, &author()).await.unwrap();
+    one.step_authority(KeyKind::X509, &KeyStep::Activate(prepared), &author()).await.unwrap();
+    other.look(now()).await.unwrap();
+    assert_eq!(certificates(&one).len(), 2);
+    assert_eq!((certificates(&one), keys(&one)), (certificates(&other), keys(&other)));
+    assert_ne!(keys(&other), before, "records name what was in force by this");
+    let signs = |node: &Epochs| node.issuer().unwrap().authority.certificate().to_vec();
+    assert_eq!(signs(&one), signs(&other));
+    assert_eq!((other.live().load().snapshot.epoch, epoch(&other)), (Epoch(1), 1));
+    let published = other.publication().await.unwrap().unwrap();
+    assert_eq!((published.authorities, published.tainted), (certificates(&one), Vec::new()));
 }

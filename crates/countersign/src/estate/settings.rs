@@ -5,15 +5,20 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use credential::Operators;
 use http::uri::Authority;
 use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
+use crate::issuing::Lives;
 use net::causes::chain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
 
+/// Shortest and longest life of an authority.
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longest file of an operator's certificate that is read, in bytes.
 const MAX_CERTIFICATE: u64 = 64 * 1024;
 
@@ -32,6 +37,19 @@ pub struct ServerSettings {
     pub state: StateSettings,
     /// Who operates it from elsewhere.
     pub operators: Operators,
+    /// How long authorities and SVIDs live.
+    pub lives: Lives,
+    /// The token in which keys of authorities are made; none where the state keeps them.
+    pub token: Option<TokenSettings>,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    pub module: PathBuf,
+    pub label: String,
+    /// A file with the user's PIN.
+    pub pin: PathBuf,
 }
 
 /// Where the state of a control plane is.
@@ -78,6 +96,8 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             reader.problem(node.at, "server: expected one of `state` and `stateUrlFile`");
         }
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
+        let lives = fields.optional("authority").map(|node| lives(reader, node));
+        let token = fields.optional("signer").map(|node| token(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -99,6 +119,8 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             directory,
             state,
             operators: operators.unwrap_or_default(),
+            lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
+            token: token.flatten(),
         })
     })
 }
@@ -134,6 +156,37 @@ pub fn gateway_settings(path: &Path) -> Result<GatewaySettings, BadSettings> {
             directory,
         })
     })
+}
+
+/// How long authorities live, and SVIDs, which no authority may cut short: the last sixth of its life is for others to sign.
+fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
+    let mut fields = reader.fields(node, "authority")?;
+    let known = Lives::default();
+    let mut life = |name, known| fields.optional(name).map_or(Some(known), |node| reader.duration(node));
+    let (x509, jwt) = (life("caTtl", known.x509), life("jwtTtl", known.jwt));
+    let svid = life("svidTtl", known.svid.min(x509? / 6));
+    fields.close(reader);
+    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid? };
+    if [lives.x509, lives.jwt].iter().any(|life| *life < SHORTEST || *life > LONGEST) {
+        reader.problem(node.at, "authority: `caTtl` and `jwtTtl` are from 30s to 365d");
+    }
+    if lives.svid > lives.x509 / 6 || lives.svid < Duration::from_secs(1) {
+        reader.problem(node.at, "authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short");
+    }
+    Some(lives)
+}
+
+/// `{pkcs11: {module, tokenLabel, pinFile}}`.
+fn token(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<TokenSettings> {
+    let mut fields = reader.fields(node, "signer")?;
+    let node = fields.required(reader, "pkcs11");
+    fields.close(reader);
+    let mut fields = reader.fields(node?, "pkcs11")?;
+    let mut text = |reader: &mut Reader<'_>, name| fields.required(reader, name).and_then(|node| reader.words(node));
+    let module = text(reader, "module");
+    let (label, pin) = (text(reader, "tokenLabel"), text(reader, "pinFile"));
+    fields.close(reader);
+    Some(TokenSettings { module: folder.join(module?), label: label?, pin: folder.join(pin?) })
 }
 
 /// Everyone who can be read: the settings count only without a problem.

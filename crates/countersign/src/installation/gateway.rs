@@ -24,7 +24,7 @@ use crate::feed::Voice;
 use crate::following::{Contact, Follower, Identity, NoContact, NoIdentity, Shelf};
 use crate::gateway::Gateway;
 use crate::home::{Home, operator, state_beside};
-use crate::issuing::{authorities_of, control_plane};
+use crate::issuing::{BadCertificates, authorities_of, certificates_in, control_plane};
 use crate::keys;
 use crate::pulse::Pulse;
 
@@ -48,6 +48,8 @@ pub enum GatewayFailed {
     Epochs(#[from] EpochsFailed),
     #[error("`{}` is not what it should be", .path.display())]
     Pem { path: PathBuf, source: BadPem },
+    #[error("`{}` is not what it should be", .path.display())]
+    Certificates { path: PathBuf, source: BadCertificates },
     #[error("`{}` is not of trust domain `{domain}`", .path.display())]
     Ca { path: PathBuf, domain: String, source: BadBundle },
     #[error("cannot read `{}`", .path.display())]
@@ -162,8 +164,12 @@ async fn parts(
 }
 
 fn authorities(settings: &GatewaySettings) -> Result<credential::Authorities, GatewayFailed> {
-    let certificate = read_pem(&settings.ca, "CERTIFICATE")?;
-    authorities_of(&settings.trust_domain, &[certificate]).map_err(|source| GatewayFailed::Ca {
+    let text = std::fs::read(&settings.ca);
+    let text = text.map_err(|source| GatewayFailed::Unreadable { path: settings.ca.clone(), source })?;
+    let certificates = certificates_in(&text);
+    let certificates =
+        certificates.map_err(|source| GatewayFailed::Certificates { path: settings.ca.clone(), source })?;
+    authorities_of(&settings.trust_domain, &certificates).map_err(|source| GatewayFailed::Ca {
         path: settings.ca.clone(),
         domain: settings.trust_domain.to_string(),
         source,

@@ -10,11 +10,11 @@ use issuer::{MintFailed, OwnCertificate};
 use model::{OperatorName, TrustDomain};
 use net::files::write_whole;
 use net::{now, serial};
-use store::{BadSigner, DiskSigner, write_private};
+use store::{BadSigner, DiskSigner, SealingKey, write_private};
 
 use super::ready::{Context, OperatorFiles, context_file};
 use crate::home::{BadHome, Home};
-use crate::issuing::{Issuers, IssuingFailed, certificate_pem};
+use crate::issuing::{IssuingFailed, certificate_pem, lay_out};
 
 const PUBLIC: u32 = 0o644;
 const PRIVATE: u32 = 0o600;
@@ -79,10 +79,11 @@ pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
     let feed = DiskSigner::open(&home.path("keys/feed.key"))?;
     feed.publish(&home.path("feed.pub"))?;
     DiskSigner::open(&home.path("keys/checkpoint.key"))?.publish(&home.path("checkpoint.pub"))?;
-    let issuer = Issuers::new(home.path("keys/issuer")).of(&new.trust_domain, now())?;
+    SealingKey::make(&home.path("keys/seal.key"))?;
+    let ca = lay_out(&home.path("keys"), &new.trust_domain, now())?;
     let io = |source| InitFailed::Io { path: home.root().to_owned(), source };
     let files = [
-        ("ca.pem", issuer.bundle_pem()),
+        ("ca.pem", ca.clone()),
         ("server.yaml", server_yaml(new)),
         ("gateway.yaml", gateway_yaml(new)),
         ("agent.yaml", agent_yaml(new)),
@@ -97,7 +98,7 @@ pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
     for (name, text) in files {
         write_whole(&home.path(name), text.as_bytes(), PUBLIC).map_err(io)?;
     }
-    let operator = operator(new, &home, &issuer.bundle_pem())?;
+    let operator = operator(new, &home, &ca)?;
     let context = context(home.root()).map_err(io)?;
     Ok(Laid { directory: home.root().to_owned(), trust_domain: new.trust_domain.clone(), context, operator })
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use net::causes::chain;
 use net::tls::{self, OwnSvid};
 use net::{Connections, Listener, Stop, now};
-use store::{BadSigner, DiskSigner, State, StateFault};
+use store::{BadSigner, BadToken, DiskSigner, State, StateFault, Token};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::process::{NotStarted, Operated, Process, listen, url};
@@ -16,9 +17,9 @@ use super::ready::Ready;
 use crate::admin::{Admin, Source};
 use crate::control::{Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
-use crate::estate::{BadSettings, ServerSettings, StateSettings, Vars, server_settings};
+use crate::estate::{BadSettings, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
 use crate::home::operator;
-use crate::issuing::Issuers;
+use crate::issuing::{Custody, Issuers};
 use crate::pulse::Pulse;
 
 /// First line of the lock file.
@@ -35,6 +36,8 @@ pub enum ServerFailed {
     NotStarted(#[from] NotStarted),
     #[error("cannot use a key")]
     Key(#[from] BadSigner),
+    #[error("cannot use the PKCS#11 token")]
+    Token(#[from] BadToken),
     #[error("cannot use the state")]
     State(#[from] StateFault),
     #[error("cannot read `{}`", .path.display())]
@@ -50,7 +53,7 @@ pub enum ServerFailed {
 /// # Errors
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
-    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators } =
+    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, lives, token } =
         server_settings(config)?;
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
@@ -58,13 +61,17 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let feed_key = DiskSigner::open(&process.home.path("keys/feed.key"))?;
     feed_key.publish(&process.home.path("feed.pub"))?;
     let state = open(state).await?;
+    let custody = match &token {
+        Some(TokenSettings { module, label, pin }) => Custody::Token(Token::open(module, label, pin)?),
+        None => Custody::State,
+    };
     let setting = Setting {
         operators: vec![operator(owner)],
         certified: operators,
         environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys: process.keys.clone(),
-        trust: Trust::Issues(Issuers::new(process.home.path("keys/issuer"))),
+        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), lives, custody)),
         connections: Connections::new(Arc::new(OwnSvid::default())),
         domain: Some(trust_domain),
     };
@@ -79,7 +86,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let Operated { control, vitals } = process.operated(&epochs, Pulse::own(now()), post, &described)?;
     let mut own = OwnPart::new(Arc::clone(&control), "server", owner, ca);
     renew(&mut own, &names).await;
-    process.run(|stop| keep(own, names, stop));
+    let changed = epochs.changed();
+    process.run(|stop| keep(own, names, changed, stop));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
     process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control))));
     let issuer = Arc::clone(&control);
@@ -87,6 +95,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     process.serve(Listener::Tcp(admin), Arc::new(admin_door));
     let following = Arc::clone(&control);
     process.run(|stop| async move { following.follow(stop).await });
+    let rotating = Arc::clone(&control);
+    process.run(|stop| async move { rotating.rotate(owner, stop).await });
     process.run(|stop| async move { control.tell(stop).await });
     Ok(process.finish(state, &described, ready).await?)
 }
@@ -102,10 +112,12 @@ async fn open(state: StateSettings) -> Result<State, ServerFailed> {
 }
 
 /// Keeps the server's own SVID fresh until asked to stop.
-async fn keep(mut own: OwnPart, names: Vec<String>, mut stop: Stop) {
+async fn keep(mut own: OwnPart, names: Vec<String>, mut changed: watch::Receiver<()>, mut stop: Stop) {
     loop {
         tokio::select! {
             () = stop.asked() => return,
+            // authorities may be others, and one of them tainted
+            _ = changed.changed() => {}
             () = sleep(EVERY) => {}
         }
         renew(&mut own, &names).await;

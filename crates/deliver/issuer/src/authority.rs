@@ -12,7 +12,7 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use crate::request::CertificateRequest;
-use crate::signer::{Certifying, Signer, SigningFailed};
+use crate::signer::{Certifying, Signer, SigningFailed, key_id};
 
 /// How far before its making a certificate is valid, for clocks that are behind.
 pub const BACKDATE: Duration = Duration::from_secs(10);
@@ -20,10 +20,13 @@ pub const BACKDATE: Duration = Duration::from_secs(10);
 /// The organisation that every certificate names: a name for people, never an identity.
 pub(crate) const ORGANISATION: &str = "Countersign";
 
+/// The attribute `serialNumber` of a name (X.520 §6.2.9).
+const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
+
 /// Signs SVIDs of one trust domain.
 pub struct Authority {
     domain: TrustDomain,
-    signer: Box<dyn Signer>,
+    issuer: Issuer<'static, Certifying>,
     certificate: Vec<u8>,
     not_after: Time,
 }
@@ -82,17 +85,27 @@ impl Authority {
         life: Duration,
     ) -> Result<Self, MintFailed> {
         let not_after = whole_second(at.plus(life));
-        let mut params = authority_params(&domain)?;
+        let mut params = authority_params(&domain, &key_id(signer.public_point()))?;
         params.serial_number = Some(positive(serial));
         params.not_before = date(at.minus(BACKDATE))?;
         params.not_after = date(not_after)?;
-        let certificate = params.self_signed(&Certifying(signer.as_ref()))?.der().to_vec();
-        Ok(Self { domain, signer, certificate, not_after })
+        let signer = Certifying(signer);
+        let certificate = params.self_signed(&signer)?.der().to_vec();
+        Ok(Self { domain, issuer: Issuer::new(params, signer), certificate, not_after })
     }
 
     /// The authority whose certificate was signed before and ends at `not_after`.
-    pub fn resume(domain: TrustDomain, signer: Box<dyn Signer>, certificate: Vec<u8>, not_after: Time) -> Self {
-        Self { domain, signer, certificate, not_after }
+    ///
+    /// # Errors
+    /// [`MintFailed::Certificate`] where it is none.
+    pub fn resume(
+        domain: TrustDomain,
+        signer: Box<dyn Signer>,
+        certificate: Vec<u8>,
+        not_after: Time,
+    ) -> Result<Self, MintFailed> {
+        let issuer = Issuer::from_ca_cert_der(&certificate.as_slice().into(), Certifying(signer))?;
+        Ok(Self { domain, issuer, certificate, not_after })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
@@ -104,8 +117,9 @@ impl Authority {
         &self.certificate
     }
 
-    pub(crate) fn public_point(&self) -> &[u8] {
-        self.signer.public_point()
+    /// The public key, as an uncompressed point.
+    pub fn public_point(&self) -> &[u8] {
+        self.issuer.key().0.public_point()
     }
 
     pub const fn not_after(&self) -> Time {
@@ -142,18 +156,19 @@ impl Authority {
         for host in order.hosts {
             params.subject_alt_names.push(name(host)?);
         }
-        let issuer = Issuer::new(authority_params(&self.domain)?, Certifying(self.signer.as_ref()));
-        let certificate = params.signed_by(&order.key.0, &issuer)?.der().to_vec();
+        let certificate = params.signed_by(&order.key.0, &self.issuer)?.der().to_vec();
         Ok(Svid { certificate, serial: positive_bytes(serial), not_after })
     }
 }
 
-/// What every certificate of the authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3).
-fn authority_params(domain: &TrustDomain) -> Result<CertificateParams, MintFailed> {
+/// What every certificate of an authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3). No
+/// two authorities have one name: a verifier that looks for issuers by name tries one key, and not all that there ever were.
+fn authority_params(domain: &TrustDomain, key: &str) -> Result<CertificateParams, MintFailed> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
     params.distinguished_name.push(DnType::CommonName, domain.as_str());
+    params.distinguished_name.push(DnType::CustomDnType(SERIAL_NUMBER.to_vec()), key);
     // no other authority below: this one signs leaves
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

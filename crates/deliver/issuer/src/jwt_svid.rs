@@ -18,6 +18,7 @@ pub struct JwtAuthority {
     signer: Box<dyn Signer>,
     /// The header, encoded.
     header: String,
+    not_after: Time,
 }
 
 /// What is to be minted.
@@ -51,10 +52,11 @@ struct Claims<'a> {
 }
 
 impl JwtAuthority {
-    pub fn new(domain: &TrustDomain, signer: Box<dyn Signer>) -> Self {
+    /// What it signs ends by `not_after`.
+    pub fn new(domain: &TrustDomain, signer: Box<dyn Signer>, not_after: Time) -> Self {
         let kid = thumbprint(signer.public_point());
         let header = Header { alg: "ES256", typ: "JWT", kid: &kid }.encoded();
-        Self { domain: domain.clone(), issuer: format!("spiffe://{domain}"), kid, signer, header }
+        Self { domain: domain.clone(), issuer: format!("spiffe://{domain}"), kid, signer, header, not_after }
     }
 
     /// Names the key in tokens and bundles: its RFC 7638 thumbprint.
@@ -68,7 +70,7 @@ impl JwtAuthority {
     }
 
     /// Mints a JWT-SVID (JWT-SVID.md §2–§3), with `iss`, `iat`, `jti` and `kid`, which relying parties ask for beyond it. It
-    /// ends with the first of its lifetime and `order.until`.
+    /// ends with the first of its lifetime, `order.until` and the authority.
     ///
     /// # Errors
     /// [`MintFailed`].
@@ -83,7 +85,7 @@ impl JwtAuthority {
         if order.audience.is_empty() {
             return Err(MintFailed::NoAudience);
         }
-        let (iat, exp) = (seconds(at), seconds(at.plus(order.ttl).min(order.until)));
+        let (iat, exp) = (seconds(at), seconds(at.plus(order.ttl).min(order.until).min(self.not_after)));
         if exp <= iat {
             return Err(MintFailed::Ended);
         }

@@ -11,6 +11,7 @@ mod authority;
 mod compact;
 mod enrolment;
 mod jwt_svid;
+pub mod lifecycle;
 mod operator;
 pub mod pem;
 mod publish;
@@ -23,9 +24,9 @@ pub use enrolment::{ENROLMENT_TYPE, Enrolment, Enrolments};
 pub use jwt_svid::{JwtAuthority, JwtOrder, JwtSvid};
 pub use operator::OwnCertificate;
 pub use pem::BadPem;
-pub use publish::{bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point};
+pub use publish::{Published, PublishedCertificate, bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point};
 pub use request::{BadRequest, CertificateRequest, NewKey};
-pub use signer::{Signer, SigningFailed};
+pub use signer::{Signer, SigningFailed, key_digest, key_id};
 
 #[cfg(test)]
 mod tests;

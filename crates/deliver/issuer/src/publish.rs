@@ -1,5 +1,7 @@
 //! What verifiers fetch: the key set of assertions, and the bundle of a trust domain.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine;
@@ -7,14 +9,12 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::assertion::Assertions;
-use crate::authority::Authority;
 use crate::enrolment::Enrolments;
-use crate::jwt_svid::JwtAuthority;
 
 /// Length of an uncompressed point, in bytes.
 const POINT: usize = 65;
-/// How often a bundle should be fetched, in seconds.
-const REFRESH_HINT: u64 = 300;
+/// How often a bundle should be fetched, in seconds, where authorities live long enough.
+const LONGEST_HINT: u64 = 300;
 
 /// The keys that sign assertions, as a JWK Set (RFC 7517 §5), and the `issuer` that assertions name. `others` are the keys of
 /// planes that sign for the same issuer, as uncompressed points.
@@ -53,27 +53,51 @@ fn signing_key(point: &[u8]) -> Value {
     key
 }
 
-/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1).
-pub fn bundle(authority: &Authority, jwt: &JwtAuthority) -> Value {
-    // each certificate that follows ends later than the one before: that is the whole content of this bundle
-    let sequence = authority.not_after().as_micros() / 1_000_000;
-    let mut key = jwk(authority.public_point());
-    if let Some(members) = key.as_object_mut() {
-        members.insert("use".to_owned(), json!("x509-svid"));
-        members.insert("x5c".to_owned(), json!([BASE64_STANDARD.encode(authority.certificate())]));
-    }
-    json!({"keys": [key, jwt_key(jwt, Some("jwt-svid"))], "spiffe_sequence": sequence, "spiffe_refresh_hint": REFRESH_HINT})
+/// What a trust domain publishes of its authorities.
+pub struct Published {
+    pub x509: Vec<PublishedCertificate>,
+    /// Public keys of JWT-SVIDs, as uncompressed points.
+    pub jwt: Vec<Vec<u8>>,
+    /// Greater with every change of all this.
+    pub sequence: u64,
+    /// The shortest life of an authority.
+    pub shortest: Duration,
+}
+
+/// An authority of X.509-SVIDs.
+pub struct PublishedCertificate {
+    /// In DER.
+    pub certificate: Vec<u8>,
+    /// Its public key, as an uncompressed point.
+    pub point: Vec<u8>,
+}
+
+/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1). It should be fetched
+/// ten times in the life of an authority, and each five minutes at least, so that a key is known before it signs.
+pub fn bundle(published: &Published) -> Value {
+    let certificate = |one: &PublishedCertificate| {
+        let mut key = jwk(&one.point);
+        if let Some(members) = key.as_object_mut() {
+            members.insert("use".to_owned(), json!("x509-svid"));
+            members.insert("x5c".to_owned(), json!([BASE64_STANDARD.encode(&one.certificate)]));
+        }
+        key
+    };
+    let tokens = published.jwt.iter().map(|point| jwt_key(point, Some("jwt-svid")));
+    let keys: Vec<Value> = published.x509.iter().map(certificate).chain(tokens).collect();
+    let hint = (published.shortest.as_secs() / 10).clamp(1, LONGEST_HINT);
+    json!({"keys": keys, "spiffe_sequence": published.sequence, "spiffe_refresh_hint": hint})
 }
 
 /// The keys of JWT-SVIDs alone, as a plain JWK Set: what the Workload API hands out (SPIFFE_Workload_API.md §6.2.2).
-pub fn jwt_keys(jwt: &JwtAuthority) -> Value {
-    json!({"keys": [jwt_key(jwt, None)]})
+pub fn jwt_keys(published: &Published) -> Value {
+    json!({"keys": published.jwt.iter().map(|point| jwt_key(point, None)).collect::<Vec<_>>()})
 }
 
-fn jwt_key(jwt: &JwtAuthority, usage: Option<&str>) -> Value {
-    let mut key = jwk(jwt.public_point());
+fn jwt_key(point: &[u8], usage: Option<&str>) -> Value {
+    let mut key = jwk(point);
     if let Some(members) = key.as_object_mut() {
-        members.insert("kid".to_owned(), json!(jwt.kid()));
+        members.insert("kid".to_owned(), json!(thumbprint(point)));
         if let Some(usage) = usage {
             members.insert("use".to_owned(), json!(usage));
         }

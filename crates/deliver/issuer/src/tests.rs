@@ -9,14 +9,20 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use credential::{Authorities, Bundle, PeerCertificates};
 use model::{RecordId, SpiffeId, Time, TrustDomain};
 
-use crate::{Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Signer, SigningFailed};
+use crate::{
+    Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Published, PublishedCertificate,
+    Signer, SigningFailed,
+};
 
 struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
 
 impl MemorySigner {
     fn make() -> Box<Self> {
-        let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
-        let with = |algorithm| EcdsaKeyPair::from_pkcs8(algorithm, made.as_ref()).unwrap();
+        Self::of(EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap().as_ref())
+    }
+
+    fn of(pkcs8: &[u8]) -> Box<Self> {
+        let with = |algorithm| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8).unwrap();
         Box::new(Self(with(&ECDSA_P256_SHA256_ASN1_SIGNING), with(&ECDSA_P256_SHA256_FIXED_SIGNING)))
     }
 }
@@ -110,29 +116,61 @@ fn a_request_is_read_only_if_its_key_signed_it() {
     assert_eq!(why, "the certificate request has 17408 bytes; at most 16384 are read");
 }
 
-/// SPIFFE_Trust_Domain_and_Bundle.md §4.1–§4.2, X509-SVID.md §6.1.
 #[test]
-fn a_bundle_has_one_authority_of_each_kind_and_a_sequence_that_grows_with_each_certificate() {
-    let (first, jwt) = (authority(24 * HOUR), JwtAuthority::new(&domain(), MemorySigner::make()));
-    let served = crate::bundle(&first, &jwt);
-    let [key, token_key] = served["keys"].as_array().unwrap().as_slice() else { panic!("two keys: {served}") };
-    assert_eq!((&key["use"], &key["kty"], &key["crv"]), (&"x509-svid".into(), &"EC".into(), &"P-256".into()));
-    assert!(key.get("kid").is_none(), "{key}");
+fn an_authority_is_resumed_by_its_certificate_and_no_two_have_one_name() {
+    let life = 24 * HOUR;
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
+    let der = made.as_ref();
+    let first = Authority::found(domain(), MemorySigner::of(der), [1; 16], now(), life).unwrap();
+    let resumed = Authority::resume(domain(), MemorySigner::of(der), first.certificate().to_vec(), first.not_after());
+    let finding = check_mint(&resumed.unwrap(), "spiffe://prod.acme.test/a", HOUR, Time::MAX).unwrap();
+    assert_eq!(finding.key_id, Some(crate::key_id(first.public_point())), "what it signs names it");
+    let why = Authority::resume(domain(), MemorySigner::of(der), b"no certificate".to_vec(), now()).err().unwrap();
+    assert_eq!(why.to_string(), "the certificate cannot be made");
+    let other = authority(life);
+    let name = |authority: &Authority| {
+        let at = authority.certificate().windows(5).position(|part| part == [0x06, 0x03, 0x55, 0x04, 0x05]).unwrap();
+        authority.certificate()[at..at + 47].to_vec()
+    };
+    assert_ne!(name(&first), name(&other));
+}
+
+/// SPIFFE_Trust_Domain_and_Bundle.md §4.1–§4.2, X509-SVID.md §6.1, JWT-SVID.md §6.1.
+#[test]
+fn a_bundle_has_every_authority_and_is_asked_for_ten_times_in_the_life_of_one() {
+    let authorities = [authority(24 * HOUR), authority(24 * HOUR)];
+    let jwt = JwtAuthority::new(&domain(), MemorySigner::make(), Time::MAX);
+    let x509 = authorities.iter().map(|authority| PublishedCertificate {
+        certificate: authority.certificate().to_vec(),
+        point: authority.public_point().to_vec(),
+    });
+    let mut published =
+        Published { x509: x509.collect(), jwt: vec![jwt.public_point().to_vec()], sequence: 7, shortest: 24 * HOUR };
+    let served = crate::bundle(&published);
+    let [first, second, token_key] = served["keys"].as_array().unwrap().as_slice() else { panic!("three: {served}") };
+    for (key, authority) in [first, second].into_iter().zip(&authorities) {
+        assert_eq!((&key["use"], &key["kty"], &key["crv"]), (&"x509-svid".into(), &"EC".into(), &"P-256".into()));
+        assert!(key.get("kid").is_none(), "{key}");
+        let [certificate] = key["x5c"].as_array().unwrap().as_slice() else { panic!("one certificate: {key}") };
+        let der = BASE64_STANDARD.decode(certificate.as_str().unwrap()).unwrap();
+        assert_eq!(der, authority.certificate());
+    }
     assert_eq!((&token_key["use"], &token_key["kid"]), (&"jwt-svid".into(), &jwt.kid().into()));
-    let [certificate] = key["x5c"].as_array().unwrap().as_slice() else { panic!("one certificate: {key}") };
-    let der = BASE64_STANDARD.decode(certificate.as_str().unwrap()).unwrap();
-    assert_eq!(der, first.certificate());
-    assert_eq!(served["spiffe_refresh_hint"], 300);
-    let sequence = |authority: &Authority| crate::bundle(authority, &jwt)["spiffe_sequence"].as_u64().unwrap();
-    assert_eq!(sequence(&first), sequence(&first));
-    let next = Authority::found(domain(), MemorySigner::make(), [1; 16], now().plus(HOUR), 24 * HOUR).unwrap();
-    assert!(sequence(&next) > sequence(&first));
+    assert_eq!((&served["spiffe_sequence"], &served["spiffe_refresh_hint"]), (&7.into(), &300.into()));
+    // what the Workload API hands out has no key of another use, and says none
+    let tokens = crate::jwt_keys(&published);
+    assert_eq!(tokens["keys"].as_array().unwrap().len(), 1);
+    assert!(tokens["keys"][0].get("use").is_none() && tokens["keys"][0]["kid"] == jwt.kid());
+    for (seconds, hint) in [(1200, 120), (60, 6), (5, 1)] {
+        published.shortest = Duration::from_secs(seconds);
+        assert_eq!(crate::bundle(&published)["spiffe_refresh_hint"], hint);
+    }
 }
 
 /// JWT-SVID.md §2–§3; `iss`, `iat`, `jti` and `kid` are asked for by relying parties beyond it.
 #[test]
 fn a_jwt_svid_says_who_for_whom_and_until_when() {
-    let jwt = JwtAuthority::new(&domain(), MemorySigner::make());
+    let jwt = JwtAuthority::new(&domain(), MemorySigner::make(), Time::MAX);
     let id: SpiffeId = "spiffe://prod.acme.test/a".parse().unwrap();
     let audience = ["one".to_owned(), "two".to_owned()];
     let order = JwtOrder { id: &id, audience: &audience, ttl: HOUR, until: Time::MAX, record: RecordId::new([7; 16]) };
@@ -154,7 +192,7 @@ fn a_jwt_svid_says_who_for_whom_and_until_when() {
 
 #[test]
 fn a_jwt_svid_is_for_somebody_and_outlives_nothing() {
-    let jwt = JwtAuthority::new(&domain(), MemorySigner::make());
+    let jwt = JwtAuthority::new(&domain(), MemorySigner::make(), Time::MAX);
     let mint = |id: &str, audience: &[String], until: Time| {
         let id: SpiffeId = id.parse().unwrap();
         let order = JwtOrder { id: &id, audience, ttl: HOUR, until, record: RecordId::new([7; 16]) };
@@ -166,5 +204,9 @@ fn a_jwt_svid_is_for_somebody_and_outlives_nothing() {
     assert_eq!(mint(id, &[], soon).unwrap_err(), "a JWT-SVID is for somebody: it names at least one audience");
     assert_eq!(mint(id, &one, now()).unwrap_err(), "the authority, or what the SVID may not outlive, has ended");
     assert!(mint("spiffe://staging.acme.test/a", &one, soon).is_err());
+    let short = JwtAuthority::new(&domain(), MemorySigner::make(), soon);
+    let id: SpiffeId = id.parse().unwrap();
+    let order = JwtOrder { id: &id, audience: &one, ttl: HOUR, until: Time::MAX, record: RecordId::new([7; 16]) };
+    assert_eq!(short.mint(&order, now()).unwrap().expires.to_string(), "2027-01-02T03:10:00.000000Z");
     assert!(mint("spiffe://prod.acme.test", &one, soon).is_err());
 }

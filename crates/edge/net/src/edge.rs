@@ -33,6 +33,12 @@ pub fn jittered(span: Duration) -> Duration {
     span.saturating_sub(span / 5 * u32::from(chance) / 255)
 }
 
+/// A part of a span, all alike by chance: what many are told at once, they should not do at once.
+pub fn spread(span: Duration) -> Duration {
+    let [chance, more, ..] = random();
+    span * u32::from(u16::from_be_bytes([chance, more])) / u32::from(u16::MAX)
+}
+
 /// Hears when this process is asked to end.
 pub struct Interrupted {
     interrupt: Signal,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use credential::PeerCertificates;
 use issuer::NewKey;
 use issuer::pem;
 use model::Time;
@@ -28,6 +29,14 @@ pub struct Minted {
     pub credential_id: String,
     /// RFC 3339.
     pub expires: String,
+}
+
+impl Minted {
+    /// Who signed it, as it names them.
+    pub fn signed_by(&self) -> Option<String> {
+        let leaf = PeerCertificates::new(vec![pem::decode(CERTIFICATE, &self.svid).ok()?]);
+        leaf.signed_by().map(str::to_owned)
+    }
 }
 
 /// Why an SVID that was minted is not in use.

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use credential::{Cause, Finding, PeerCertificates};
+use credential::{Authorities, Cause, Finding, PeerCertificates};
 use model::Time;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -59,8 +59,17 @@ impl OwnSvid {
 
     /// When the SVID in use ends; none where none is used.
     pub fn ends(&self) -> Option<Time> {
+        self.leaf()?.ends()
+    }
+
+    /// Whether the SVID in use was signed by one of `authorities` whose SVIDs are to be replaced.
+    pub fn is_tainted(&self, authorities: &Authorities) -> bool {
+        self.leaf().is_some_and(|leaf| leaf.signed_by().is_some_and(|authority| authorities.taint(authority)))
+    }
+
+    fn leaf(&self) -> Option<PeerCertificates> {
         let current = self.current.load_full()?;
-        PeerCertificates::new(vec![current.end_entity_cert().ok()?.to_vec()]).ends()
+        Some(PeerCertificates::new(vec![current.end_entity_cert().ok()?.to_vec()]))
     }
 }
 

@@ -21,28 +21,34 @@ mod mailbox;
 mod open;
 mod p256;
 mod read;
+mod seal;
 mod signer;
 mod start;
 mod state;
 mod syncer;
 mod tally;
+mod token;
 mod verify;
 mod walk;
 mod work;
 mod writer;
 
+pub use aws_lc_rs::error::KeyRejected;
 pub use cursor::Cursor;
 pub use fault::LedgerFault;
 pub use ledger::{Figures, FileLedger, FileSlot, Options, Started};
 pub use p256::P256Signer;
 pub use read::{Entry, Found, Merged, Reader, Wanted, find, find_last, read};
+pub use seal::{NotOpened, SealingKey};
 pub use signer::{BadSigner, DiskSigner, read_private, write_private};
 pub use start::begin_new_chain;
 pub use state::{
-    Append, BadPosition, BadUrl, Change, Changed, Enrol, KeptAgent, KeptEpoch, KeptPlane, KeptRegistration, NewPlane,
-    Position, RevocationAct, Said, State, StateFault, first_change,
+    Append, AuthorityAct, BadPosition, BadUrl, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
+    KeptEpoch, KeptPlane, KeptRegistration, NewPlane, Position, RevocationAct, Said, State, StateFault, Step,
+    first_change,
 };
 pub use tally::{Decisions, Outcomes, Written};
+pub use token::{BadToken, Token, TokenSigner};
 pub use verify::{End, Note, Verification, verify};
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub enum BadSigner {
     Pem { path: PathBuf, source: BadPem },
     #[error("`{}` is not {kind} private key in PKCS#8", .path.display())]
     Key { path: PathBuf, kind: &'static str, source: KeyRejected },
+    #[error("`{}` is not a sealing key of 32 bytes", .path.display())]
+    Sealing { path: PathBuf },
     #[error("no key could be made")]
     Making,
     #[error("cannot {doing} `{}`", .path.display())]
@@ -84,6 +86,19 @@ impl Signer for DiskSigner {
 /// # Errors
 /// [`BadSigner`].
 pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
+    read_secret(path, PRIVATE_KEY)
+}
+
+/// Writes a private key so that only its owner can use it.
+///
+/// # Errors
+/// [`BadSigner`].
+pub fn write_private(path: &Path, der: &[u8]) -> Result<(), BadSigner> {
+    write_secret(path, PRIVATE_KEY, der)
+}
+
+/// What stands under `label` in a PEM file that only its owner can use; none where there is no file.
+pub(crate) fn read_secret(path: &Path, label: &'static str) -> Result<Option<Vec<u8>>, BadSigner> {
     let io = |doing| move |source| BadSigner::Io { doing, path: path.to_owned(), source };
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -96,15 +111,12 @@ pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, BadSigner> {
     }
     let mut text = String::new();
     file.by_ref().take(MAX_FILE).read_to_string(&mut text).map_err(io("read"))?;
-    let der = pem::decode(PRIVATE_KEY, &text);
-    der.map(Some).map_err(|source| BadSigner::Pem { path: path.to_owned(), source })
+    let secret = pem::decode(label, &text);
+    secret.map(Some).map_err(|source| BadSigner::Pem { path: path.to_owned(), source })
 }
 
-/// Writes a private key so that only its owner can use it.
-///
-/// # Errors
-/// [`BadSigner`].
-pub fn write_private(path: &Path, der: &[u8]) -> Result<(), BadSigner> {
+/// Writes a secret under `label` so that only its owner can use it.
+pub(crate) fn write_secret(path: &Path, label: &str, secret: &[u8]) -> Result<(), BadSigner> {
     let io = |source| BadSigner::Io { doing: "write", path: path.to_owned(), source };
-    write_whole(path, pem::encode(PRIVATE_KEY, der).as_bytes(), PRIVATE).map_err(io)
+    write_whole(path, pem::encode(label, secret).as_bytes(), PRIVATE).map_err(io)
 }

@@ -1,7 +1,7 @@
 //! Bundles of SPIFFE trust domains: whose X.509-SVIDs are accepted, chosen by trust domain and never pooled
 //! (SPIFFE_Trust_Domain_and_Bundle.md §3).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use model::{Digest, SourceName, Time, TrustDomain};
@@ -22,6 +22,8 @@ pub struct Bundle {
     /// How far before its making the authority dates a certificate.
     pub(crate) backdate: Duration,
     digest: Digest,
+    /// Names of authorities whose SVIDs are to be replaced, as SVIDs name who signed them.
+    tainted: BTreeSet<String>,
 }
 
 /// One signing authority, as long as it is valid.
@@ -69,7 +71,16 @@ impl Bundle {
         };
         let anchors = (1..).zip(certificates).map(authority).collect::<Result<Vec<_>, _>>()?;
         let digest = digest_of(&certificates.iter().flat_map(|der| *digest_of(der).as_bytes()).collect::<Vec<u8>>());
-        Ok(Self { source, domain, anchors, backdate, digest })
+        Ok(Self { source, domain, anchors, backdate, digest, tainted: BTreeSet::new() })
+    }
+
+    /// The same bundle, where what was signed by the keys of these digests (SHA-256 of SubjectPublicKeyInfo) is to be replaced. It
+    /// counts as before: until an authority is taken out, what it signed proves who bears it.
+    #[must_use]
+    pub fn tainting(self, keys: &[[u8; 32]]) -> Self {
+        // as those name a key who sign (RFC 5280 §4.2.1.2): by the first 20 bytes of the same digest
+        let name = |digest: &[u8; 32]| digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+        Self { tainted: keys.iter().map(name).collect(), ..self }
     }
 
     /// When the last of its authorities ends; none without one.
@@ -98,6 +109,12 @@ impl Authorities {
     /// When the last authority of a trust domain ends; none where there is none.
     pub fn ends(&self, domain: &TrustDomain) -> Option<Time> {
         self.of(domain)?.ends()
+    }
+
+    /// Whether an SVID that names `authority` as who signed it is to be replaced.
+    pub fn taint(&self, authority: &str) -> bool {
+        // tidy: order cannot matter
+        self.by_domain.values().any(|bundle| bundle.tainted.contains(authority))
     }
 
     pub(crate) fn of(&self, domain: &TrustDomain) -> Option<&Bundle> {

@@ -75,6 +75,11 @@ impl PeerCertificates {
         self.leaf.as_ref().ok().map(|leaf| leaf.particulars.not_after)
     }
 
+    /// Who signed the leaf, as it names them; none where it does not say, or is no leaf of an SVID.
+    pub fn signed_by(&self) -> Option<&str> {
+        self.leaf.as_ref().ok()?.signed_by.as_deref()
+    }
+
     /// What the chain proves at `at`. Times of certificates have no leeway.
     ///
     /// # Errors

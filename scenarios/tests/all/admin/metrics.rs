@@ -50,7 +50,7 @@ fn numbers_move_by_exactly_what_was_asked() {
     let expiry =
         |certificate: &str| seen[&format!(r#"countersign_certificate_expiry_seconds{{certificate="{certificate}"}}"#)];
     assert!((3000.0..=3600.0).contains(&expiry("svid")), "{}", expiry("svid"));
-    assert!(expiry("authority") > 300.0 * 86400.0);
+    assert!((80_000.0..=86_400.0).contains(&expiry("authority")), "{}", expiry("authority"));
     until("every outcome", || {
         let delivered = samples(&admin)[r#"countersign_outcomes_total{result="delivered",code=""}"#];
         // three answers, and what `dev` asked its own control door

@@ -4,13 +4,15 @@ use std::fs;
 use std::io;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{Conn, Dev, HOST, Ran};
+use super::process::command;
+use super::{Conn, Dev, Estate, HOST, Ran, binary, finish};
 
 pub type Secured = StreamOwned<ClientConnection, TcpStream>;
 
@@ -88,10 +90,21 @@ impl Dev {
         shake_hands(self.secure(), HOST, &self.ca(), identity).expect("hands are shaken")
     }
 
-    /// Certificate and key under which an authority signs: what an insider has.
-    pub fn authority(&self, domain: &str) -> Identity {
-        let folder = self.dir().join("keys/issuer").join(domain);
-        assert!(fs::exists(&folder).expect("a path"), "{}", folder.display());
-        Identity { cert: folder.join("authority.pem"), key: folder.join("authority.key") }
+    /// With the authority that `init` lays out for the first start, of which an insider kept certificate and key.
+    pub fn betrayed(estate: Option<&Estate>) -> (Self, Identity) {
+        let mut dev = Self::idle(estate, &[]);
+        let laid = dev.path("laid");
+        let dir = laid.to_str().expect("a plain path");
+        let args = ["init", "--environment", "production", "--trust-domain", "prod.acme.test", "--dir", dir];
+        let mut init = command(&binary(), &args);
+        init.env("COUNTERSIGN_CONTEXT", dev.path("context.json"));
+        finish(init, b"").ended(0);
+        fs::create_dir_all(dev.dir().join("keys")).expect("a folder");
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(laid.join("keys/issuer")).arg(dev.dir().join("keys"));
+        finish(copy, b"").ended(0);
+        dev.again();
+        let folder = laid.join("keys/issuer/prod.acme.test");
+        (dev, Identity { cert: folder.join("authority.pem"), key: folder.join("authority.key") })
     }
 }

@@ -33,7 +33,7 @@ pub fn with_gateway(staleness: &str) -> (Upstream, Installation) {
 }
 
 /// A fresh token of the CI job.
-fn ci() -> String {
+pub fn ci() -> String {
     let mut claims = ci_claims();
     claims["iat"] = json!(epoch_seconds());
     Mint::shared().ci(&claims)

@@ -42,13 +42,12 @@ struct Case {
     why: &'static str,
 }
 
-fn cases(dev: &Dev) -> Vec<Case> {
+fn cases(dev: &Dev, ours: &Identity) -> Vec<Case> {
     let folder = dev.path("forged");
-    let ours = dev.authority("prod.acme.test");
     let stranger = forge(&folder, "stranger", None, &authority("spiffe://prod.acme.test"));
     let mut cases = Vec::new();
     let mut signed = |what: &'static str, shape: Shape, code: &'static str, why: &'static str| {
-        let identity = forge(&folder, &what.replace(' ', "-"), Some(&ours), &shape);
+        let identity = forge(&folder, &what.replace(' ', "-"), Some(ours), &shape);
         cases.push(Case { what, identity, above: None, code, why });
     };
     let of = |id: &str| leaf(id);
@@ -102,10 +101,10 @@ fn cases(dev: &Dev) -> Vec<Case> {
     let reporter = dev.svid("reporter");
     let below = forge(&folder, "below-a-leaf", Some(&reporter), &of("spiffe://prod.acme.test/agents/dunning"));
     case("signed by a leaf", below, &[&reporter], "its SPIFFE ID has a path");
-    case("nine certificates", forge(&folder, "many", Some(&ours), &sound()), &[&ours; 8], "9 certificates");
+    case("nine certificates", forge(&folder, "many", Some(ours), &sound()), &[ours; 8], "9 certificates");
     let mut under = |what: &'static str, shape: Shape, why: &'static str| {
         let name = what.replace(' ', "-");
-        let middle = forge(&folder, &format!("{name}-middle"), Some(&ours), &shape);
+        let middle = forge(&folder, &format!("{name}-middle"), Some(ours), &shape);
         case(what, forge(&folder, &name, Some(&middle), &sound()), &[&middle], why);
     };
     let middle = || authority("spiffe://prod.acme.test");
@@ -125,15 +124,15 @@ fn cases(dev: &Dev) -> Vec<Case> {
 #[test]
 fn certificates_that_are_no_svid_of_ours_shake_no_hands() {
     let upstream = Upstream::start();
-    let dev = Dev::serving(&Estate::ours().upstream(&upstream.url));
+    let (dev, ours) = Dev::betrayed(Some(&Estate::ours().upstream(&upstream.url)));
     // what an insider signs soundly is an SVID like any other: the refusals below are of what differs
-    let sound = forge(&dev.path("forged"), "sound", Some(&dev.authority("prod.acme.test")), &leaf(REPORTER));
+    let sound = forge(&dev.path("forged"), "sound", Some(&ours), &leaf(REPORTER));
     let answered = s_client(&dev, Some(&sound), &["-quiet"], &export());
     assert!(answered.out.starts_with("HTTP/1.1 200"), "{answered:?}");
     let reached = upstream.reached().len();
 
     let mut wrong = Vec::new();
-    for Case { what, identity, above, code, why } in cases(&dev) {
+    for Case { what, identity, above, code, why } in cases(&dev, &ours) {
         let known = dev.judgements().into_keys().collect();
         let above = above.iter().flat_map(|above| ["-cert_chain", above.to_str().expect("a plain path")]);
         let tried = s_client(&dev, Some(&identity), &above.chain(["-quiet"]).collect::<Vec<_>>(), &export());
@@ -157,8 +156,7 @@ fn certificates_that_are_no_svid_of_ours_shake_no_hands() {
 
 #[test]
 fn a_principal_that_nobody_knows_shakes_hands_and_is_refused() {
-    let dev = Dev::start();
-    let ours = dev.authority("prod.acme.test");
+    let (dev, ours) = Dev::betrayed(None);
     for id in ["spiffe://prod.acme.test/nobody", "spiffe://prod.acme.test/countersign/gateway"] {
         let nobody = forge(&dev.path("forged"), id.rsplit('/').next().unwrap(), Some(&ours), &leaf(id));
         let mut conn = dev.shake(Some(&nobody));

@@ -47,7 +47,7 @@ fn an_svid_is_minted_with_its_key_for_its_owner_alone() {
 
     // the files of the server itself, and what it says
     let mode = |name: &str| fs::metadata(dev.dir().join(name)).unwrap().permissions().mode() & 0o777;
-    for secret in ["keys/issuer/prod.acme.test/authority.key", "keys/issuer/prod.acme.test/assertions.key"] {
+    for secret in ["keys/seal.key", "keys/issuer/prod.acme.test/assertions.key", "state/state.db"] {
         assert_eq!(mode(secret), 0o600, "{secret}");
     }
     assert_eq!((mode("svids/reporter/svid.key"), mode("svids/reporter")), (0o600, 0o700));
@@ -56,7 +56,7 @@ fn an_svid_is_minted_with_its_key_for_its_owner_alone() {
     let keys = [
         key(&svid.key),
         key(&dev.svid("reporter").key),
-        key(&dev.authority("prod.acme.test").key),
+        key(&dev.dir().join("keys/seal.key")),
         key(&dev.dir().join("keys/issuer/prod.acme.test/assertions.key")),
     ];
     let ledger = dev.cli(&["ledger", "tail", "--output", "json"]).ended(0).out;

@@ -84,9 +84,8 @@ fn a_service_is_reached_by_mutual_tls_and_sees_who_calls() {
 
 #[test]
 fn no_byte_goes_to_a_service_that_is_not_the_one_expected() {
-    let dev = Dev::serving(&estate());
+    let (dev, ours) = Dev::betrayed(Some(&estate()));
     let (service, folder) = (Service::start(), dev.path("forged"));
-    let ours = dev.authority("prod.acme.test");
     let stranger = forge(&folder, "stranger", None, &authority("spiffe://prod.acme.test"));
     let ca = json!({"ca": dev.ca()});
     let web = Shape { names: "DNS:localhost,IP:127.0.0.1".into(), ..leaf(LEDGER) };

@@ -12,7 +12,8 @@ use crate::issuing::{bundle, certificates_in};
 
 /// What is renewed by the process that runs should never be so near its end.
 const SVID_SOON: Duration = Duration::from_secs(5 * 60);
-const AUTHORITY_SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The last of the trust domain's authorities was made when the one before it was at half of its life.
+const AUTHORITY_SOON: Duration = Duration::from_secs(3600);
 
 /// What lies in the directory of a process that does not run.
 pub(super) fn look(directory: &Path, at: Time) -> Vec<Finding> {
@@ -49,8 +50,8 @@ pub(super) fn svid(end: Time, at: Time) -> Finding {
 
 /// The last authority of a trust domain.
 pub(super) fn authority(end: Time, at: Time) -> Finding {
-    let what = format!("the trust domain's authority ends at {end}");
-    let advice = "restart the control plane: it signs a new certificate once half of the old one is over";
+    let what = format!("the last of the trust domain's authorities ends at {end}");
+    let advice = "the control plane's log says why no other is prepared; `countersign authority show` lists them";
     if end <= at {
         Finding::problem("certificates", what, advice)
     } else if end <= at.plus(AUTHORITY_SOON) {

@@ -51,7 +51,7 @@ ok       age          what is in force was confirmed 1 s ago
 ok       clock        it is steady
 ok       recording    the ledger takes all that is judged
 ok       certificates the SVID in use ends at 2027-01-15T09:00:00.000000Z
-ok       certificates the trust domain's authority ends at 2027-11-11T08:00:00.000000Z
+ok       certificates the last of the trust domain's authorities ends at 2027-11-11T08:00:00.000000Z
 ok       keys         the key set of `github` is 60 s old
 ok       planes       gateway/edge-1 decides by what is in force
 
@@ -89,12 +89,12 @@ fn whatever_is_wrong_is_said_with_what_to_do() {
         "problem  certificates the SVID in use ends at 2027-01-15T08:01:00.000000Z\n",
     );
     check(
-        set("/detail/authority_ends", json!("2027-01-20T00:00:00Z")),
-        "warning  certificates the trust domain's authority ends",
+        set("/detail/authority_ends", json!("2027-01-15T08:30:00Z")),
+        "warning  certificates the last of the trust domain's authorities ends",
     );
     check(
         set("/detail/authority_ends", json!("2027-01-15T00:00:00Z")),
-        "problem  certificates the trust domain's authority ends",
+        "problem  certificates the last of the trust domain's authorities ends",
     );
     check(
         set("/detail/key_sets/0/age_seconds", Value::Null),

@@ -184,9 +184,9 @@ fn registration(registered: &Registered) -> Registration {
 /// The bundle of the own trust domain.
 fn bundle(issuer: &Issuer) -> Bundle {
     Bundle {
-        trust_domain: issuer.authority.domain().to_string(),
-        x509_authorities: vec![Bytes::copy_from_slice(issuer.authority.certificate())],
-        jwt_keys: Bytes::from(issuer::jwt_keys(&issuer.jwt).to_string()),
-        tainted: Vec::new(),
+        trust_domain: issuer.domain().to_string(),
+        x509_authorities: issuer.x509_authorities().into_iter().map(Bytes::from).collect(),
+        jwt_keys: Bytes::from(issuer.jwt_keys().to_string()),
+        tainted: issuer.tainted().iter().map(|digest| Bytes::copy_from_slice(digest)).collect(),
     }
 }

@@ -15,8 +15,7 @@ use crate::issuing::Issuer;
 use crate::live::Live;
 use crate::registry::{Registered, Registry};
 
-/// Lifetimes where a registration names none.
-const X509_TTL: Duration = Duration::from_secs(3600);
+/// Lifetime where a registration names none.
 const JWT_TTL: Duration = Duration::from_secs(300);
 
 /// Why a workload gets no SVID.
@@ -90,7 +89,7 @@ impl Minting<'_> {
         let (registered, id, until) = self.entitled(workload)?;
         let registration = &registered.registration;
         let key = CertificateRequest::read(request)?;
-        let ttl = registration.x509_ttl.unwrap_or(X509_TTL);
+        let ttl = registration.x509_ttl.unwrap_or(self.issuer.svid_life());
         let order = Order { id: &id, key: &key, hosts: &registration.dns_names, ttl, until };
         let svid = self.issuer.authority.mint(&order, serial(), self.at)?;
         // INVARIANT: nothing is handed out that our own door refuses: a weak key in a request, for one

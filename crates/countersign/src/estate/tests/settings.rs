@@ -1,4 +1,4 @@
-//! `server.yaml`: who operates an installation from elsewhere, and what no settings may say of them.
+//! `server.yaml`: who operates an installation from elsewhere, what no settings may say of them, and how long authorities live.
 
 use std::fs;
 
@@ -106,4 +106,32 @@ fn operators_are_named_plainly() {
         "server.yaml:6:12: `Ada L`: expected lower-case letters, digits, `-` and `.`, starting and ending with a letter or digit",
     );
     assert_refused("  - {name: ada}\n", "server.yaml:6:5: operator: `certificate` is missing");
+}
+
+#[test]
+fn authorities_live_as_long_as_is_said_and_cut_no_svid_short() {
+    let read = |lives: &str| read(&format!("  []\n{lives}"));
+    let seconds = |text: &str| {
+        let lives = read(text).unwrap().lives;
+        [lives.x509, lives.jwt, lives.svid].map(|life| life.as_secs())
+    };
+    assert_eq!(seconds(""), [86_400, 86_400, 3600]);
+    assert_eq!(seconds("authority: {caTtl: 7d, jwtTtl: 12h, svidTtl: 1d}\n"), [604_800, 43_200, 86_400]);
+    assert_eq!(seconds("authority: {caTtl: 1m}\n"), [60, 86_400, 10], "an SVID is no longer than fits");
+    let refused = |text: &str| read(text).unwrap_err();
+    assert_eq!(
+        refused("authority: {caTtl: 24h, svidTtl: 5h}\n"),
+        "server.yaml:7:12: authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short"
+    );
+    assert_eq!(
+        refused("authority: {jwtTtl: 1s}\n"),
+        "server.yaml:7:12: authority: `caTtl` and `jwtTtl` are from 30s to 365d"
+    );
+    assert_eq!(read("").unwrap().token, None);
+    let token = "signer: {pkcs11: {module: /usr/lib/m.so, tokenLabel: ca, pinFile: pin}}\n";
+    assert_eq!(read(token).unwrap().token.unwrap().label, "ca");
+    assert_eq!(
+        refused("signer: {pkcs11: {module: m, tokenLabel: ca}}\n"),
+        "server.yaml:7:18: pkcs11: `pinFile` is missing"
+    );
 }

@@ -23,6 +23,8 @@ pub enum Changed {
     Revocation,
     /// Registrations were put or deleted.
     Registrations,
+    /// Something was done with the authorities of this trust domain.
+    Authorities(String),
 }
 
 /// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
@@ -37,6 +39,7 @@ const LAST: &str = "SELECT seq FROM change_counter WHERE id = 1";
 const EPOCH: &str = "epoch";
 const REVOCATION: &str = "revocation";
 const REGISTRATIONS: &str = "registrations";
+const AUTHORITIES: &str = "authorities";
 
 impl State {
     /// What changed after change `seq`, at most `limit` changes.
@@ -70,6 +73,7 @@ impl State {
             }
             REVOCATION => Ok(Change { seq, what: Changed::Revocation }),
             REGISTRATIONS => Ok(Change { seq, what: Changed::Registrations }),
+            AUTHORITIES => Ok(Change { seq, what: Changed::Authorities(subject) }),
             _ => Err(StateFault::UnknownChange { place: self.database.place().to_owned(), seq, kind }),
         }
     }
@@ -96,6 +100,7 @@ pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), 
         Changed::Epoch(position) => (EPOCH, position.to_string()),
         Changed::Revocation => (REVOCATION, String::new()),
         Changed::Registrations => (REGISTRATIONS, String::new()),
+        Changed::Authorities(domain) => (AUTHORITIES, domain.clone()),
     };
     tx.execute(INSERT, &[Value::number(change.seq)?, Value::Text(kind), Value::Text(&subject)]).await
 }

@@ -5,6 +5,7 @@
 //! mean is for those who keep them: nothing is decided here.
 
 mod agents;
+mod authorities;
 mod changes;
 mod connections;
 mod database;
@@ -23,6 +24,7 @@ use std::path::Path;
 use self::database::Database;
 
 pub use agents::KeptAgent;
+pub use authorities::{AuthorityAct, GONE, KeptAuthorities, KeptAuthority, Step};
 pub use changes::{Change, Changed, first_change};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};

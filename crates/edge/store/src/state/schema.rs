@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_planes.sql"),
     include_str!("migrations/0004_agents.sql"),
     include_str!("migrations/0005_registrations.sql"),
+    include_str!("migrations/0006_authorities.sql"),
 ];
 /// The format that they end in.
 const LATEST: u64 = MIGRATIONS.len() as u64;

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Append, Change, Changed, Enrol, KeptAgent, KeptPlane, NewPlane, RevocationAct, State};
+use store::{
+    Append, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority, KeptPlane, NewPlane,
+    RevocationAct, State, Step,
+};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -43,6 +46,8 @@ on_both_engines!(
     a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing,
     a_new_generation_brings_what_is_revoked_along_under_numbers_that_nobody_has_seen,
     acts_of_another_control_plane_keep_their_numbers,
+    of_nodes_that_would_take_a_step_at_once_exactly_one_does_and_the_others_keep_nothing,
+    what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_are_gone_are_read_no_more,
     a_state_that_a_newer_program_wrote_is_left_as_it_is,
     a_change_of_an_unknown_kind_is_not_passed_over,
     an_estate_that_was_damaged_is_not_handed_out,
@@ -321,9 +326,9 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     place.tamper("UPDATE schema_version SET version = 7; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 7, and this program knows 5: use the newer program", place.name());
+        format!("the state in `{}` has format 7, and this program knows 6: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 3").await;
+    place.tamper("UPDATE schema_version SET version = 6").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 
@@ -358,4 +363,88 @@ async fn what_is_asked_after_closing_fails_at_once(place: Place) {
     node.close().await;
     let words = format!("the state in `{}` cannot be reached", place.name());
     assert_eq!(node.last_epoch().await.unwrap_err().to_string(), words);
+}
+
+fn authority(id: &str, standing: &str) -> KeptAuthority {
+    let text = |text: &str| text.to_owned();
+    KeptAuthority {
+        id: text(id),
+        kind: text("x509"),
+        standing: text(standing),
+        public_key: vec![4, 0, 255],
+        certificate: vec![0x30; 70_000],
+        made: text("2027-01-01T00:00:00.000000Z"),
+        since: text("2027-01-01T00:00:00.000000Z"),
+        ends: text("2027-01-02T00:00:00.000000Z"),
+        sealed: vec![0; 3],
+    }
+}
+
+fn done(act: &str, authority: &str) -> AuthorityAct {
+    let text = |text: &str| text.to_owned();
+    let (time, actor) = (text("2027-01-01T00:00:00.000000Z"), text("human:local:0"));
+    AuthorityAct { authority: text(authority), act: text(act), time, actor, record: text("r1") }
+}
+
+async fn of_nodes_that_would_take_a_step_at_once_exactly_one_does_and_the_others_keep_nothing(place: Place) {
+    const ROUNDS: u64 = 8;
+    let nodes = [place.node().await, place.node().await];
+    let mut seen = 0;
+    for round in 1..=ROUNDS {
+        let barrier = Arc::new(Barrier::new(AUTHORS));
+        let mut authors = JoinSet::new();
+        for author in 0..AUTHORS {
+            let (node, barrier) = (nodes[author % 2].clone(), Arc::clone(&barrier));
+            let id = format!("{round}/{author}");
+            authors.spawn(async move {
+                barrier.wait().await;
+                let made = [authority(&id, "prepared")];
+                node.step_authorities("a.test", seen, &done("prepare", &id), &made).await.unwrap()
+            });
+        }
+        let mut kept = Vec::new();
+        while let Some(step) = authors.join_next().await {
+            match step.unwrap() {
+                Step::Kept { seq } => kept.push(seq),
+                Step::Moved => {}
+            }
+        }
+        assert_eq!(kept, [round], "no number is used up by who comes second");
+        seen = round;
+        let found = nodes[0].authorities("a.test").await.unwrap();
+        assert_eq!((found.seq, found.authorities.len() as u64), (seen, round));
+    }
+    // authorities of another trust domain are no reason to wait
+    let made = [authority("one", "active")];
+    let step = nodes[1].step_authorities("b.test", 0, &done("prepare", "one"), &made).await.unwrap();
+    assert_eq!(step, Step::Kept { seq: ROUNDS + 1 });
+    let last = nodes[0].changes_since(ROUNDS - 1, 9).await.unwrap();
+    let change = |seq, domain: &str| Change { seq, what: Changed::Authorities(domain.to_owned()) };
+    assert_eq!(last, [change(ROUNDS, "a.test"), change(ROUNDS + 1, "b.test")]);
+}
+
+async fn what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_are_gone_are_read_no_more(place: Place) {
+    let (node, other) = (place.node().await, place.node().await);
+    assert_eq!(node.authorities("a.test").await.unwrap(), KeptAuthorities::default());
+    let first = authority("first", "active");
+    node.step_authorities("a.test", 0, &done("prepare", "first"), std::slice::from_ref(&first)).await.unwrap();
+    let second = authority("second", "prepared");
+    node.step_authorities("a.test", 1, &done("prepare", "second"), std::slice::from_ref(&second)).await.unwrap();
+    // what is neither standing, nor its time, nor the sealed key stays as it is
+    let retired = KeptAuthority { sealed: vec![9], ..authority("first", "retired") };
+    let changed = KeptAuthority { certificate: b"another".to_vec(), ..retired.clone() };
+    let active = authority("second", "active");
+    let becomes = [changed, active.clone()];
+    assert_eq!(
+        other.step_authorities("a.test", 2, &done("activate", "second"), &becomes).await.unwrap(),
+        Step::Kept { seq: 3 }
+    );
+    let found = node.authorities("a.test").await.unwrap();
+    assert_eq!(found, KeptAuthorities { seq: 3, authorities: vec![retired, active.clone()] });
+    let gone = KeptAuthority { sealed: Vec::new(), ..authority("first", GONE) };
+    node.step_authorities("a.test", 3, &done("revoke", "first"), &[gone]).await.unwrap();
+    let found = other.authorities("a.test").await.unwrap();
+    assert_eq!(found, KeptAuthorities { seq: 4, authorities: vec![active] });
+    let acts: Vec<String> = other.authority_acts("a.test").await.unwrap().into_iter().map(|act| act.act).collect();
+    assert_eq!(acts, ["revoke", "activate", "prepare", "prepare"]);
 }

@@ -1,0 +1,81 @@
+//! Who vouches for the trust domain in force, and its authorities: changed by one node, and taken over by all.
+
+use std::sync::Arc;
+
+use issuer::Assertions;
+use issuer::lifecycle::{KeyKind, KeyStep};
+use model::Time;
+
+use super::{Author, Epochs, EpochsFailed};
+use crate::issuing::{By, Issuers, IssuingFailed, NotStepped};
+
+/// Who vouches for the trust domain in force.
+pub enum Trust {
+    /// This process issues for it, and nobody follows it.
+    Alone(Issuers),
+    /// This process issues for it, and planes enrol here.
+    Issues(Issuers),
+    /// Control does, and says whose SVIDs are accepted; this process has a key of its own for assertions.
+    Control(Arc<Assertions>),
+}
+
+impl Trust {
+    /// None where control issues.
+    pub(super) const fn issuers(&self) -> Option<&Issuers> {
+        match self {
+            Self::Alone(issuers) | Self::Issues(issuers) => Some(issuers),
+            Self::Control(_) => None,
+        }
+    }
+}
+
+/// Why nothing was done with an authority.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityFailed {
+    #[error("nothing is in force here: apply an estate first")]
+    NoEnvironment,
+    #[error("this gateway accepts the authorities that its control plane names: change them there")]
+    Following,
+    #[error(transparent)]
+    NotStepped(#[from] NotStepped),
+    #[error("it is done, and not in force here yet")]
+    Unread(#[source] IssuingFailed),
+}
+
+impl Epochs {
+    /// Takes a step in the life of an authority, and puts it in force; gives the authority's id.
+    ///
+    /// # Errors
+    /// [`AuthorityFailed`].
+    pub async fn step_authority(&self, kind: KeyKind, step: &KeyStep, by: &Author) -> Result<String, AuthorityFailed> {
+        let issuers = self.trust.issuers().ok_or(AuthorityFailed::Following)?;
+        let issuer = self.issuer().ok_or(AuthorityFailed::NoEnvironment)?;
+        let _one_at_a_time = self.in_force.lock().await;
+        let by = By { actor: by.principal.clone(), record: by.record.clone(), at: by.at };
+        let id = issuers.step(issuer.domain(), kind, step, &by).await?;
+        self.show_authorities(by.at).await.map_err(AuthorityFailed::Unread)?;
+        Ok(id)
+    }
+
+    /// Puts in force what other nodes did with authorities.
+    pub(super) async fn take_authorities(&self, at: Time) -> Result<(), EpochsFailed> {
+        Ok(self.show_authorities(at).await?)
+    }
+
+    async fn show_authorities(&self, at: Time) -> Result<(), IssuingFailed> {
+        let (Some(issuers), Some(issuer)) = (self.trust.issuers(), self.issuer()) else { return Ok(()) };
+        let newer = issuers.of(issuer.domain(), at).await?;
+        if newer.sequence() == issuer.sequence() {
+            return Ok(());
+        }
+        let authorities = newer.authorities();
+        self.issue(newer);
+        self.live.rcu(|live| match live.domain {
+            Some(_) => live.with_authorities(authorities.clone()),
+            // before the first epoch, nobody is accepted but operators
+            None => (**live).clone(),
+        });
+        self.changed.send_replace(());
+        Ok(())
+    }
+}

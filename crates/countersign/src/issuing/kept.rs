@@ -1,0 +1,107 @@
+//! Authorities as the state keeps them: each read back only if it is what was sealed, whoever may write the database.
+
+use credential::digest_of;
+use issuer::key_id;
+use issuer::lifecycle::{KeyKind, KeyLife, Standing};
+use model::{Time, TrustDomain};
+use store::{BadSigner, GONE, KeptAuthority, NotOpened, SealingKey};
+
+/// First line of what a key is sealed for.
+const TITLE: &str = "countersign authority v1";
+
+/// An authority that was read back.
+pub(super) struct Opened {
+    pub kind: KeyKind,
+    pub life: KeyLife,
+    pub kept: KeptAuthority,
+    /// Its private key in PKCS#8, or the name of that in a token; empty where it signs no more.
+    pub secret: Vec<u8>,
+}
+
+/// Why what is kept is no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOurs {
+    #[error("it does not open")]
+    Sealed(#[from] NotOpened),
+    #[error("its `{field}` says nothing")]
+    Field { field: &'static str },
+    #[error("it has another's id")]
+    Id,
+}
+
+impl Opened {
+    /// Reads back what `domain` has.
+    pub fn read(domain: &TrustDomain, kept: KeptAuthority, seal: &SealingKey) -> Result<Self, NotOurs> {
+        let bad = |field| NotOurs::Field { field };
+        let kind = KeyKind::ALL.into_iter().find(|kind| kind.as_str() == kept.kind).ok_or_else(|| bad("kind"))?;
+        let time = |text: &str, field| text.parse::<Time>().map_err(|_not_a_time| bad(field));
+        let life = KeyLife {
+            id: kept.id.clone(),
+            standing: Standing::read(&kept.standing).ok_or_else(|| bad("standing"))?,
+            made: time(&kept.made, "made")?,
+            since: time(&kept.since, "since")?,
+            ends: time(&kept.ends, "ends")?,
+        };
+        let secret = seal.unseal(&purpose(domain, &kept), &kept.sealed)?;
+        if key_id(&kept.public_key) != kept.id {
+            return Err(NotOurs::Id);
+        }
+        Ok(Self { kind, life, kept, secret })
+    }
+
+    /// The same from `at` on in another standing. One that is not to sign has no private key any more.
+    pub fn becomes(
+        &self,
+        domain: &TrustDomain,
+        standing: Option<Standing>,
+        at: Time,
+        seal: &SealingKey,
+    ) -> Result<KeptAuthority, BadSigner> {
+        let standing = standing.map_or(GONE, Standing::as_str);
+        let mut kept = KeptAuthority { standing: standing.to_owned(), since: at.to_string(), ..self.kept.clone() };
+        if standing != Standing::Active.as_str() {
+            kept.sealed = seal.seal(&purpose(domain, &kept), &[])?;
+        }
+        Ok(kept)
+    }
+}
+
+/// An authority that is not kept yet.
+pub(super) struct Fresh {
+    pub kind: KeyKind,
+    pub standing: Standing,
+    /// An uncompressed point.
+    pub point: Vec<u8>,
+    /// In DER; empty where it has none.
+    pub certificate: Vec<u8>,
+    pub made: Time,
+    pub ends: Time,
+}
+
+impl Fresh {
+    /// As it is to be kept, with its private key sealed.
+    pub fn sealed(self, domain: &TrustDomain, secret: &[u8], seal: &SealingKey) -> Result<KeptAuthority, BadSigner> {
+        let made = self.made.to_string();
+        let mut kept = KeptAuthority {
+            id: key_id(&self.point),
+            kind: self.kind.as_str().to_owned(),
+            standing: self.standing.as_str().to_owned(),
+            public_key: self.point,
+            certificate: self.certificate,
+            since: made.clone(),
+            made,
+            ends: self.ends.to_string(),
+            sealed: Vec::new(),
+        };
+        kept.sealed = seal.seal(&purpose(domain, &kept), secret)?;
+        Ok(kept)
+    }
+}
+
+/// Everything about an authority that never changes: sealed for one, nothing opens for another, and no other certificate is
+/// taken for its own.
+fn purpose(domain: &TrustDomain, kept: &KeptAuthority) -> Vec<u8> {
+    let KeptAuthority { id, kind, made, ends, public_key, certificate, .. } = kept;
+    let (key, certificate) = (digest_of(public_key), digest_of(certificate));
+    format!("{TITLE}\n{domain}\n{kind}\n{id}\n{made}\n{ends}\n{key}\n{certificate}\n").into_bytes()
+}

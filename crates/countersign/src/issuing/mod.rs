@@ -1,0 +1,359 @@
+//! The issuer of a trust domain: whom it has to sign now, and what it publishes of all that sign or signed.
+
+mod custody;
+mod issuers;
+mod kept;
+mod laid;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
+use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
+use issuer::{
+    Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
+    PublishedCertificate, key_digest, pem,
+};
+use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+use store::{BadSigner, BadToken, KeyRejected, StateFault};
+
+use self::kept::Opened;
+use crate::estate::{ENROLMENT, OWN};
+
+pub use custody::Custody;
+pub use issuers::{By, Issuers, NotStepped};
+pub use kept::NotOurs;
+pub use laid::lay_out;
+
+const CERTIFICATE: &str = "CERTIFICATE";
+/// Longest life of an enrolment token.
+pub const LONGEST_ENROLMENT: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Sequences of bundles begin behind every one that was published before nodes shared authorities: those were seconds since
+/// 1970.
+const FIRST_SEQUENCE: u64 = 1 << 32;
+
+/// How long authorities live, and SVIDs where nobody says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lives {
+    pub x509: Duration,
+    pub jwt: Duration,
+    pub svid: Duration,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self { x509: DAY, jwt: DAY, svid: HOUR }
+    }
+}
+
+impl Lives {
+    /// Of authorities of this kind.
+    pub const fn of(&self, kind: KeyKind) -> Duration {
+        match kind {
+            KeyKind::X509 => self.x509,
+            KeyKind::Jwt => self.jwt,
+        }
+    }
+}
+
+/// The issuer of one trust domain, as it was kept at one moment.
+pub struct Issuer {
+    pub authority: Authority,
+    pub jwt: JwtAuthority,
+    own: Own,
+    /// Every authority that is published, oldest first.
+    keys: Vec<Shown>,
+    /// The last act with authorities.
+    seq: u64,
+    lives: Lives,
+    bundle: Bundle,
+}
+
+/// What a node has for itself: it stays while authorities change.
+#[derive(Clone)]
+struct Own {
+    assertions: Arc<Assertions>,
+    enrolments: Arc<Enrolments>,
+    plane_keys: Arc<ArcSwap<Vec<Vec<u8>>>>,
+}
+
+/// The public half of an authority, and its life.
+pub struct Shown {
+    pub kind: KeyKind,
+    pub life: KeyLife,
+    /// An uncompressed point.
+    pub point: Vec<u8>,
+    /// In DER; empty where it has none.
+    pub certificate: Vec<u8>,
+}
+
+/// Why a trust domain has no issuer here.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuingFailed {
+    #[error("cannot use a key")]
+    Key(#[from] BadSigner),
+    #[error("cannot use `{}`", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("`{}` is not the certificate of this authority; move it away to have a new one made", .path.display())]
+    Certificate { path: PathBuf, source: BadBundle },
+    #[error("`{}` is not a certificate in PEM", .path.display())]
+    Pem { path: PathBuf, source: issuer::BadPem },
+    #[error("the authority of trust domain `{domain}` cannot be founded")]
+    Founding { domain: TrustDomain, source: MintFailed },
+    #[error("the state cannot be used")]
+    State(#[from] StateFault),
+    #[error(
+        "the authorities of trust domain `{domain}` are sealed, and there is no `{}`: copy it from a node that runs, or from a backup",
+        .path.display()
+    )]
+    NoSealingKey { domain: TrustDomain, path: PathBuf },
+    #[error(
+        "authority `{id}` was not sealed with `{}`: copy that file from a node that runs, or from a backup",
+        .path.display()
+    )]
+    NotOurs { id: String, path: PathBuf, source: NotOurs },
+    #[error("the key of authority `{id}` is in a PKCS#11 token: name it in the settings, `signer: {{pkcs11: …}}`")]
+    Elsewhere { id: String },
+    #[error("the key of authority `{id}` cannot be used")]
+    Unreadable { id: String, source: KeyRejected },
+    #[error("the PKCS#11 token cannot be used")]
+    Token(#[from] BadToken),
+    #[error("the authorities of trust domain `{domain}` cannot be used")]
+    Bundle { domain: TrustDomain, source: BadBundle },
+    #[error("no authority of trust domain `{domain}` signs {}-SVIDs", .kind.as_str())]
+    Nobody { domain: TrustDomain, kind: KeyKind },
+    #[error("the authorities of trust domain `{domain}` change all the time")]
+    Crowded { domain: TrustDomain },
+}
+
+impl Issuer {
+    fn of(
+        domain: &TrustDomain,
+        opened: Vec<Opened>,
+        seq: u64,
+        own: Own,
+        (lives, custody): (Lives, &Custody),
+    ) -> Result<Self, IssuingFailed> {
+        let signer = |kind| {
+            let active = |one: &&Opened| one.kind == kind && one.life.standing == Standing::Active;
+            let found = opened.iter().find(active);
+            let one = found.ok_or_else(|| IssuingFailed::Nobody { domain: domain.clone(), kind })?;
+            Ok::<_, IssuingFailed>((one, custody.open(&one.life.id, &one.secret)?))
+        };
+        let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
+        let (one, key) = signer(KeyKind::X509)?;
+        let authority = Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.life.ends);
+        let authority = authority.map_err(founding)?;
+        let (one, key) = signer(KeyKind::Jwt)?;
+        let jwt = JwtAuthority::new(domain, key, one.life.ends);
+        let shown = |one: Opened| Shown {
+            kind: one.kind,
+            life: one.life,
+            point: one.kept.public_key,
+            certificate: one.kept.certificate,
+        };
+        let keys: Vec<Shown> = opened.into_iter().map(shown).collect();
+        let certificates: Vec<Vec<u8>> = certificates(&keys).map(<[u8]>::to_vec).collect();
+        let bundle = bundle(domain, &certificates);
+        let bundle = bundle.map_err(|source| IssuingFailed::Bundle { domain: domain.clone(), source })?;
+        let bundle = bundle.tainting(&tainted(&keys));
+        Ok(Self { authority, jwt, own, keys, seq, lives, bundle })
+    }
+
+    pub const fn domain(&self) -> &TrustDomain {
+        self.authority.domain()
+    }
+
+    /// Signs what services hear of callers.
+    pub const fn assertions(&self) -> &Arc<Assertions> {
+        &self.own.assertions
+    }
+
+    pub fn enrolments(&self) -> &Enrolments {
+        &self.own.enrolments
+    }
+
+    /// Public keys of planes, which sign assertions in the name of the trust domain too; uncompressed points.
+    pub fn plane_keys(&self) -> &ArcSwap<Vec<Vec<u8>>> {
+        &self.own.plane_keys
+    }
+
+    /// Every authority that is published, oldest first.
+    pub fn keys(&self) -> &[Shown] {
+        &self.keys
+    }
+
+    /// How long SVIDs live where nobody says.
+    pub const fn svid_life(&self) -> Duration {
+        self.lives.svid
+    }
+
+    /// The next step that is due in the life of its authorities.
+    pub fn due(&self, at: Time) -> Option<(KeyKind, KeyStep)> {
+        KeyKind::ALL.into_iter().find_map(|kind| {
+            let of_kind = self.keys.iter().filter(|key| key.kind == kind);
+            let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
+            Some((kind, due(&lives, self.lives.of(kind), at)?))
+        })
+    }
+
+    /// Certificates of every authority of X.509-SVIDs, in DER.
+    pub fn x509_authorities(&self) -> Vec<Vec<u8>> {
+        certificates(&self.keys).map(<[u8]>::to_vec).collect()
+    }
+
+    /// The keys of JWT-SVIDs, as a plain JWK Set.
+    pub fn jwt_keys(&self) -> Value {
+        issuer::jwt_keys(&self.published())
+    }
+
+    /// Digests (SHA-256 of SubjectPublicKeyInfo) of authorities whose SVIDs are to be replaced.
+    pub fn tainted(&self) -> Vec<[u8; 32]> {
+        tainted(&self.keys)
+    }
+
+    /// The SPIFFE bundle of the trust domain.
+    pub fn spiffe_bundle(&self) -> Value {
+        issuer::bundle(&self.published())
+    }
+
+    /// Greater with every change of what is published, and the same on every node.
+    pub const fn sequence(&self) -> u64 {
+        FIRST_SEQUENCE + self.seq
+    }
+
+    fn published(&self) -> Published {
+        let x509 = self.keys.iter().filter(|key| key.kind == KeyKind::X509);
+        let jwt = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
+        let certificate =
+            |key: &Shown| PublishedCertificate { certificate: key.certificate.clone(), point: key.point.clone() };
+        Published {
+            x509: x509.map(certificate).collect(),
+            jwt: jwt.map(|key| key.point.clone()).collect(),
+            sequence: self.sequence(),
+            shortest: self.lives.x509.min(self.lives.jwt),
+        }
+    }
+
+    const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn lives(&self) -> impl Iterator<Item = (KeyKind, &KeyLife)> + Clone {
+        self.keys.iter().map(|key| (key.kind, &key.life))
+    }
+
+    /// The trust source of its enrolment tokens.
+    ///
+    /// # Panics
+    /// Never: what it names is sound, as every server that starts shows.
+    #[expect(clippy::expect_used, reason = "literals that their parsers accept, and a key set made of one public key")]
+    pub fn enrolment_source(&self) -> Source {
+        let keys = issuer::enrolment_keys(self.enrolments()).to_string();
+        Source {
+            name: ENROLMENT.parse().expect("a name"),
+            proves: vec![PrincipalKind::Workload],
+            issuer: self.enrolments().issuer().to_owned(),
+            audiences: vec![self.enrolments().audience().to_owned()],
+            extra_audiences: ExtraAudiences::Refused,
+            algorithms: vec!["ES256".parse().expect("an algorithm")],
+            required_claims: ["iss", "aud", "exp", "iat", "jti", "role", "name"].map(str::to_owned).to_vec(),
+            max_age: LONGEST_ENROLMENT,
+            types: vec![Some(ENROLMENT_TYPE.to_owned())],
+            identity_key: vec!["role".parse().expect("a claim"), "name".parse().expect("a claim")],
+            display: Vec::new(),
+            evidence: Vec::new(),
+            keys: SourceKeys::Given(Arc::new(KeySet::parse(keys.as_bytes()).expect("a key set"))),
+            cache: CredentialCache::Off,
+        }
+    }
+
+    /// Whose SVIDs are accepted where this issuer's trust domain is served.
+    pub fn authorities(&self) -> Authorities {
+        Authorities::new([self.bundle.clone()])
+    }
+
+    /// The bundle as servers and clients read it: certificates in PEM.
+    pub fn bundle_pem(&self) -> String {
+        certificates(&self.keys).map(certificate_pem).collect()
+    }
+}
+
+fn tainted(keys: &[Shown]) -> Vec<[u8; 32]> {
+    let tainted = keys.iter().filter(|key| key.life.standing == Standing::Tainted);
+    tainted.map(|key| key_digest(&key.point)).collect()
+}
+
+fn certificates(keys: &[Shown]) -> impl Iterator<Item = &[u8]> {
+    keys.iter().filter(|key| key.kind == KeyKind::X509).map(|key| key.certificate.as_slice())
+}
+
+/// The SPIFFE ID of a part of the product itself, as text.
+pub fn own_part(domain: &TrustDomain, part: &str) -> String {
+    format!("spiffe://{domain}{OWN}/{part}")
+}
+
+/// The one who may say what is in force in a trust domain.
+///
+/// # Panics
+/// Never: the parts of the id are sound.
+#[expect(
+    clippy::expect_used,
+    reason = "a trust domain and literals make a SPIFFE ID; every plane that starts makes one"
+)]
+pub fn control_plane(domain: &TrustDomain) -> SpiffeId {
+    own_part(domain, "server").parse().expect("a SPIFFE ID")
+}
+
+/// Authorities of a trust domain, by their certificates in DER.
+///
+/// # Errors
+/// [`BadBundle`] where one is not an authority's.
+pub fn authorities_of(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Authorities, BadBundle> {
+    Ok(Authorities::new([bundle(domain, certificates)?]))
+}
+
+/// Why a text holds no certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCertificates {
+    #[error("it cannot be read as PEM")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    #[error("it holds no certificate in PEM")]
+    None,
+}
+
+/// The certificates of a PEM text in DER, in their order. What else stands in it, such as a key, is passed over.
+///
+/// # Errors
+/// [`BadCertificates`].
+pub fn certificates_in(pem: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificates> {
+    let found: Vec<CertificateDer<'_>> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(BadCertificates::Pem)?;
+    if found.is_empty() { Err(BadCertificates::None) } else { Ok(found.iter().map(|der| der.to_vec()).collect()) }
+}
+
+/// A certificate in PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem::encode(CERTIFICATE, der)
+}
+
+/// The bundle of a trust domain, from certificates in DER.
+///
+/// # Errors
+/// [`BadBundle`].
+pub fn bundle(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<Bundle, BadBundle> {
+    #[expect(clippy::expect_used, reason = "a literal of lower-case letters, which every source's name may be")]
+    let source = credential::SVIDS.parse().expect("a source's name");
+    Bundle::new(source, domain.clone(), certificates, BACKDATE)
+}
+
+#[cfg(test)]
+mod tests;
