@@ -105,7 +105,7 @@ impl PeerCertificates {
     }
 
     /// Whether the leaf keeps the rules of one, whoever signed it.
-    pub(crate) const fn has_sound_leaf(&self) -> bool {
+    pub const fn has_sound_leaf(&self) -> bool {
         self.leaf.is_ok()
     }
 

@@ -8,17 +8,23 @@ use bytes::Bytes;
 use credential::{Authorities, PeerCertificates};
 use futures_util::stream;
 use issuer::NewKey;
+use model::{Time, TrustDomain};
 use net::causes::chain;
 use net::svid::{Made, Minted, Saved, Unused, install, new_key, save, saved};
 use net::tls::OwnSvid;
-use net::{Stop, jittered, now};
+use net::{Stop, jittered, now, spread};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use wire::agent::{AgentSvid, AttestRequest, Evidence, RenewRequest, attest_request, attest_response};
 
 use crate::control::{Client, ControlPlane, NoContact};
+use crate::known::Known;
+use crate::trust;
 
 /// How often it is looked at whether the SVID is due.
 const EVERY: Duration = Duration::from_secs(1);
+/// Longest that an SVID stays in use that a tainted authority signed.
+const HASTE: Duration = Duration::from_secs(10);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long control may take.
@@ -120,8 +126,16 @@ impl Identity {
         Ok(())
     }
 
+    /// What a tainted authority signed is due soon: not at once, for every agent hears of it in the same second.
+    fn hasten(&mut self, authorities: &Authorities, at: Time) {
+        let tainted = self.own.is_tainted(authorities);
+        if let Some(made) = self.held.as_mut().filter(|made| tainted && made.due > at.plus(HASTE)) {
+            made.due = at.plus(spread(HASTE));
+        }
+    }
+
     /// Renews it until asked to stop.
-    pub(crate) async fn keep(mut self, mut stop: Stop) {
+    pub(crate) async fn keep(mut self, known: watch::Receiver<Arc<Known>>, domain: TrustDomain, mut stop: Stop) {
         let mut wait = EVERY;
         loop {
             tokio::select! {
@@ -129,6 +143,9 @@ impl Identity {
                 () = sleep(wait) => {}
             }
             wait = EVERY;
+            if let Some(authorities) = trust::own(&known.borrow(), &domain) {
+                self.hasten(&authorities, now());
+            }
             if self.held.as_ref().is_some_and(|made| now() < made.due) {
                 continue;
             }

@@ -8,6 +8,8 @@ use credential::KeySet;
 use model::{IdTemplate, SelectorIndex, Selectors, SpiffeId, Time, TrustDomain};
 use wire::agent;
 
+use crate::trust;
+
 /// Longest set of registrations of one workload, so that no answer grows without bound.
 pub(crate) const MOST_IDENTITIES: usize = 128;
 
@@ -34,6 +36,12 @@ pub(crate) struct Bundle {
     pub jwt: Bytes,
     /// The same, read; none where there is no key.
     pub jwt_keys: Option<KeySet>,
+    /// The authorities, read, with what of them is tainted.
+    pub authorities: credential::Bundle,
+    /// The same in PEM, as the agent keeps them.
+    pub pem: String,
+    /// Digests of keys that are tainted.
+    pub tainted: Vec<[u8; 32]>,
 }
 
 /// Everything that control said.
@@ -62,6 +70,8 @@ pub(crate) enum Nonsense {
     Selector { name: String, source: model::BadSelector },
     #[error("a trust domain has no sound name")]
     Domain(#[from] model::BadSpiffeId),
+    #[error("the bundle of trust domain `{domain}` cannot be used")]
+    Bundle { domain: TrustDomain, source: credential::BadBundle },
 }
 
 impl Known {
@@ -136,7 +146,15 @@ impl Bundle {
         for authority in &said.x509_authorities {
             x509.extend_from_slice(authority);
         }
+        let domain: TrustDomain = said.trust_domain.parse()?;
         let jwt_keys = KeySet::parse(&said.jwt_keys).ok();
-        Ok((said.trust_domain.parse()?, Self { x509: x509.freeze(), jwt: said.jwt_keys, jwt_keys }))
+        // a digest of another length taints nothing
+        let tainted: Vec<[u8; 32]> = said.tainted.iter().filter_map(|digest| digest.as_ref().try_into().ok()).collect();
+        let certificates: Vec<Vec<u8>> = said.x509_authorities.iter().map(|der| der.to_vec()).collect();
+        let pem = certificates.iter().map(|der| issuer::pem::encode("CERTIFICATE", der)).collect();
+        let authorities = trust::bundle(&domain, &certificates);
+        let authorities = authorities.map_err(|source| Nonsense::Bundle { domain: domain.clone(), source })?;
+        let (x509, jwt, authorities) = (x509.freeze(), said.jwt_keys, authorities.tainting(&tainted));
+        Ok((domain, Self { x509, jwt, jwt_keys, authorities, pem, tainted }))
     }
 }

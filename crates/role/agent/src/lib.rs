@@ -18,6 +18,7 @@ mod run;
 mod settings;
 mod svids;
 mod tokens;
+mod trust;
 mod workload;
 
 pub use control::{Client, ControlPlane, NoContact};
@@ -25,3 +26,4 @@ pub use identity::NoIdentity;
 pub use logs::log;
 pub use run::{AgentFailed, agent};
 pub use settings::{Settings, agent_settings};
+pub use trust::Untrusted;

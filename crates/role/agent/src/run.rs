@@ -7,15 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{Authorities, BadBundle, Bundle};
-use issuer::BACKDATE;
 use model::{SpiffeId, TrustDomain};
 use net::causes::chain;
 use net::files::write_whole;
 use net::tls::OwnSvid;
 use net::{Connections, Interrupted, Listener, Nodes, interrupted, jittered, serve, stop};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -33,6 +29,7 @@ use crate::known::Known;
 use crate::settings::{Settings, agent_settings};
 use crate::svids::svids;
 use crate::tokens::Tokens;
+use crate::trust::{self, Untrusted, known_before};
 use crate::workload::Node;
 
 /// Between two tries at first contact.
@@ -53,10 +50,8 @@ pub enum AgentFailed {
     Io { path: PathBuf, source: io::Error },
     #[error("another agent holds `{}`", .path.display())]
     Held { path: PathBuf },
-    #[error("`{}` holds no certificates of trust domain `{domain}` in PEM", .path.display())]
-    Ca { path: PathBuf, domain: TrustDomain },
-    #[error("`{}` holds a certificate that is no authority's", .path.display())]
-    Bundle { path: PathBuf, source: BadBundle },
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     #[error(
         "others than its owner may write into `{}` (mode {mode:03o}), and could put another socket there: `chmod go-w` it",
         .path.display()
@@ -99,19 +94,20 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let _lock = take(&settings.directory)?;
     let socket = listen(&settings.socket)?;
     let own = Arc::new(OwnSvid::default());
-    let known_authorities = authorities(&settings)?;
+    let trusted = known_before(&settings.ca, &settings.directory, &settings.trust_domain)?;
     let connections = Connections::new(Arc::clone(&own));
-    connections.trust(known_authorities.clone());
+    connections.trust(trusted.clone());
     let server = control_plane(&settings.trust_domain);
     let control = Arc::new(ControlPlane::new(Nodes::new(settings.servers.clone(), connections.multiplexed(server))));
 
     let mut identity = Identity::new(settings.directory.join(SVID), Arc::clone(&own), Arc::clone(&control));
-    if !identity.resume(&known_authorities)? && !join(&mut identity, token, &mut interrupted).await? {
+    if !identity.resume(&trusted)? && !join(&mut identity, token, &mut interrupted).await? {
         return Ok(());
     }
     tracing::info!(id = identity.id(), "attested");
 
     let (tell, known) = watch::channel(Arc::new(Known::default()));
+    let about = known.clone();
     let (svids, minter) = svids(Arc::clone(&control), known.clone());
     let node = Arc::new(Node {
         attestors: Attestors::new(&settings.attestors),
@@ -124,7 +120,8 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let mut tasks = JoinSet::new();
     tasks.spawn(minter.run(stopped.clone()));
     tasks.spawn(follow(control, tell, stopped.clone()));
-    tasks.spawn(identity.keep(stopped.clone()));
+    tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
+    tasks.spawn(trust::keep(Arc::clone(&node), connections, settings.directory.clone(), stopped.clone()));
     tasks.spawn(serve(Listener::Processes(socket), Arc::new(WorkloadDoor::new(Arc::clone(&node))), stopped.clone()));
     let admin = admin(&settings, node, own, &mut tasks, &stopped).await?;
     announce(&settings, admin.as_deref())?;
@@ -224,17 +221,6 @@ fn listen(socket: &Path) -> Result<UnixListener, AgentFailed> {
     let listener = UnixListener::bind(socket).map_err(io)?;
     std::fs::set_permissions(socket, Permissions::from_mode(0o777)).map_err(io)?;
     Ok(listener)
-}
-
-fn authorities(settings: &Settings) -> Result<Authorities, AgentFailed> {
-    let (path, domain) = (&settings.ca, &settings.trust_domain);
-    let none = || AgentFailed::Ca { path: path.clone(), domain: domain.clone() };
-    let pem = std::fs::read(path).map_err(|source| AgentFailed::Io { path: path.clone(), source })?;
-    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().ok().filter(|all| !all.is_empty());
-    let certificates: Vec<Vec<u8>> = found.ok_or_else(none)?.iter().map(|der| der.to_vec()).collect();
-    let source = credential::SVIDS.parse().ok().ok_or_else(none)?;
-    let bundle = Bundle::new(source, domain.clone(), &certificates, BACKDATE);
-    Ok(Authorities::new([bundle.map_err(|source| AgentFailed::Bundle { path: path.clone(), source })?]))
 }
 
 /// Who is at the other end.

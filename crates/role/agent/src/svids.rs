@@ -2,16 +2,16 @@
 //! many in one request.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use credential::PeerCertificates;
+use credential::{Authorities, PeerCertificates};
 use issuer::NewKey;
 use model::{SpiffeId, Time};
 use net::causes::chain;
-use net::{Stop, jittered, now};
+use net::{Stop, jittered, now, spread};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wire::agent::{MintX509Request, Refusal, Workload, X509Order, x509_answer};
@@ -29,6 +29,8 @@ const GATHER: Duration = Duration::from_millis(2);
 const WITHIN: Duration = Duration::from_secs(10);
 /// Between two tries after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Longest that an SVID stays in use that a tainted authority signed.
+const HASTE: Duration = Duration::from_secs(5);
 /// After a refusal that will not pass by itself.
 const REFUSED: Duration = Duration::from_secs(30);
 /// Most SVIDs that are kept while nobody has them open.
@@ -43,6 +45,8 @@ pub(crate) struct X509Svid {
     /// PKCS #8 in DER.
     pub key: Bytes,
     pub expires: Time,
+    /// Who signed it, as it names them.
+    signed_by: Option<String>,
 }
 
 /// Where an SVID stands.
@@ -94,6 +98,8 @@ pub(crate) struct Minter {
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     due_keys: HashMap<u64, Key>,
     numbers: u64,
+    /// Digests of the keys whose SVIDs were hastened.
+    tainted: BTreeSet<[u8; 32]>,
 }
 
 /// The two halves: who asks for SVIDs, and who has them minted.
@@ -101,7 +107,8 @@ pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known
     let (send, orders) = mpsc::channel(WAITING);
     let svids = Arc::new(Svids { entries: Mutex::default(), orders: send });
     let (due, due_keys, numbers) = (BinaryHeap::new(), HashMap::new(), 0);
-    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, due_keys, numbers };
+    let tainted = BTreeSet::new();
+    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, due_keys, numbers, tainted };
     (svids, minter)
 }
 
@@ -156,6 +163,15 @@ impl Svids {
         self.lock().kept.len()
     }
 
+    /// Keys of the SVIDs that one of these signed which is tainted.
+    fn signed_by_tainted(&self, authorities: &Authorities) -> Vec<Key> {
+        let is_tainted = |entry: &Entry| match &*entry.standing.borrow() {
+            Standing::Ready(svid) => svid.signed_by.as_deref().is_some_and(|signer| authorities.taint(signer)),
+            Standing::Ordered | Standing::Refused(_) => false,
+        };
+        self.lock().kept.iter().filter(|(_, entry)| is_tainted(entry)).map(|(key, _)| key.clone()).collect()
+    }
+
     fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
         self.lock().kept.get(key).cloned()
     }
@@ -186,6 +202,7 @@ impl Minter {
     /// Fills orders until asked to stop.
     pub(crate) async fn run(mut self, mut stop: Stop) {
         loop {
+            self.hasten();
             let next = self.due.peek().map(|Reverse((at, _))| *at);
             let mut keys = Vec::new();
             tokio::select! {
@@ -194,6 +211,12 @@ impl Minter {
                     Some(key) => keys.push(key),
                     None => return,
                 },
+                changed = self.known.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
             }
             sleep(GATHER).await;
@@ -207,6 +230,20 @@ impl Minter {
                 () = stop.asked() => return,
                 () = self.fill(keys) => {}
             }
+        }
+    }
+
+    /// What tainted authorities signed is due soon, each at a moment of its own.
+    fn hasten(&mut self) {
+        let known = self.known.borrow_and_update().clone();
+        let tainted: BTreeSet<[u8; 32]> = known.bundles.values().flat_map(|bundle| bundle.tainted.clone()).collect();
+        if tainted == self.tainted {
+            return;
+        }
+        self.tainted = tainted;
+        let authorities = Authorities::new(known.bundles.values().map(|bundle| bundle.authorities.clone()));
+        for key in self.svids.signed_by_tainted(&authorities) {
+            self.look_again(key, spread(HASTE));
         }
     }
 
@@ -310,7 +347,8 @@ impl Minter {
 /// The SVID, and after which time it is renewed: at half of its life, a tenth of that sooner or later.
 fn ready(key: &Key, fresh: &NewKey, chain: &[Bytes]) -> Option<(X509Svid, Duration)> {
     let leaf = chain.first()?;
-    let ends = PeerCertificates::new(vec![leaf.to_vec()]).ends()?;
+    let peer = PeerCertificates::new(vec![leaf.to_vec()]);
+    let (ends, signed_by) = (peer.ends()?, peer.signed_by().map(str::to_owned));
     let mut all = BytesMut::new();
     for certificate in chain {
         all.extend_from_slice(certificate);
@@ -318,5 +356,8 @@ fn ready(key: &Key, fresh: &NewKey, chain: &[Bytes]) -> Option<(X509Svid, Durati
     let left = ends.since(now());
     let half = (left / 2).saturating_sub(left / 20) + jittered(left / 10);
     let (chain, key_bytes) = (all.freeze(), Bytes::copy_from_slice(&fresh.pkcs8));
-    Some((X509Svid { id: key.id.clone(), chain, key: key_bytes, expires: ends }, half.max(Duration::from_millis(500))))
+    Some((
+        X509Svid { id: key.id.clone(), chain, key: key_bytes, expires: ends, signed_by },
+        half.max(Duration::from_millis(500)),
+    ))
 }

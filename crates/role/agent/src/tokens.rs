@@ -105,6 +105,11 @@ impl Tokens {
         }
     }
 
+    /// Forgets every token: a key that signed some of them is not to be used any more.
+    pub(crate) fn forget(&self) {
+        self.lock().clear();
+    }
+
     async fn mint(&self, workload: Workload, audience: Vec<String>, within: Duration) -> Result<JwtSvid, NoToken> {
         let asked = MintJwtRequest { workload: Some(workload), audience };
         let minted = timeout(within, async {
