@@ -92,7 +92,9 @@ pub fn tls(identity: &Identity, protocol: Protocol, certificate: bool) -> Arc<Cl
     let suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
     let provider = CryptoProvider { cipher_suites: suites, ..default_provider() };
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&identity.authority).expect("an authority")).expect("one that can be used");
+    for authority in CertificateDer::pem_file_iter(&identity.authority).expect("authorities") {
+        roots.add(authority.expect("an authority")).expect("one that can be used");
+    }
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&TLS13])
         .expect("a version that the provider supports")

@@ -58,7 +58,7 @@ fn nodes_rotate_as_one_while_calls_go_on() {
         let due = |record: &&Value| record["kind"] == "judgement" && record["operation"] == "authority activate";
         records.iter().filter(due).filter(|record| record["verdicts"][0]["decision"] == "allow").count()
     };
-    assert!(taken(&first) + taken(&second) >= 6, "{} and {}", taken(&first), taken(&second));
+    assert!(taken(&first) + taken(&second) >= 5, "{} and {}", taken(&first), taken(&second));
 
     // without the one, the other goes on alone; and a gateway that hears it lives on
     first.kill9("server");

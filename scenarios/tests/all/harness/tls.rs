@@ -34,7 +34,9 @@ impl Identity {
 /// after we are done: with the first read.
 pub fn shake_hands(address: &str, host: &'static str, ca: &Path, identity: Option<&Identity>) -> io::Result<Conn> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).expect("a CA")).expect("a CA that can be used");
+    for authority in CertificateDer::pem_file_iter(ca).expect("authorities") {
+        roots.add(authority.expect("a CA")).expect("a CA that can be used");
+    }
     let config = ClientConfig::builder().with_root_certificates(roots);
     let mut config = match identity {
         None => config.with_no_client_auth(),
