@@ -1,13 +1,15 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `rotation N`, `watch`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -31,6 +33,10 @@ func main() {
 		count, err := strconv.Atoi(os.Args[2])
 		must(err)
 		rotation(ctx, count)
+	case "signer":
+		signer(ctx)
+	case "kid":
+		kid(ctx, os.Args[2])
 	case "watch":
 		watch(ctx)
 	case "mtls":
@@ -68,6 +74,22 @@ func jwt(ctx context.Context, audience string) {
 	fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
 	_, err = workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), "another")
 	fmt.Println("another audience:", err)
+}
+
+// signer says which key signed the SVID.
+func signer(ctx context.Context) {
+	svid, err := workloadapi.FetchX509SVID(ctx)
+	must(err)
+	fmt.Printf("%x\n", svid.Certificates[0].AuthorityKeyId)
+}
+
+// kid says which key signed a token.
+func kid(ctx context.Context, audience string) {
+	svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: audience})
+	must(err)
+	header, err := base64.RawURLEncoding.DecodeString(strings.Split(svid.Marshal(), ".")[0])
+	must(err)
+	fmt.Println(string(header))
 }
 
 // rotation watches until there were so many different SVIDs.

@@ -1,5 +1,6 @@
 //! Node agents: attested nodes, and workloads that have SVIDs without a secret to start from.
 
+mod authorities;
 mod conforming;
 mod joining;
 mod workloads;
@@ -25,7 +26,10 @@ fn own_uid() -> u32 {
 
 /// An installation with one node that has joined.
 fn joined(estate: &Estate) -> (Sockets, Installation) {
-    let mut installation = Installation::serving(estate);
+    joined_to(Installation::serving(estate))
+}
+
+fn joined_to(mut installation: Installation) -> (Sockets, Installation) {
     let sockets = Sockets::new();
     installation.join(&sockets, "node-1");
     (sockets, installation)

@@ -323,7 +323,8 @@ fn status(refusal: &guard::Refusal) -> Status {
 
 /// The same for one order of several.
 fn refused(refusal: &guard::Refusal) -> Refusal {
-    let again = refusal.code.layer() == Layer::System;
+    // an agent that is not proved will be, with its next SVID: nothing is said of the workload
+    let again = matches!(refusal.code.layer(), Layer::System | Layer::Identity);
     let record = refusal.record.map(|record| record.to_string()).unwrap_or_default();
     Refusal { code: refusal.code.to_string(), record, again }
 }
