@@ -1,5 +1,6 @@
 //! Node agents: attested nodes, and workloads that have SVIDs without a secret to start from.
 
+mod clients;
 mod conforming;
 mod joining;
 mod workloads;
