@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use model::TrustDomain;
 
 use super::reach::Reach;
 use crate::control::{AuthorityKind, Kind as RevocableKind};
@@ -131,6 +132,10 @@ Examples:
   countersign registration delete web
   countersign get registrations")]
     Registration(Registration),
+    /// Write registrations from what another product has; nothing is changed there, or here
+    #[command(after_help = "Examples:
+  spire-server entry show -output json | countersign import spire - --out registrations/")]
+    Import(Import),
     /// Let it count again, for what is issued from now on
     #[command(after_help = "What was issued before the revocation stays refused.
 
@@ -320,6 +325,44 @@ pub enum RegistrationVerb {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(subcommand)]
+    pub verb: ImportVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImportVerb {
+    /// Registrations from the entries of a SPIRE server, as `spire-server entry show -output json` prints them
+    #[command(
+        after_help = "Whatever cannot be carried is said on stderr, line by line, and under `notes` in JSON. Groups of nodes (`-node`) stand in the
+registrations below them. The same entries give the same files. docs/from-spire.md compares the two.
+
+Exits with 0 also where something is said, with 3 if the input is no list of entries.
+
+Examples:
+  spire-server entry show -output json > entries.json
+  countersign import spire entries.json                        to standard output
+  countersign import spire entries.json --out registrations/   at most 1000 a file, into a new directory
+  for file in registrations/*.yaml; do countersign registration put -f $file; done
+  countersign import spire entries.json --output json | jq -r '.notes[] | select(.kind == \"left_out\").message'"
+    )]
+    Spire(ImportSpire),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportSpire {
+    /// File with the entries, `-` for standard input
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    /// The trust domain; else that of the entries, if they are of one
+    #[arg(long, value_name = "D")]
+    pub trust_domain: Option<TrustDomain>,
+    /// Directory for the files: a new one, or an empty one
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod codes;
 mod conformance;
 mod doctor;
 mod explained;
+mod import;
 mod installation;
 mod offline;
 mod operate;
@@ -118,6 +119,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Rollback(rollback) => operate::roll_back(&client()?, &rollback, output),
         Verb::Revoke(revoke) => operate::revoke(&client()?, Act::Revoke, &revoke, output),
         Verb::Registration(registration) => operate::register(&client()?, registration.verb, output),
+        Verb::Import(args::Import { verb: args::ImportVerb::Spire(spire) }) => import::spire(&spire, output),
         Verb::Restore(restore) => operate::revoke(&client()?, Act::Restore, &restore, output),
         Verb::Authority(asked) => authority::authority(&client()?, &asked.verb, output),
         Verb::Get(get) => operate::get(&client()?, &get, output),

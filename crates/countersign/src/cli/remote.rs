@@ -296,7 +296,11 @@ fn read_token(path: &Path) -> Result<Vec<u8>, Stopped> {
     Ok(token)
 }
 
-fn read_input(path: &Path, most: u64) -> Result<Vec<u8>, Stopped> {
+/// A file, or standard input: at most so many bytes of it.
+///
+/// # Errors
+/// [`Stopped`] with [`Exit::Invalid`].
+pub(super) fn read_input(path: &Path, most: u64) -> Result<Vec<u8>, Stopped> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(most).read_to_end(&mut bytes)

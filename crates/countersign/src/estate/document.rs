@@ -9,7 +9,7 @@ use super::bundle::{Bundle, beside};
 use super::openapi;
 use super::vars::{Substitution, Vars};
 
-const API_VERSION: &str = "countersign.dev/v1";
+pub(super) const API_VERSION: &str = "countersign.dev/v1";
 const KINDS: &[&str] = &[
     "Environment",
     "TrustSource",

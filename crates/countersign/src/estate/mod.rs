@@ -16,6 +16,7 @@ mod routes;
 mod services;
 mod settings;
 mod sources;
+pub mod spire;
 mod vars;
 
 use std::collections::{BTreeMap, HashMap};

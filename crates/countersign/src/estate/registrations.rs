@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{IdTemplate, Selector, Time, TrustDomain};
+use model::{IdTemplate, Selector, SpiffeId, Time, TrustDomain};
 use yaml::{At, Node, Problem, Reader};
 
 use super::bundle::Bundle;
 use super::document::{self, Document};
 use super::vars::Vars;
 
-const KIND: &str = "Registration";
+pub(super) const KIND: &str = "Registration";
 /// Longest hint, in bytes (SPIFFE_Workload_API.md §8).
-const MAX_HINT: usize = 1024;
+pub(super) const MAX_HINT: usize = 1024;
 /// Longest name of a host, in bytes (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 253;
 /// Most host names of one SVID.
-const MAX_HOSTS: usize = 64;
+pub(super) const MAX_HOSTS: usize = 64;
+/// Longest life of an SVID.
+pub(super) const MAX_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// Who is given an SVID.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,14 +98,10 @@ fn id(reader: &mut Reader<'_>, node: &Node, domain: &TrustDomain) -> Option<IdTe
     let template: IdTemplate = reader.parse(node)?;
     // one that makes no id at all was refused above
     let sample = template.sample().ok()?;
-    let problem = if !sample.is_member_of(domain) {
-        Some(format!("`{template}` is not of this environment's trust domain `{domain}`"))
-    } else if policy::is_part(&sample) {
-        Some(format!("`{template}`: paths under `{}` are for Countersign's own parts", policy::OWN))
-    } else if sample.path().is_empty() {
-        Some(format!("`{template}` names the trust domain itself; a workload's id has a path"))
+    let problem = if sample.is_member_of(domain) {
+        id_problem(&template, &sample)
     } else {
-        None
+        Some(format!("`{template}` is not of this environment's trust domain `{domain}`"))
     };
     match problem {
         None => Some(template),
@@ -112,6 +110,15 @@ fn id(reader: &mut Reader<'_>, node: &Node, domain: &TrustDomain) -> Option<IdTe
             None
         }
     }
+}
+
+/// Why ids such as this sample are for no workload, in whatever trust domain.
+pub(super) fn id_problem(template: &IdTemplate, sample: &SpiffeId) -> Option<String> {
+    if policy::is_part(sample) {
+        return Some(format!("`{template}`: paths under `{}` are for Countersign's own parts", policy::OWN));
+    }
+    let message = || format!("`{template}` names the trust domain itself; a workload's id has a path");
+    sample.path().is_empty().then(message)
 }
 
 fn selectors(reader: &mut Reader<'_>, node: &Node) -> Option<Box<[Selector]>> {
@@ -149,7 +156,7 @@ fn jwt(reader: &mut Reader<'_>, node: &Node) -> Option<Option<Duration>> {
 
 fn ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {
     let ttl = reader.duration(node)?;
-    if ttl < Duration::from_secs(1) || ttl > Duration::from_secs(24 * 3600) {
+    if ttl < Duration::from_secs(1) || ttl > MAX_TTL {
         reader.problem(node.at, "an SVID lives between 1s and 24h");
         return None;
     }
@@ -185,7 +192,7 @@ fn not_a_host(reader: &mut Reader<'_>, at: At, host: &str) {
 }
 
 /// A name of labels of letters, digits and `-` (RFC 1123 §2.1); the first may be a wildcard.
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         (1..=63).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')

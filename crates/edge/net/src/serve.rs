@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::authority::Named;
 use super::causes::chain;
 use super::http2::http2;
 use super::pace::{Pace, Paced, PacedBody, Pacing, Reading};
@@ -130,7 +131,7 @@ pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
                         Accepted::Unix(stream, peer) => connections.spawn(http1(stream, Peer::Local(peer), door, stop)),
                         Accepted::Process(stream, process) => {
                             let peer = Peer::Process(Arc::new(process));
-                            connections.spawn(http2(stream, peer, door, stop))
+                            connections.spawn(http2(Named::new(stream), peer, door, stop))
                         }
                     };
                 }

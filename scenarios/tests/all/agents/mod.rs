@@ -1,6 +1,7 @@
 //! Node agents: attested nodes, and workloads that have SVIDs without a secret to start from.
 
 mod authorities;
+mod clients;
 mod conforming;
 mod joining;
 mod workloads;

@@ -47,6 +47,40 @@ fn json_of_offline_verbs_is_as_promised() {
 }
 
 #[test]
+fn what_spire_has_is_imported_as_promised_and_what_is_not_carried_is_said() {
+    const ENTRIES: &str = r#"{"entries": [
+        {"id": "n", "spiffe_id": {"trust_domain": "prod.acme.test", "path": "/nodes"},
+         "parent_id": {"trust_domain": "prod.acme.test", "path": "/spire/server"},
+         "selectors": [{"type": "k8s_psat", "value": "cluster:a"}]},
+        {"id": "w", "spiffe_id": {"trust_domain": "prod.acme.test", "path": "/web"},
+         "parent_id": {"trust_domain": "prod.acme.test", "path": "/nodes"},
+         "selectors": [{"type": "unix", "value": "uid:1"}], "admin": true, "jwt_svid_ttl": 300, "expires_at": "1796083200"},
+        {"id": "s", "spiffe_id": {"trust_domain": "prod.acme.test", "path": "/stored"},
+         "parent_id": {"trust_domain": "prod.acme.test", "path": "/nodes"},
+         "selectors": [{"type": "aws_secretsmanager", "value": "arn:x"}], "store_svid": true}
+    ], "next_page_token": ""}"#;
+    let import = |more: &[&str], entries: &str| run(&[&["import", "spire", "-"], more].concat(), entries.as_bytes());
+    same("import-spire", &import(&["--output", "json"], ENTRIES).ended(0));
+    let text = import(&[], ENTRIES).ended(0);
+    golden("cli/import-spire.yaml", &text.out);
+    golden("cli/import-spire.txt", &text.err);
+    let folder = folder();
+    let out = folder.path().join("registrations");
+    let to = ["--out", out.to_str().unwrap()];
+    let wrote = import(&to, ENTRIES).ended(0);
+    assert!(wrote.out.starts_with("1 registration(s) of 3 entries are in 1 file(s) in `"), "{wrote:?}");
+    assert_eq!(fs::read_to_string(out.join("registrations-0001.yaml")).unwrap(), text.out);
+    let again = import(&to, ENTRIES).ended(3);
+    assert!(again.err.ends_with("is not empty: name a new directory\n"), "{again:?}");
+    let none = import(&[], "{").ended(3);
+    assert!(
+        none.err.starts_with("countersign: not what `spire-server entry show -output json` prints: EOF"),
+        "{none:?}"
+    );
+    import(&["--trust-domain", "A"], ENTRIES).ended(64);
+}
+
+#[test]
 fn json_of_an_svid_that_is_explained_is_as_promised() {
     let dev = Dev::start();
     let svid = dev.minted("reporter", "out", &[]);

@@ -23,6 +23,17 @@ impl Sockets {
         self.0.path().join(format!("{node}.sock"))
     }
 
+    /// What a workload finds at a node's socket; its program is named by a variable of `./test`.
+    pub fn workload(&self, node: &str, variable: &str, args: &[&str]) -> Ran {
+        finish(self.workload_command(node, variable, args), b"")
+    }
+
+    fn workload_command(&self, node: &str, variable: &str, args: &[&str]) -> Command {
+        let mut workload = command(&peer(variable, "a program of scenarios/peers"), args);
+        workload.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", self.of(node).display()));
+        workload
+    }
+
     /// What `go-spiffe` finds at a node's socket.
     pub fn go(&self, node: &str, args: &[&str]) -> Ran {
         finish(self.go_command(node, args), b"")
@@ -30,10 +41,7 @@ impl Sockets {
 
     /// The same, not run yet.
     pub fn go_command(&self, node: &str, args: &[&str]) -> Command {
-        let mut go =
-            command(Path::new(&peer("COUNTERSIGN_TEST_SPIFFE_GO", "the program of scenarios/peers/spiffe-go")), args);
-        go.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", self.of(node).display()));
-        go
+        self.workload_command(node, "COUNTERSIGN_TEST_SPIFFE_GO", args)
     }
 }
 
