@@ -99,19 +99,28 @@ impl Reading<'_> {
         Some(Jwks::Url(RemoteKeys { source, remote, refresh: kept.refresh, max_stale: kept.max_stale }))
     }
 
-    /// The text of a file that the document names.
     fn file(&self, reader: &mut Reader<'_>, node: &Node) -> Option<&str> {
-        let name = reader.words(node)?;
-        let Some(path) = beside(&self.document.file, &name) else {
-            reader.problem(node.at, format!("`{name}` lies outside the estate"));
-            return None;
-        };
-        let text = self.bundle.file(&path);
-        if text.is_none() {
-            reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", self.document.file));
-        }
-        text
+        named(self.document, self.bundle, reader, node)
     }
+}
+
+/// The text of a file that a document names.
+pub(super) fn named<'b>(
+    document: &Document,
+    bundle: &'b Bundle,
+    reader: &mut Reader<'_>,
+    node: &Node,
+) -> Option<&'b str> {
+    let name = reader.words(node)?;
+    let Some(path) = beside(&document.file, &name) else {
+        reader.problem(node.at, format!("`{name}` lies outside the estate"));
+        return None;
+    };
+    let text = bundle.file(&path);
+    if text.is_none() {
+        reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", document.file));
+    }
+    text
 }
 
 /// How a set that is fetched is kept, and whose word is taken for its server's name.

@@ -69,6 +69,8 @@ pub enum Cause {
     ClaimType { name: String, expected: &'static str },
     #[error("no trust source has this issuer")]
     IssuerUnknown,
+    #[error("no trust source of this name vouches for nodes by `{method}`")]
+    NodeSourceUnknown { method: &'static str },
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
     #[error("expected `{expected}`, found `{found}`")]
@@ -113,7 +115,9 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Code::CredentialMalformed,
-            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Code::IssuerUnknown,
+            Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => {
+                Code::IssuerUnknown
+            }
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Code::ChainInvalid,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
             Self::KeysUnavailable => Code::KeysUnavailable,
@@ -140,7 +144,7 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Step::Shape,
-            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Step::Issuer,
+            Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => Step::Issuer,
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,

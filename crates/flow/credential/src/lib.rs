@@ -18,7 +18,9 @@ mod jws;
 mod jwt_svid;
 mod keys;
 mod memo;
+mod nodes;
 mod operators;
+mod path;
 mod peer;
 mod presented;
 mod revocations;
@@ -35,6 +37,10 @@ pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
+pub use nodes::{
+    CHALLENGE, Challenge, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Possession,
+    Statement,
+};
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;
 pub use presented::{Channel, Message, PeerCredentials, Presented, Token};

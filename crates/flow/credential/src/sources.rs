@@ -8,8 +8,8 @@ use model::{Digest, SourceName, Time};
 
 use crate::memo::{Held, Memo};
 use crate::{
-    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, Operators, PeerCertificates, Revocations,
-    Source, SourceKeys, digest_of,
+    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, NodeSources, Operators, PeerCertificates,
+    Revocations, Source, SourceKeys, digest_of,
 };
 
 /// Places of a [`Guide`].
@@ -34,6 +34,7 @@ pub struct Sources {
     guide: Arc<Guide>,
     authorities: Arc<Authorities>,
     operators: Arc<Operators>,
+    nodes: Arc<NodeSources>,
     revocations: Arc<Revocations>,
 }
 
@@ -95,6 +96,12 @@ impl Sources {
         Self { operators, ..self }
     }
 
+    /// These sources, and those that vouch for nodes.
+    #[must_use]
+    pub fn with_nodes(self, nodes: NodeSources) -> Self {
+        Self { nodes: Arc::new(nodes), ..self }
+    }
+
     /// These sources, and what counts no more of theirs.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
@@ -107,6 +114,11 @@ impl Sources {
 
     pub fn shared_revocations(&self) -> Arc<Revocations> {
         Arc::clone(&self.revocations)
+    }
+
+    /// Those that vouch for nodes.
+    pub fn nodes(&self) -> &NodeSources {
+        &self.nodes
     }
 
     pub fn authorities(&self) -> &Authorities {
@@ -141,7 +153,7 @@ impl Sources {
         Some(changed)
     }
 
-    /// Names the key sets, bundles and operators' certificates in force, by content.
+    /// Names the key sets, bundles, authorities of nodes and operators' certificates in force, by content.
     pub fn keys_digest(&self) -> Digest {
         let line = |anchor: &Arc<Anchor>| {
             let keys = anchor.source.keys.in_force();
@@ -151,7 +163,10 @@ impl Sources {
         let bundles = self.authorities.digests();
         let bundles = bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n"));
         let operators = self.operators.digests().map(|(name, digest)| format!("operators/{name} {digest}\n"));
-        digest_of(self.anchors.iter().map(line).chain(bundles).chain(operators).collect::<String>().as_bytes())
+        let nodes = self.nodes.iter().map(|(name, trust)| format!("nodes/{name} {}\n", trust.digest()));
+        digest_of(
+            self.anchors.iter().map(line).chain(bundles).chain(operators).chain(nodes).collect::<String>().as_bytes(),
+        )
     }
 
     /// What became of the memo of each source.

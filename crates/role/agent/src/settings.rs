@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use http::uri::Authority;
 use model::TrustDomain;
-use yaml::{BadSettings, Common, authority, settings};
+use yaml::{BadSettings, Common, Node, Reader, authority, settings};
+
+use crate::evidence::{Attestation, Means};
 
 use crate::attest::WorkloadAttestors;
 
@@ -26,6 +28,8 @@ pub struct Settings {
     /// Liveness and readiness.
     pub admin: Option<SocketAddr>,
     pub attestors: WorkloadAttestors,
+    /// How the node proves itself; by a token alone where nothing is said.
+    pub attestation: Option<Attestation>,
 }
 
 /// Reads `agent.yaml`.
@@ -42,6 +46,7 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let admin = fields.optional("admin").map(|node| reader.parse(node));
         let attestors = fields.optional("attestors");
         let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
+        let attestation = fields.optional("attestation").map(|node| attestation(reader, node, folder));
         fields.close(reader);
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
@@ -53,6 +58,24 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             socket: folder.join(socket?),
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
+            attestation: attestation.flatten(),
         })
     })
+}
+
+fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Attestation> {
+    let mut fields = reader.fields(node, "attestation")?;
+    let source = fields.required(reader, "source").and_then(|node| reader.words(node));
+    let x509pop = fields.required(reader, "x509pop");
+    fields.close(reader);
+    let by = x509pop.and_then(|node| x509pop_means(reader, node, folder));
+    Some(Attestation { source: source?, by: by? })
+}
+
+fn x509pop_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Means> {
+    let mut fields = reader.fields(node, "x509pop")?;
+    let cert = fields.required(reader, "cert").and_then(|node| reader.words(node));
+    let key = fields.required(reader, "key").and_then(|node| reader.words(node));
+    fields.close(reader);
+    Some(Means::X509Pop { certificate: folder.join(cert?), key: folder.join(key?) })
 }

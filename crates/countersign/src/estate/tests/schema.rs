@@ -18,6 +18,8 @@ const SPECS: &[(&str, &str)] = &[
     ("TrustSource", "{UNKNOWN: 1}"),
     ("TrustSource", "{proves: [Job], identityKey: [sub], oidc: {UNKNOWN: 1}}"),
     ("TrustSource", "{proves: [Job], identityKey: [sub], oidc: {jwks: {UNKNOWN: 1}}}"),
+    ("TrustSource", "{proves: [Workload], x509pop: {UNKNOWN: 1}}"),
+    ("TrustSource", "{proves: [Workload], x509pop: {authorities: {UNKNOWN: 1}}}"),
     ("Principal", "{UNKNOWN: 1}"),
     ("Principal", "{kind: Job, id: spiffe://prod.acme.test/a, owner: a, purpose: a, bindings: [{UNKNOWN: 1}]}"),
     ("PrincipalClass", "{UNKNOWN: 1}"),

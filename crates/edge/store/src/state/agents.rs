@@ -25,6 +25,7 @@ pub struct KeptAgent {
 const ATTEST: &str = "INSERT INTO agents (id, attested, record, method, selectors) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (id) DO UPDATE SET attested = $2, record = $3, method = $4, selectors = $5";
 const ONE: &str = "SELECT id, attested, record, method, selectors FROM agents WHERE id = $1";
+const EVICT: &str = "DELETE FROM agents WHERE id = $1 RETURNING id";
 const ALL: &str = "SELECT id, attested, record, method, selectors FROM agents ORDER BY id";
 
 impl State {
@@ -56,6 +57,15 @@ impl State {
     pub async fn agent(&self, id: &str) -> Result<Option<KeptAgent>, StateFault> {
         let one = || async { self.database.rows(ONE, &[Value::Text(id)]).await?.first().map(agent).transpose() };
         self.database.within(one).await
+    }
+
+    /// Forgets an agent; gives whether it was known.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub async fn evict(&self, id: &str) -> Result<bool, StateFault> {
+        let evict = || async { Ok(!self.database.rows(EVICT, &[Value::Text(id)]).await?.is_empty()) };
+        self.database.within(evict).await
     }
 
     /// Every agent, in the order of their ids.

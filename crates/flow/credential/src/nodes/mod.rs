@@ -1,0 +1,128 @@
+//! What a machine presents to prove which node it is, and the sources that an estate declares for it: one module an outside
+//! party. Challenges are made and answers of other servers are fetched by the edge before; here they are bytes.
+
+mod x509pop;
+
+use std::collections::BTreeMap;
+
+use model::{Binding, Digest, SourceName, Time};
+
+use crate::{Cause, CredentialKind, Finding, digest_of};
+
+pub use x509pop::{CHALLENGE, Challenge, NodeAuthorities, Possession, Statement};
+
+/// How a node proves which one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeMethod {
+    /// Possession of the key of a certificate that it has already.
+    X509Pop,
+}
+
+/// What is accepted of a party that vouches for nodes.
+#[derive(Debug, Clone)]
+pub enum NodeTrust {
+    X509Pop(NodeAuthorities),
+}
+
+/// What a node presents.
+pub struct NodeEvidence<'a> {
+    /// The source that is to vouch for it. Not believed: it picks the source, as `iss` does for a token.
+    pub source: &'a str,
+    pub proof: NodeProof<'a>,
+}
+
+/// The proof, by its method.
+pub enum NodeProof<'a> {
+    X509Pop(Possession<'a>),
+}
+
+/// Every source of nodes.
+pub type NodeSources = BTreeMap<SourceName, NodeTrust>;
+
+impl NodeMethod {
+    pub const ALL: &'static [Self] = &[Self::X509Pop];
+
+    /// As it stands in SPIFFE IDs and in front of selectors.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X509Pop => "x509pop",
+        }
+    }
+
+    /// What together names one node of a source, in order.
+    pub const fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::X509Pop => &["fingerprint"],
+        }
+    }
+
+    pub const fn kind(self) -> CredentialKind {
+        match self {
+            Self::X509Pop => CredentialKind::X509Pop,
+        }
+    }
+
+    const fn binding(self) -> Binding {
+        match self {
+            Self::X509Pop => Binding::Proof,
+        }
+    }
+}
+
+impl NodeTrust {
+    pub const fn method(&self) -> NodeMethod {
+        match self {
+            Self::X509Pop(_) => NodeMethod::X509Pop,
+        }
+    }
+
+    /// The keys in force, by content.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::X509Pop(authorities) => authorities.digest(),
+        }
+    }
+}
+
+impl NodeProof<'_> {
+    pub(crate) const fn method(&self) -> NodeMethod {
+        match self {
+            Self::X509Pop(_) => NodeMethod::X509Pop,
+        }
+    }
+
+    pub(crate) const fn binding(&self) -> Binding {
+        self.method().binding()
+    }
+
+    /// SHA-256 of what a record names the credential by.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::X509Pop(possession) => digest_of(possession.chain.first().map_or(&[], Vec::as_slice)),
+        }
+    }
+}
+
+/// What evidence proves at `at`, whatever was revoked.
+///
+/// # Errors
+/// The [`Cause`], and the source that was picked, if there is one.
+pub(crate) fn check(
+    sources: &NodeSources,
+    evidence: &NodeEvidence<'_>,
+    at: Time,
+) -> Result<Finding, (Cause, Option<SourceName>)> {
+    let method = evidence.proof.method();
+    let unknown = || (Cause::NodeSourceUnknown { method: method.as_str() }, None);
+    let named = evidence.source.parse().ok().and_then(|name: SourceName| sources.get_key_value(&name));
+    let (source, trust) = named.filter(|(_, trust)| trust.method() == method).ok_or_else(unknown)?;
+    let found = match (trust, &evidence.proof) {
+        (NodeTrust::X509Pop(authorities), NodeProof::X509Pop(possession)) => {
+            x509pop::check(source, authorities, possession, at)
+        }
+    };
+    found.map_err(|cause| (cause, Some(source.clone())))
+}
+
+#[cfg(test)]
+mod tests;
