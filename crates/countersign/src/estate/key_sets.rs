@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::KeySet;
+use credential::{KeySet, SourceKeys};
 use model::SourceName;
 use net::causes::chain;
 use net::{Plain, Reach, Remote, Roots};
@@ -27,6 +27,16 @@ pub enum Jwks {
     Here(Arc<KeySet>),
     /// To be fetched.
     Url(RemoteKeys),
+}
+
+impl Jwks {
+    /// The keys as a source has them before anything is fetched.
+    pub(super) fn keys(&self) -> SourceKeys {
+        match self {
+            Self::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
+            Self::Url(_) => SourceKeys::Fetched(None),
+        }
+    }
 }
 
 /// A key set on another server, and how it is kept.

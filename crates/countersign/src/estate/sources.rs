@@ -1,11 +1,9 @@
 //! `TrustSource`: anchors that credentials are checked against.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use credential::{
-    ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, NodeSources, NodeTrust, OPERATORS, SVIDS, Source,
-    SourceKeys,
+    ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, NodeSources, NodeTrust, OPERATORS, Picked, SVIDS, Source,
 };
 use model::{Fact, PrincipalKind, SourceName, TrustDomain};
 use net::{Plain, Reach};
@@ -56,7 +54,10 @@ pub(super) fn read(documents: &[Document], reading: &Reading<'_>, problems: &mut
         }
         match source(&mut reader, document, reading) {
             Some(TrustSource::Tokens(source, jwks)) => sources.tokens.push((*source, jwks)),
-            Some(TrustSource::Nodes(name, trust)) => drop(sources.nodes.insert(name, trust)),
+            Some(TrustSource::Nodes(name, trust, tokens)) => {
+                sources.nodes.insert(name, trust);
+                sources.tokens.extend(tokens);
+            }
             None => {}
         }
     }
@@ -76,7 +77,8 @@ fn built_in(name: &str) -> Option<&'static str> {
 
 enum TrustSource {
     Tokens(Box<Source>, Jwks),
-    Nodes(SourceName, NodeTrust),
+    /// What vouches for nodes, and whose tokens it does by, if it does by tokens.
+    Nodes(SourceName, NodeTrust, Option<(Source, Jwks)>),
 }
 
 fn source(reader: &mut Reader<'_>, document: &Document, reading: &Reading<'_>) -> Option<TrustSource> {
@@ -115,8 +117,9 @@ fn source(reader: &mut Reader<'_>, document: &Document, reading: &Reading<'_>) -
             if proves? != [PrincipalKind::Workload] {
                 reader.problem(at, "a source that vouches for nodes proves [Workload]: their agents");
             }
-            let trust = node_sources::Reading { document, of: reading }.read(reader, method, node)?;
-            Some(TrustSource::Nodes(name?, trust))
+            let reading = node_sources::Reading { document, of: reading, name: name? };
+            let (trust, tokens) = reading.read(reader, method, node)?;
+            Some(TrustSource::Nodes(reading.name, trust, tokens))
         }
         _ => {
             let methods = node_sources::FIELDS.map(|(name, _)| format!("`{name}`")).join(", ");
@@ -134,12 +137,9 @@ struct Claims {
 }
 
 fn of_claims(name: SourceName, proves: Vec<PrincipalKind>, accepted: Accepted, claims: Claims, jwks: &Jwks) -> Source {
-    let keys = match jwks {
-        Jwks::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
-        Jwks::Url(_) => SourceKeys::Fetched(None),
-    };
     Source {
         name,
+        picked: Picked::ByIssuer,
         proves,
         issuer: accepted.issuer,
         audiences: accepted.audiences,
@@ -151,7 +151,7 @@ fn of_claims(name: SourceName, proves: Vec<PrincipalKind>, accepted: Accepted, c
         identity_key: claims.identity_key,
         display: claims.display,
         evidence: claims.evidence,
-        keys,
+        keys: jwks.keys(),
         cache: accepted.cache,
     }
 }

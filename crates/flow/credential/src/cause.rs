@@ -71,6 +71,8 @@ pub enum Cause {
     IssuerUnknown,
     #[error("no trust source of this name vouches for nodes by `{method}`")]
     NodeSourceUnknown { method: &'static str },
+    #[error("`{found}` is not among those whose nodes this source vouches for")]
+    NotListed { found: String },
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
     #[error("expected `{expected}`, found `{found}`")]
@@ -127,6 +129,7 @@ impl Cause {
             Self::NotYetValid { .. } => Code::NotYetValid,
             Self::TooOld => Code::TooOld,
             Self::AudienceWrong => Code::AudienceWrong,
+            Self::NotListed { .. } => Code::PrincipalUnknown,
             Self::BindingMismatch { .. } => Code::BindingMismatch,
             Self::Revoked { .. } => Code::Revoked,
         }
@@ -150,7 +153,7 @@ impl Cause {
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
             Self::SignatureInvalid => Step::Signature,
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
-            Self::AudienceWrong => Step::Audience,
+            Self::AudienceWrong | Self::NotListed { .. } => Step::Audience,
             Self::BindingMismatch { .. } => Step::Binding,
             Self::Revoked { .. } => Step::Revocation,
         }

@@ -39,13 +39,13 @@ pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{
     CHALLENGE, Challenge, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Possession,
-    Statement,
+    Statement, TokenRules,
 };
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;
 pub use presented::{Channel, Message, PeerCredentials, Presented, Token};
 pub use revocations::{Revocable, Revocations, Standing};
-pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Source, SourceKeys};
+pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Picked, Source, SourceKeys};
 pub use sources::{MemoCounts, SharedIssuer, Sources};
 pub use unknown_key::UnknownKey;
 pub use verify::{digest_of, examine, verify};

@@ -9,7 +9,7 @@ use model::{Digest, SourceName, Time};
 use crate::memo::{Held, Memo};
 use crate::{
     Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, NodeSources, Operators, PeerCertificates,
-    Revocations, Source, SourceKeys, digest_of,
+    Picked, Revocations, Source, SourceKeys, digest_of,
 };
 
 /// Places of a [`Guide`].
@@ -73,7 +73,11 @@ impl Sources {
         let mut anchors: Vec<Arc<Anchor>> = Vec::new();
         let mut by_issuer: HashMap<String, usize> = HashMap::new();
         for (place, source) in sources.into_iter().enumerate() {
-            if let Some(first) = by_issuer.insert(source.issuer.clone(), place).and_then(|place| anchors.get(place)) {
+            let before = match source.picked {
+                Picked::ByIssuer => by_issuer.insert(source.issuer.clone(), place),
+                Picked::ByName => None,
+            };
+            if let Some(first) = before.and_then(|place| anchors.get(place)) {
                 let issuer = source.issuer;
                 return Err(SharedIssuer { first: first.source.name.clone(), second: source.name, issuer });
             }
@@ -163,7 +167,8 @@ impl Sources {
         let bundles = self.authorities.digests();
         let bundles = bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n"));
         let operators = self.operators.digests().map(|(name, digest)| format!("operators/{name} {digest}\n"));
-        let nodes = self.nodes.iter().map(|(name, trust)| format!("nodes/{name} {}\n", trust.digest()));
+        let digests = self.nodes.iter().filter_map(|(name, trust)| Some((name, trust.digest()?)));
+        let nodes = digests.map(|(name, digest)| format!("nodes/{name} {digest}\n"));
         digest_of(
             self.anchors.iter().map(line).chain(bundles).chain(operators).chain(nodes).collect::<String>().as_bytes(),
         )
@@ -186,6 +191,12 @@ impl Sources {
     /// The source that a token's (untrusted) `iss` picks.
     pub(crate) fn with_issuer(&self, issuer: &str) -> Option<&Anchor> {
         self.anchors.get(*self.by_issuer.get(issuer)?).map(Arc::as_ref)
+    }
+
+    /// The source of this name, if its credentials come with its name.
+    pub(crate) fn with_name(&self, name: &SourceName) -> Option<&Source> {
+        let mut named = self.anchors.iter().map(|anchor| &anchor.source);
+        named.find(|source| source.picked == Picked::ByName && source.name == *name)
     }
 
     /// A credential that held before, found without a look at it: the guide says who may know.

@@ -115,7 +115,7 @@ fn held(
 
 /// Evidence of a node that holds, and that nobody revoked since.
 fn node(sources: &Sources, evidence: &NodeEvidence<'_>, at: Time) -> Result<Finding, (Cause, Option<SourceName>)> {
-    let finding = nodes::check(sources.nodes(), evidence, at)?;
+    let finding = nodes::check(sources, evidence, at)?;
     unrevoked(sources, &finding).map_err(|cause| (cause, Some(finding.source.clone())))?;
     Ok(finding)
 }
@@ -171,7 +171,7 @@ fn bound(confirmation: Option<Confirmation<'_>>, certificate: Option<Digest>) ->
     }
 }
 
-fn check(
+pub(crate) fn check(
     source: &Source,
     jws: &Jws<'_>,
     claims: &Registered<'_>,

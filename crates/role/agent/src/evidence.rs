@@ -34,6 +34,8 @@ pub struct Attestation {
 pub enum Means {
     /// A certificate of the machine, with those between it and its authority, and its key; in PEM.
     X509Pop { certificate: PathBuf, key: PathBuf },
+    /// A token that the platform writes into a file, and replaces there.
+    Token { method: NodeMethod, file: PathBuf },
 }
 
 /// Why there is nothing to prove the node with.
@@ -77,6 +79,13 @@ impl Proof {
     pub(crate) fn of(attestation: &Attestation, domain: &TrustDomain, request: &[u8]) -> Result<Self, NoEvidence> {
         let (source, csr) = (attestation.source.clone(), Bytes::copy_from_slice(request));
         match &attestation.by {
+            Means::Token { method, file } => {
+                let payload = Bytes::copy_from_slice(read(file)?.trim_ascii());
+                Ok(Self {
+                    evidence: Evidence { method: method.as_str().to_owned(), payload, csr, source },
+                    device: None,
+                })
+            }
             Means::X509Pop { certificate: path, key } => {
                 let pem = read(path)?;
                 let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();

@@ -4,6 +4,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use credential::NodeMethod;
 use http::uri::Authority;
 use model::TrustDomain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
@@ -66,10 +67,34 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
 fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Attestation> {
     let mut fields = reader.fields(node, "attestation")?;
     let source = fields.required(reader, "source").and_then(|node| reader.words(node));
-    let x509pop = fields.required(reader, "x509pop");
+    let x509pop = fields.optional("x509pop").map(|node| x509pop_means(reader, node, folder));
+    let tokens = TOKENS.iter().filter_map(|(name, method)| Some((*name, *method, fields.optional(name)?)));
+    let tokens: Vec<_> = tokens.collect();
     fields.close(reader);
-    let by = x509pop.and_then(|node| x509pop_means(reader, node, folder));
+    let tokens = tokens.into_iter().map(|(name, method, node)| token_means(reader, (name, method), node, folder));
+    let mut means = x509pop.into_iter().chain(tokens);
+    let (Some(by), None) = (means.next(), means.next()) else {
+        let names: Vec<String> = TOKENS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        reader.problem(node.at, format!("a node proves itself in exactly one way: `x509pop`, {}", names.join(", ")));
+        return None;
+    };
     Some(Attestation { source: source?, by: by? })
+}
+
+/// Methods by a token that lies in a file.
+const TOKENS: &[(&str, NodeMethod)] =
+    &[("k8s_psat", NodeMethod::K8sPsat), ("gcp_iit", NodeMethod::GcpIit), ("azure_msi", NodeMethod::AzureMsi)];
+
+fn token_means(
+    reader: &mut Reader<'_>,
+    (name, method): (&'static str, NodeMethod),
+    node: &Node,
+    folder: &Path,
+) -> Option<Means> {
+    let mut fields = reader.fields(node, name)?;
+    let file = fields.required(reader, "tokenFile").and_then(|node| reader.words(node));
+    fields.close(reader);
+    Some(Means::Token { method, file: folder.join(file?) })
 }
 
 fn x509pop_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Means> {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use testkit::TestCa;
 
 use super::registration;
-use crate::harness::{Estate, Installation, Sockets, until, until_within};
+use crate::harness::{Estate, Installation, Mint, Sockets, until, until_within};
 
 /// Whose devices are nodes here.
 struct Racks {
@@ -226,4 +226,64 @@ fn an_agent_with_a_token_alone_is_evicted_for_good() {
     installation.until_logged("node-1", "what was attested of the node counts no more: it was evicted");
     assert_eq!(installation.stop("node-1"), 0);
     installation.join(&sockets, "node-1");
+}
+
+/// The settings of an agent in a pod of a cluster, which projects this token.
+fn projected(installation: &Installation, name: &str, token: &str) -> String {
+    let path = installation.path(&format!("{name}.projected"));
+    fs::write(&path, format!("{token}\n")).unwrap();
+    format!("{{source: prod-eu, k8s_psat: {{tokenFile: {}}}}}", path.display())
+}
+
+#[test]
+fn an_agent_in_a_cluster_is_the_node_of_its_pod_by_a_projected_token() {
+    let mint = Mint::shared();
+    let source = |name: &str, key: &str| {
+        format!(
+            "kind: TrustSource\nmetadata: {{name: {name}}}\nspec:\n  proves: [Workload]\n  kubernetes:\n    audience: countersign\n    \
+             serviceAccounts: [\"countersign:agent\"]\n    jwks: {{inline: {}}}",
+            json!({"keys": [mint.key(key)]})
+        )
+    };
+    // two clusters of one issuer
+    let estate = Estate::empty().document(&source("prod-eu", "github")).document(&source("prod-us", "people"));
+    let mut installation = Installation::serving(&estate);
+    let sockets = Sockets::new();
+    let claims = |account: &str, audience: &str| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        json!({
+            "iss": "https://kubernetes.default.svc.cluster.local", "sub": format!("system:serviceaccount:countersign:{account}"),
+            "aud": [audience], "iat": now, "nbf": now, "exp": now + 3600,
+            "kubernetes.io": {
+                "namespace": "countersign", "node": {"name": "worker-7", "uid": "0b1c2d"},
+                "pod": {"name": "agent-x", "uid": "5f6e"}, "serviceaccount": {"name": account, "uid": "77"},
+            },
+        })
+    };
+    let refused = [
+        (mint.alice(&claims("agent", "countersign")), "key_unknown"),
+        (mint.ci(&claims("agent", "kubernetes")), "audience_wrong"),
+        (mint.ci(&claims("web", "countersign")), "principal_unknown"),
+    ];
+    for (number, (token, code)) in refused.iter().enumerate() {
+        let name = format!("node-{number}");
+        let attestation = projected(&installation, &name, token);
+        installation.attesting(&sockets, &name, &attestation);
+        let ended = installation.attempt_attested(&name);
+        assert_eq!(ended.code, 2, "{code}: {ended:?}");
+        let records = installation.records("server");
+        let last = records.iter().rfind(|record| record["operation"] == "attest").unwrap();
+        assert_eq!(last["verdicts"][0]["code"], *code);
+        assert_eq!(last["presented"][0]["source"], "prod-eu");
+    }
+    let token = mint.ci(&claims("agent", "countersign"));
+    let attestation = projected(&installation, "node-9", &token);
+    installation.attesting(&sockets, "node-9", &attestation);
+    installation.start_attested("node-9");
+    let [agent] = agents(&installation).try_into().unwrap();
+    assert_eq!(agent["id"], "spiffe://prod.acme.test/countersign/agent/k8s_psat/prod-eu/0b1c2d");
+    let selectors: Vec<&str> = agent["selectors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for selector in ["k8s_psat:cluster:prod-eu", "k8s_psat:agent_sa:agent", "k8s_psat:agent_node_name:worker-7"] {
+        assert!(selectors.contains(&selector), "{selectors:?}");
+    }
 }

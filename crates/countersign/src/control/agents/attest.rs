@@ -47,6 +47,12 @@ impl Agents {
                 let svid = self.attest(&peer, message, JOIN_TOKEN, &evidence).await?;
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
+            Method::Node(method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi)) => {
+                let proof = NodeProof::Token(method, Token::new(&evidence.payload));
+                let presented = NodeEvidence { source: &evidence.source, proof };
+                let svid = self.attest(&peer, Message::Node(&presented), method.as_str(), &evidence).await?;
+                Ok(stream::iter([Ok(last(svid))]).boxed())
+            }
             Method::Node(NodeMethod::X509Pop) => {
                 let chain = Chain::decode(evidence.payload.clone()).map_err(|why| {
                     Status::invalid_argument(format!("the evidence is no chain of certificates: {why}"))

@@ -1,5 +1,7 @@
 //! Evidence of nodes: what holds, and the attacks that must not.
 
+mod tokens;
+
 use std::time::Duration;
 
 use model::{Binding, Time, TrustDomain};
