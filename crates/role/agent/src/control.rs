@@ -150,8 +150,10 @@ impl Service<Request<Body>> for Channel {
     type Error = hyper::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
+    /// A connection that broke says so in the exchange: of what is said here, `tonic` keeps no cause, so that it would pass for
+    /// what control said.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.0.poll_ready(cx).map(|_| Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use issuer::NewKey;
 use model::{Time, TrustDomain};
 use net::causes::chain;
-use net::svid::{Made, Minted, Saved, Unused, install, new_key, save, saved};
+use net::svid::{Made, Minted, Saved, Unused, attestation_key, install, new_key, save, saved};
 use net::tls::OwnSvid;
 use net::{Stop, jittered, now, spread};
 use tokio::sync::{Notify, watch};
@@ -109,7 +109,7 @@ impl Identity {
     /// # Errors
     /// [`NoIdentity`].
     pub(crate) async fn attest(&mut self) -> Result<bool, NoIdentity> {
-        let key = new_key()?;
+        let key = attestation_key(&self.directory)?;
         let proof = match (&self.token, &self.node) {
             (Some(token), _) => Proof::by_token(token, &key.request),
             (None, Some((attestation, domain))) => {

@@ -135,7 +135,8 @@ fn an_agent_whose_svid_is_lost_proves_its_node_again_by_itself() {
     assert_ne!(before["attested"], after["attested"]);
 }
 
-/// Lets connections through to control, and cuts each of them after it has heard one part more than the one before it.
+/// Lets connections through to control, and cuts each of them where the agent would hear one part more than over the one
+/// before it: control has said it, and it is lost.
 fn cutting(control: &str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -155,12 +156,28 @@ fn cutting(control: &str) -> (String, Arc<AtomicUsize>) {
                         return;
                     }
                 }
+                let _ = server.read(&mut part);
                 counted.fetch_add(1, Ordering::SeqCst);
                 let _ = (agent.shutdown(std::net::Shutdown::Both), server.shutdown(std::net::Shutdown::Both));
             });
         }
     });
     (address, cuts)
+}
+
+/// An agent that has its SVID, although each exchange with control was cut one part later than the one before it.
+fn had_at_last(installation: &mut Installation, more: &[&str]) {
+    let planes = installation.word("server", "/planes");
+    let (relay, cuts) = cutting(planes.trim_start_matches("https://"));
+    installation.edit("node-1.yaml", &[(&planes, &format!("https://{relay}"))]);
+    installation.launch("node-1", more, &[]);
+    // from the handshake on to the SVID itself: it has one only once a whole exchange came through
+    let svid = installation.home("node-1").join("svid/svid.pem");
+    let had = until_within(Duration::from_secs(60), || svid.exists().then_some(()));
+    assert!(had.is_some(), "{}", installation.log("node-1"));
+    assert!(cuts.load(Ordering::SeqCst) >= 3, "the exchange was cut at {} steps", cuts.load(Ordering::SeqCst));
+    let [agent] = agents(installation).try_into().unwrap();
+    assert_eq!(agent["standing"], "attested");
 }
 
 #[test]
@@ -170,18 +187,19 @@ fn an_attestation_that_breaks_at_any_step_locks_no_node_out() {
     let sockets = Sockets::new();
     let attestation = racks.device(&installation, "node-1");
     installation.attesting(&sockets, "node-1", &attestation);
-    let planes = installation.word("server", "/planes");
-    let (relay, cuts) = cutting(planes.trim_start_matches("https://"));
-    installation.edit("node-1.yaml", &[(&planes, &format!("https://{relay}"))]);
-    installation.launch("node-1", &[], &[]);
-    // from the handshake on to the SVID itself: it has one only once a whole exchange came through
-    let svid = installation.home("node-1").join("svid/svid.pem");
-    let had = until_within(Duration::from_secs(60), || svid.exists().then_some(()));
-    assert!(had.is_some(), "{}", installation.log("node-1"));
-    assert!(cuts.load(Ordering::SeqCst) >= 3, "the exchange was cut at {} steps", cuts.load(Ordering::SeqCst));
-    let [agent] = agents(&installation).try_into().unwrap();
-    assert_eq!(agent["standing"], "attested");
-    assert!(attestations(&installation) >= 1);
+    had_at_last(&mut installation, &[]);
+}
+
+#[test]
+fn a_token_that_was_spent_for_an_answer_that_was_lost_is_the_same_agents_still() {
+    let mut installation = Installation::serving(&super::estate(""));
+    let sockets = Sockets::new();
+    let token = installation.token_for("agent", "node-1");
+    installation.agent_settings(&sockets, "node-1");
+    had_at_last(&mut installation, &["--enroll-token-file", token.to_str().unwrap()]);
+    assert!(attestations(&installation) > 1, "one of them was lost");
+    let other = installation.attempt_to_join(&sockets, "node-2", &token);
+    assert_eq!(other.code, 2, "{other:?}");
 }
 
 #[test]

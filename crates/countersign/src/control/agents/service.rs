@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::{Channel, Message, Presented};
+use credential::{Channel, Message, NodeMethod, Presented};
 use futures_util::{Stream, StreamExt, stream};
 use guard::Permit;
 use http::StatusCode;
+use issuer::CertificateRequest;
 use model::{Code, Layer, Selector, Selectors, Time, TrustDomain};
 use net::{Peer, now};
-use store::{Enrol, KeptAgent, StateFault};
+use store::{Again, Attest, KeptAgent, StateFault};
 use tonic::{Request, Response, Status, Streaming};
 use wire::agent::control_plane_server::ControlPlane;
 use wire::agent::{
@@ -96,6 +97,7 @@ impl Agents {
                 return Err(Status::internal("not an errand for an SVID of an agent"));
             }
         };
+        let key = key_of(&request);
         let order = SvidOrder { bearer: Bearer::Part { id: id.clone(), hosts: Vec::new() }, request, ttl: AGENT_LIFE };
         // what proved the agent this time is followed by it, and bounds nothing
         let minted = match svids::mint(&self.control.epochs, &order, Time::MAX, at) {
@@ -107,13 +109,23 @@ impl Agents {
         };
         if let Some(method) = method {
             let (attested, record) = (at.to_string(), record.to_string());
+            let of_anybody = NodeMethod::ALL.iter().any(|one| one.as_str() == method && one.is_anybodys());
             let agent = KeptAgent { id: id.clone(), attested, record, method: method.to_owned(), selectors };
             // INVARIANT: spent before anything is handed out, and only by a request that could be minted
-            match self.control.epochs.state().attest(token.as_deref(), &agent).await {
-                Ok(Enrol::Enrolled) => self.control.nodes.forget(&id),
-                Ok(Enrol::Spent) => {
+            let again = if of_anybody { Again::SameKey } else { Again::Anyone };
+            match self.control.epochs.state().attest(token.as_deref(), &agent, &key, again).await {
+                Ok(Attest::Attested) => self.control.nodes.forget(&id),
+                Ok(Attest::Spent) => {
                     settling.replayed();
                     return Err(Status::unauthenticated(format!("who asks is not proved (record {})", agent.record)));
+                }
+                Ok(Attest::Taken) => {
+                    settling.refused(Code::NoPermit);
+                    return Err(Status::permission_denied(format!(
+                        "this node was attested by another key, and {method} proves no more than to be on it: at the control \
+                         plane, `countersign agent evict` lets another come (record {})",
+                        agent.record
+                    )));
                 }
                 Err(why) => {
                     settling.settle(StatusCode::SERVICE_UNAVAILABLE);
@@ -266,6 +278,12 @@ impl ControlPlane for Agents {
         };
         Ok(Response::new(MintJwtResponse { answer: Some(answer) }))
     }
+}
+
+/// SHA-256 of the key that a request is for; of one that cannot be read nothing is minted.
+fn key_of(request: &[u8]) -> String {
+    let key = CertificateRequest::read(request).map(|request| request.key());
+    key.map(|key| credential::digest_of(&key).to_string()).unwrap_or_default()
 }
 
 /// Why nothing is known of an agent's node.

@@ -73,6 +73,14 @@ impl NodeMethod {
         }
     }
 
+    /// Whether anybody on the node can have its evidence, and not its agent alone.
+    pub const fn is_anybodys(self) -> bool {
+        match self {
+            Self::X509Pop | Self::K8sPsat => false,
+            Self::GcpIit | Self::AzureMsi => true,
+        }
+    }
+
     pub(crate) const fn kind(self) -> CredentialKind {
         match self {
             Self::X509Pop => CredentialKind::X509Pop,
