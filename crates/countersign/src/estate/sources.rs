@@ -56,7 +56,7 @@ pub(super) fn read(documents: &[Document], reading: &Reading<'_>, problems: &mut
             Some(TrustSource::Tokens(source, jwks)) => sources.tokens.push((*source, jwks)),
             Some(TrustSource::Nodes(name, trust, tokens)) => {
                 sources.nodes.insert(name, trust);
-                sources.tokens.extend(tokens);
+                sources.tokens.extend(tokens.map(|tokens| *tokens));
             }
             None => {}
         }
@@ -78,7 +78,7 @@ fn built_in(name: &str) -> Option<&'static str> {
 enum TrustSource {
     Tokens(Box<Source>, Jwks),
     /// What vouches for nodes, and whose tokens it does by, if it does by tokens.
-    Nodes(SourceName, NodeTrust, Option<(Source, Jwks)>),
+    Nodes(SourceName, NodeTrust, Option<Box<(Source, Jwks)>>),
 }
 
 fn source(reader: &mut Reader<'_>, document: &Document, reading: &Reading<'_>) -> Option<TrustSource> {
@@ -119,7 +119,7 @@ fn source(reader: &mut Reader<'_>, document: &Document, reading: &Reading<'_>) -
             }
             let reading = node_sources::Reading { document, of: reading, name: name? };
             let (trust, tokens) = reading.read(reader, method, node)?;
-            Some(TrustSource::Nodes(reading.name, trust, tokens))
+            Some(TrustSource::Nodes(reading.name, trust, tokens.map(Box::new)))
         }
         _ => {
             let methods = node_sources::FIELDS.map(|(name, _)| format!("`{name}`")).join(", ");

@@ -112,12 +112,15 @@ fn a_signature_over_something_else_than_this_exchange_proves_nothing() {
         ("another trust domain", Statement { domain: &other, ..this }),
     ];
     for (what, statement) in elsewhere {
-        let refused = proved(&sources, &[leaf.clone()], &sign(&key, &statement), now()).unwrap_err();
+        let refused = proved(&sources, std::slice::from_ref(&leaf), &sign(&key, &statement), now()).unwrap_err();
         assert_eq!(refused, "signature_invalid: the signature does not verify", "{what}");
     }
     let (_, stolen) = device(&ca, |_| {});
-    assert!(proved(&sources, &[leaf.clone()], &sign(&stolen, &this), now()).is_err(), "a certificate without its key");
-    assert!(proved(&sources, &[leaf.clone()], &[], now()).is_err());
+    assert!(
+        proved(&sources, std::slice::from_ref(&leaf), &sign(&stolen, &this), now()).is_err(),
+        "a certificate without its key"
+    );
+    assert!(proved(&sources, std::slice::from_ref(&leaf), &[], now()).is_err());
     assert!(proved(&sources, &[leaf], &sign(&key, &this), now()).is_ok());
 }
 
@@ -247,7 +250,7 @@ fn a_device_whose_certificate_is_revoked_is_no_node() {
     let (leaf, key) = device(&ca, |_| {});
     let signature = sign(&key, &statement(&domain()));
     let sources = trusting(&[&ca]);
-    let finding = proved(&sources, &[leaf.clone()], &signature, now()).unwrap();
+    let finding = proved(&sources, std::slice::from_ref(&leaf), &signature, now()).unwrap();
     for what in [
         Revocable::Credential(finding.credential_id.clone()),
         Revocable::Source(finding.source.clone()),
@@ -255,6 +258,6 @@ fn a_device_whose_certificate_is_revoked_is_no_node() {
     ] {
         let revoked = Revocations::new(1, [(what, now(), Standing::Revoked)]);
         let sources = sources.clone().with_revocations(revoked.into());
-        assert!(proved(&sources, &[leaf.clone()], &signature, now()).unwrap_err().starts_with("revoked: "));
+        assert!(proved(&sources, std::slice::from_ref(&leaf), &signature, now()).unwrap_err().starts_with("revoked: "));
     }
 }
