@@ -186,8 +186,12 @@ impl Installation {
             ControlPlane::new(Nodes::new(vec![planes.parse().expect("an address")], connections.multiplexed(id)))
         };
         let key = new_key().expect("a key");
-        let evidence =
-            Evidence { method: "join_token".to_owned(), payload: payload.into(), csr: key.request.clone().into() };
+        let evidence = Evidence {
+            method: "join_token".to_owned(),
+            payload: payload.into(),
+            csr: key.request.clone().into(),
+            source: String::new(),
+        };
         let asked = AttestRequest { step: Some(attest_request::Step::Evidence(evidence)) };
         let first = control();
         let mut client = first.client().await.expect("control answers");

@@ -16,7 +16,7 @@ pub use conformance::Conformance;
 pub use identities::{
     Authority, AuthorityDo, AuthorityOf, Import, ImportSpire, ImportVerb, Registration, RegistrationVerb,
 };
-pub use processes::{Agent, Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
+pub use processes::{Agent, AgentVerb, Dev, DevVerb, Enroll, EnrollToken, EnrollVerb, Gateway, Init, OwnApi, Role};
 
 /// Proves who a caller is, decides what it may do, and lets the call through.
 #[derive(Debug, Parser)]

@@ -4,7 +4,7 @@ use model::OperatorName;
 use net::record_id;
 use serde_json::{Value, json};
 
-use super::args::{EnrollToken, Init, Role};
+use super::args::{Agent, EnrollToken, Init, Role};
 use super::server::{log, runtime};
 use super::{Client, Exit, Format, Stopped, output};
 use crate::control::{EnrolmentRequest, PlaneRole};
@@ -118,7 +118,9 @@ pub(super) fn gateway(role: &Role, token: Option<&std::path::Path>, format: Form
 ///
 /// # Errors
 /// [`Stopped`].
-pub(super) fn agent(role: &Role, token: Option<&std::path::Path>, format: Format) -> Result<(), Stopped> {
+pub(super) fn agent(agent: &Agent, format: Format) -> Result<(), Stopped> {
+    let config = agent.config.as_deref().ok_or_else(|| Stopped::new(Exit::Usage, "--config FILE is missing"))?;
+    let token = agent.enroll_token_file.as_deref();
     log();
     let ready = |settings: &::agent::Settings| {
         let socket = settings.socket.display();
@@ -127,7 +129,7 @@ pub(super) fn agent(role: &Role, token: Option<&std::path::Path>, format: Format
             format!("countersign agent of environment {} is ready\n\n  socket    unix://{socket}", settings.environment)
         });
     };
-    runtime()?.block_on(::agent::agent(&role.config, token, ready)).map_err(|error| {
+    runtime()?.block_on(::agent::agent(config, token, ready)).map_err(|error| {
         let exit = match (error.is_denied(), error.is_invalid()) {
             (true, _) => Exit::Denied,
             (false, true) => Exit::Invalid,

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use self::args::{EnrollVerb, LedgerVerb, SvidVerb};
+use self::args::{AgentVerb, EnrollVerb, LedgerVerb, SvidVerb};
 use crate::control::Act;
 
 pub use args::{Cli, Format, Verb};
@@ -108,7 +108,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Stopped> {
         Verb::Dev(dev) => server::dev(&dev, &reach, output),
         Verb::Init(new) => installation::init(&new, reach.dir, output),
         Verb::Server(role) => installation::server(&role, output),
-        Verb::Agent(agent) => installation::agent(&agent.role, agent.enroll_token_file.as_deref(), output),
+        Verb::Agent(args::Agent { verb: Some(AgentVerb::Evict { name }), .. }) => {
+            operate::evict(&client()?, &name, output)
+        }
+        Verb::Agent(agent) => installation::agent(&agent, output),
         Verb::Gateway(gateway) => installation::gateway(&gateway.role, gateway.enroll_token_file.as_deref(), output),
         Verb::Enroll(args::Enroll { verb: EnrollVerb::Token(order) }) => {
             installation::enroll_token(&client()?, &order, output)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{Get, Plan, RegistrationVerb, Revoke, Rollback};
 use super::server::runtime;
 use super::{Client, Exit, Format, Stopped, output};
-use crate::control::{Act, EstateRequest, Registering, RevocationRequest, RollBackRequest};
+use crate::control::{Act, EstateRequest, EvictionRequest, Registering, RevocationRequest, RollBackRequest};
 use crate::estate::Bundle;
 
 /// Shows what an estate would change; changes nothing.
@@ -76,6 +76,17 @@ pub(super) fn revoke(client: &Client, act: Act, revoke: &Revoke, format: Format)
     Ok(())
 }
 
+/// Has an agent forgotten.
+///
+/// # Errors
+/// [`Stopped`].
+pub(super) fn evict(client: &Client, name: &str, format: Format) -> Result<(), Stopped> {
+    let request = EvictionRequest { agent: name.to_owned() };
+    let done = runtime()?.block_on(client.post("/v1/evictions", &request))?;
+    output::result(&done, format, |done| format!("evicted {}: it has to attest its node again", text(done, "id")));
+    Ok(())
+}
+
 /// Lists what is live.
 ///
 /// # Errors
@@ -95,8 +106,10 @@ pub(super) fn get(client: &Client, get: &Get, format: Format) -> Result<(), Stop
         let items = document.get("items").and_then(Value::as_array).filter(|items| !items.is_empty());
         let Some(items) = items else { return "nothing of that kind".to_owned() };
         let line = |item: &Value| {
-            let fields = ["kind", "name", "id", "standing", "time"];
-            fields.iter().filter_map(|key| item.get(key).and_then(Value::as_str)).collect::<Vec<_>>().join("  ")
+            let fields = ["kind", "name", "id", "standing", "time", "method"];
+            let line =
+                fields.iter().filter_map(|key| item.get(key).and_then(Value::as_str)).collect::<Vec<_>>().join("  ");
+            listed(item, "selectors").into_iter().fold(line, |text, selector| format!("{text}\n    {selector}"))
         };
         items.iter().map(line).collect::<Vec<_>>().join("\n")
     });

@@ -50,6 +50,10 @@ pub enum Command {
         after: u64,
     },
     Report(Reached),
+    /// An agent is known no more.
+    Evict {
+        name: String,
+    },
     Revoke(RevocationRequest),
     /// Registrations beside those of the estate: put, or deleted by name.
     Register(Registering),
@@ -129,6 +133,14 @@ pub struct RollBackRequest {
     pub epoch: u64,
 }
 
+/// Body of `POST /v1/evictions`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvictionRequest {
+    /// What `get agents` calls it, or its SPIFFE ID.
+    pub agent: String,
+}
+
 /// Body of `POST /v1/resolve`: one of them.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -188,6 +200,9 @@ impl Command {
             }
             ("POST", "enrolments") => enrolment_order(serde_json::from_slice(body)?),
             ("POST", "enrol") => enrol(serde_json::from_slice(body)?),
+            ("POST", "evictions") => {
+                Ok(Self::Evict { name: name("agent", serde_json::from_slice::<EvictionRequest>(body)?.agent)? })
+            }
             ("GET", "feed") => feed(query),
             ("POST", "reports") => Ok(Self::Report(serde_json::from_slice(body)?)),
             ("GET", "status") => status(query),
@@ -223,6 +238,7 @@ impl Command {
             Self::Enrol { .. } => "enroll",
             Self::Feed { .. } => "feed",
             Self::Report(_) => "report",
+            Self::Evict { .. } => "agent evict",
             Self::Revoke(request) => match request.act {
                 Act::Revoke => "revoke",
                 Act::Restore => "restore",
@@ -246,7 +262,7 @@ impl Command {
             Self::Revoke(_) | Self::StepAuthority(_) => (BaseAction::Administer, "countersign/keys"),
             Self::Authorities => (BaseAction::Read, "countersign/keys"),
             Self::Register(_) => (BaseAction::Write, "countersign/workloads"),
-            Self::EnrolToken(_) => (BaseAction::Effect, "countersign/planes"),
+            Self::EnrolToken(_) | Self::Evict { .. } => (BaseAction::Effect, "countersign/planes"),
             Self::Enrol { .. } => (BaseAction::Effect, "countersign/enrolment"),
             Self::Feed { .. } => (BaseAction::Read, "countersign/feed"),
             Self::Report(_) => (BaseAction::Write, "countersign/feed"),
@@ -283,6 +299,7 @@ impl Command {
                 named(&[&[("kind", kind)][..], &id.map(|id| ("id", id)).into_iter().collect::<Vec<_>>()].concat())
             }
             Self::EnrolToken(order) => named(&[("role", order.role.as_str()), ("name", &order.name)]),
+            Self::Evict { name } => named(&[("agent", name)]),
             Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
             Self::Get { kind } => named(&[("kind", kind)]),
             Self::Register(Registering::Delete(names)) => named(&[("names", &names.join("\n"))]),

@@ -52,7 +52,9 @@ use crate::vitals::Vitals;
 
 pub use agents::Planes;
 pub use authorities::{AuthorityKind, AuthorityOrder, AuthorityRequest, AuthorityVerb};
-pub use command::{Command, EstateRequest, Registering, Replay, ResolveRequest, RollBackRequest, Selector, Shown};
+pub use command::{
+    Command, EstateRequest, EvictionRequest, Registering, Replay, ResolveRequest, RollBackRequest, Selector, Shown,
+};
 pub use explain::{NotFound, Where, explain};
 pub use feed::Feed;
 pub use own::{NoSvid, OwnPart};
@@ -84,6 +86,8 @@ pub struct Control {
     description: Value,
     post: Post,
     vitals: Arc<Vitals>,
+    /// What is known of nodes whose agents come here.
+    nodes: agents::Nodes,
 }
 
 /// What a process does beside its control door.
@@ -104,7 +108,8 @@ impl Control {
         post: Post,
         vitals: Arc<Vitals>,
     ) -> Self {
-        Self { epochs, ledger, signer, ledger_directory, description, post, vitals }
+        let nodes = agents::Nodes::default();
+        Self { epochs, ledger, signer, ledger_directory, description, post, vitals, nodes }
     }
 
     /// Holds operators, planes and others on the network to what is in force when they come.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::StateFault;
 
-use super::agents;
+use super::agents::{self, NotEvicted};
 use super::audience::Audience;
 use super::command::{Command, Shown, is_agents, is_planes, is_registrations};
 use super::explain::{NotFound, explain};
@@ -61,6 +61,7 @@ impl Control {
             Command::Register(asked) => registering::reply(registering::register(&self.epochs, asked, &author).await),
             Command::Get { kind } if is_registrations(&kind) => Reply::ok(&registering::listed(&self.epochs)),
             Command::Get { kind } if is_agents(&kind) => kept(agents::listed(&self.epochs).await),
+            Command::Evict { name } => evicted(agents::evict(&self.epochs, &self.nodes, &name).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
                 return tail::lines(self.ledger_directory.clone(), tail, audience, Settling(settlement));
@@ -236,6 +237,14 @@ fn enrolment(token: Result<Value, NoToken>) -> Reply {
         Ok(token) => Reply::ok(&token),
         Err(why @ NoToken::Signing(_)) => Reply::failed(&why),
         Err(why @ (NoToken::NoEnvironment | NoToken::Name | NoToken::Life)) => Reply::invalid(&why.to_string()),
+    }
+}
+
+fn evicted(done: Result<Value, NotEvicted>) -> Reply {
+    match done {
+        Ok(done) => Reply::ok(&done),
+        Err(why @ NotEvicted::Unknown { .. }) => Reply::invalid(&why.to_string()),
+        Err(why @ NotEvicted::Kept(_)) => Reply::failed(&why),
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credential::{
-    Algorithm, CredentialCache, ExtraAudiences, KeySet, Message, Presented, Source, SourceKeys, Sources, Token, verify,
+    Algorithm, CredentialCache, ExtraAudiences, KeySet, Message, Picked, Presented, Source, SourceKeys, Sources, Token,
+    verify,
 };
 use http::{HeaderMap, HeaderValue};
 use model::Code;
@@ -69,6 +70,7 @@ fn verified(token: &HeaderValue, published: Option<Published>) -> Result<String,
     let Published { issuer, keys } = published.ok_or(Code::KeysUnavailable)?;
     let source = Source {
         name: "gateway".parse().or(Err(Code::CredentialMalformed))?,
+        picked: Picked::ByIssuer,
         proves: Vec::new(),
         issuer,
         audiences: vec![AUDIENCE.to_owned()],

@@ -51,7 +51,8 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
     let sources = estate.sources.into_iter().map(|(source, _)| source).chain(beside.enrolment);
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
     let sources = Sources::new(sources).unwrap_or_default();
-    let sources = sources.with_authorities(beside.authorities).with_operators(beside.certified);
+    let sources =
+        sources.with_authorities(beside.authorities).with_operators(beside.certified).with_nodes(estate.nodes);
     let snapshot = snapshot(sources, estate.directory, estate.engine, named);
     let pacing = Timeouts::pacing(estate.services.iter().map(|service| &service.timeouts));
     let hosts = estate.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
@@ -98,6 +99,7 @@ fn snapshot(sources: Sources, directory: Directory, engine: Engine, named: Named
 pub(super) fn for_replay(estate: Estate, digest: Digest, generation: Generation, epoch: Epoch) -> guard::Snapshot {
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
     let sources = Sources::new(estate.sources.into_iter().map(|(source, _)| source)).unwrap_or_default();
+    let sources = sources.with_nodes(estate.nodes);
     snapshot(sources, estate.directory, estate.engine, named)
 }
 

@@ -240,23 +240,26 @@ fn list(texts: &BTreeMap<String, String>, into: &mut Vec<u8>) {
     }
 }
 
-/// Calls `found` with every `jwks: {file: …}`, `jwks: {ca: …}` and `openapi: {file: …}`, wherever it stands.
+/// Mappings whose members name files of the estate, and these members.
+const NAMING: &[(&str, &[&str])] = &[("jwks", &["file", "ca"]), ("openapi", &["file"]), ("authorities", &["file"])];
+
+/// Calls `found` with every file that is named so, wherever it stands.
 fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
     match &node.value {
         Value::Scalar(..) => {}
         Value::List(nodes) => nodes.iter().for_each(|node| collect_named(node, found)),
         Value::Map(entries) => {
             for entry in entries {
-                match &entry.value.value {
-                    Value::Map(inner) if matches!(entry.key.as_str(), "jwks" | "openapi") => {
-                        let is_path = |name: &str| name == "file" || (name == "ca" && entry.key == "jwks");
-                        for one in inner.iter().filter(|one| is_path(&one.key)) {
+                let naming = NAMING.iter().find(|(mapping, _)| *mapping == entry.key).map(|(_, members)| *members);
+                match (&entry.value.value, naming) {
+                    (Value::Map(inner), Some(members)) => {
+                        for one in inner.iter().filter(|one| members.contains(&one.key.as_str())) {
                             if let Value::Scalar(name, _) = &one.value.value {
                                 found(name);
                             }
                         }
                     }
-                    Value::Scalar(..) | Value::List(_) | Value::Map(_) => collect_named(&entry.value, found),
+                    (Value::Scalar(..) | Value::List(_) | Value::Map(_), _) => collect_named(&entry.value, found),
                 }
             }
         }

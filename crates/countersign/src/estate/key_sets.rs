@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::KeySet;
+use credential::{KeySet, SourceKeys};
 use model::SourceName;
 use net::causes::chain;
 use net::{Plain, Reach, Remote, Roots};
@@ -27,6 +27,16 @@ pub enum Jwks {
     Here(Arc<KeySet>),
     /// To be fetched.
     Url(RemoteKeys),
+}
+
+impl Jwks {
+    /// The keys as a source has them before anything is fetched.
+    pub(super) fn keys(&self) -> SourceKeys {
+        match self {
+            Self::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
+            Self::Url(_) => SourceKeys::Fetched(None),
+        }
+    }
 }
 
 /// A key set on another server, and how it is kept.
@@ -99,19 +109,28 @@ impl Reading<'_> {
         Some(Jwks::Url(RemoteKeys { source, remote, refresh: kept.refresh, max_stale: kept.max_stale }))
     }
 
-    /// The text of a file that the document names.
     fn file(&self, reader: &mut Reader<'_>, node: &Node) -> Option<&str> {
-        let name = reader.words(node)?;
-        let Some(path) = beside(&self.document.file, &name) else {
-            reader.problem(node.at, format!("`{name}` lies outside the estate"));
-            return None;
-        };
-        let text = self.bundle.file(&path);
-        if text.is_none() {
-            reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", self.document.file));
-        }
-        text
+        named(self.document, self.bundle, reader, node)
     }
+}
+
+/// The text of a file that a document names.
+pub(super) fn named<'b>(
+    document: &Document,
+    bundle: &'b Bundle,
+    reader: &mut Reader<'_>,
+    node: &Node,
+) -> Option<&'b str> {
+    let name = reader.words(node)?;
+    let Some(path) = beside(&document.file, &name) else {
+        reader.problem(node.at, format!("`{name}` lies outside the estate"));
+        return None;
+    };
+    let text = bundle.file(&path);
+    if text.is_none() {
+        reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", document.file));
+    }
+    text
 }
 
 /// How a set that is fetched is kept, and whose word is taken for its server's name.

@@ -8,6 +8,7 @@ mod environment;
 mod groups;
 mod key_sets;
 mod lint;
+mod node_sources;
 mod openapi;
 mod principals;
 mod registrations;
@@ -21,7 +22,7 @@ mod vars;
 
 use std::collections::{BTreeMap, HashMap};
 
-use credential::{Source, Sources};
+use credential::{NodeSources, Source, Sources};
 use identity::Directory;
 use model::{Digest, PrincipalId, ResourceId, SourceName, Time};
 use policy::{Engine, PolicyFile, PolicyProblem, Vocabulary};
@@ -55,6 +56,8 @@ const MAX_PROBLEMS: usize = 1_000;
 pub struct Estate {
     pub environment: Environment,
     pub sources: Vec<(Source, Jwks)>,
+    /// Parties that vouch for nodes.
+    pub nodes: NodeSources,
     /// Where each source is declared.
     pub source_places: BTreeMap<SourceName, Place>,
     pub directory: Directory,
@@ -219,8 +222,9 @@ impl Loading<'_> {
         }
         let environment = self.choice.read(&documents, self.problems)?;
         let development = environment.development || !matches!(self.vars, Vars::Refused);
-        let sources = sources::read(&documents, bundle, development, self.problems);
-        check_issuers(&documents, &sources, self.problems);
+        let reading = sources::Reading { bundle, domain: &environment.trust_domain, development };
+        let sources = sources::read(&documents, &reading, self.problems);
+        check_issuers(&documents, &sources.tokens, self.problems);
         let resources = resources::read(&documents, self.problems);
         let declared = Declared { resources: &resources, bundle, descriptions };
         let services = services::read(&documents, &declared, self.problems);
@@ -234,7 +238,7 @@ impl Loading<'_> {
         for (name, text) in bundle.with_ending(&[".cedar"]) {
             policies.push(PolicyFile { name: name.to_owned(), text: text.to_owned() });
         }
-        let facts = sources.iter().flat_map(|(source, _)| source.evidence.iter().map(|rule| rule.fact.clone()));
+        let facts = sources.tokens.iter().flat_map(|(source, _)| source.evidence.iter().map(|rule| rule.fact.clone()));
         let vocabulary = Vocabulary {
             environment: self.choice.own,
             other_environments: self.choice.others,
@@ -263,7 +267,8 @@ impl Loading<'_> {
         }
         Some(Estate {
             environment,
-            sources,
+            sources: sources.tokens,
+            nodes: sources.nodes,
             source_places: places.collect(),
             directory,
             engine,

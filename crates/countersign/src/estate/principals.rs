@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{OPERATORS, Source};
+use credential::{NodeMethod, OPERATORS, Source};
 use identity::{Class, Principal, Template};
 use model::{GroupName, Owner, PrincipalId, PrincipalKind, Risk, SourceName, Time, TrustDomain};
 use policy::{Group, OWN};
@@ -13,8 +13,7 @@ use yaml::{At, Fields, Node, Problem, Reader, nearest};
 use super::document::Document;
 use super::environment::Environment;
 use super::groups::{Groups, shipped};
-use super::key_sets::Jwks;
-use super::sources::{ENROLMENT, LOCAL, kind};
+use super::sources::{ENROLMENT, LOCAL, TrustSources, kind};
 
 /// How far ahead a principal may expire: two years, leap days included.
 const MAX_LIFE: Duration = Duration::from_secs(731 * 24 * 3600);
@@ -32,8 +31,18 @@ pub(super) struct People {
     pub binders: BTreeMap<String, (String, String)>,
 }
 
-/// Sources by name; one that is declared but could not be read has nothing to say.
-type Sources<'a> = BTreeMap<&'a str, Option<&'a Source>>;
+/// Sources by name.
+type Sources<'a> = BTreeMap<&'a str, Declared<'a>>;
+
+/// What a declared source can say of principals.
+#[derive(Clone, Copy)]
+enum Declared<'a> {
+    Tokens(&'a Source),
+    /// Whoever it vouches for is an agent of Countersign's own.
+    Nodes,
+    /// It could not be read.
+    Nothing,
+}
 
 /// What every principal and class says.
 struct Common {
@@ -90,17 +99,44 @@ fn enrolled_parts(domain: &TrustDomain) -> Class {
     }
 }
 
+/// Whoever a source vouches for as a node: the built-in class of its agents. An id says by which method and source, so that no
+/// source can name the nodes of another.
+///
+/// # Panics
+/// Never: a source's name and the names of a method's key can stand in a template, as every method's test shows.
+#[expect(
+    clippy::expect_used,
+    reason = "made of literals and of a source's name; every method has a test that loads it"
+)]
+fn attested_agents(domain: &TrustDomain, source: &SourceName, method: NodeMethod) -> Class {
+    let key: String = method.key().iter().map(|name| format!("/{{{name}}}")).collect();
+    let ids = format!("spiffe://{domain}{OWN}/agent/{}/{source}{key}", method.as_str());
+    Class {
+        name: format!("agents-of-{source}"),
+        source: source.clone(),
+        kind: PrincipalKind::Workload,
+        template: Template::new(&ids, method.key()).expect("a template"),
+        owner: "countersign".parse().expect("an owner"),
+        purpose: "agent of a node".to_owned(),
+        tenant: None,
+        risk: Risk::Low,
+        groups: Arc::from([]),
+    }
+}
+
 /// Reads every principal, class and group.
 pub(super) fn read(
     documents: &[Document],
     environment: &Environment,
-    sources: &[(Source, Jwks)],
+    sources: &TrustSources,
     now: Time,
     problems: &mut Vec<Problem>,
 ) -> People {
+    let domain = &environment.trust_domain;
+    let agents = sources.nodes.iter().map(|(source, trust)| attested_agents(domain, source, trust.method()));
+    let classes = operators().into_iter().chain([enrolled_parts(domain)]).chain(agents).collect();
     let sources = sources_by_name(documents, sources);
     let groups = Groups::read(documents, problems);
-    let classes = operators().into_iter().chain([enrolled_parts(&environment.trust_domain)]).collect();
     let mut people = People { classes, ..People::default() };
     for document in documents {
         let mut reader = Reader { file: &document.file, problems };
@@ -227,10 +263,11 @@ fn binding(
     Some((source.name.clone(), key))
 }
 
-fn sources_by_name<'a>(documents: &'a [Document], sources: &'a [(Source, Jwks)]) -> Sources<'a> {
+fn sources_by_name<'a>(documents: &'a [Document], sources: &'a TrustSources) -> Sources<'a> {
     let declared = documents.iter().filter(|document| document.kind == "TrustSource");
-    let mut by_name: Sources<'a> = declared.map(|document| (document.name.as_str(), None)).collect();
-    by_name.extend(sources.iter().map(|(source, _)| (source.name.as_str(), Some(source))));
+    let mut by_name: Sources<'a> = declared.map(|document| (document.name.as_str(), Declared::Nothing)).collect();
+    by_name.extend(sources.tokens.iter().map(|(source, _)| (source.name.as_str(), Declared::Tokens(source))));
+    by_name.extend(sources.nodes.keys().map(|name| (name.as_str(), Declared::Nodes)));
     by_name
 }
 
@@ -247,8 +284,18 @@ fn source_of<'s>(
         reader.suggest(node.at, format!("`{name}` is not a trust source here"), suggestion);
         return None;
     };
-    // what is wrong with it was said where it stands
-    let source = (*declared)?;
+    let source = match *declared {
+        Declared::Tokens(source) => source,
+        Declared::Nodes => {
+            reader.problem(
+                node.at,
+                format!("source `{name}` vouches for nodes: their agents have their ids from it alone"),
+            );
+            return None;
+        }
+        // what is wrong with it was said where it stands
+        Declared::Nothing => return None,
+    };
     if !source.proves.contains(&kind) {
         let proves = source.proves.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
         reader.problem(node.at, format!("source `{name}` proves {proves}, not {kind}"));

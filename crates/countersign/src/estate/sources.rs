@@ -1,16 +1,18 @@
 //! `TrustSource`: anchors that credentials are checked against.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use credential::{ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, OPERATORS, SVIDS, Source, SourceKeys};
-use model::{Fact, PrincipalKind, SourceName};
+use credential::{
+    ClaimPath, CredentialCache, EvidenceRule, ExtraAudiences, NodeSources, NodeTrust, OPERATORS, Picked, SVIDS, Source,
+};
+use model::{Fact, PrincipalKind, SourceName, TrustDomain};
 use net::{Plain, Reach};
 use yaml::{Fields, Node, Problem, Reader, Value};
 
 use super::bundle::Bundle;
 use super::document::Document;
 use super::key_sets::{self, Jwks};
+use super::node_sources;
 
 /// Longest `maxAge`.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -24,21 +26,40 @@ pub(super) const LOCAL: &str = "local";
 pub const ENROLMENT: &str = "enrolment";
 pub const ENROLMENT_ISSUER: &str = "urn:countersign:enrolment";
 
-/// Reads every trust source. `development` says whether plain HTTP to loopback may be written.
-pub(super) fn read(
-    documents: &[Document],
-    bundle: &Bundle,
-    development: bool,
-    problems: &mut Vec<Problem>,
-) -> Vec<(Source, Jwks)> {
-    let mut sources = Vec::new();
+/// Every trust source of an environment.
+#[derive(Default)]
+pub(super) struct TrustSources {
+    /// Issuers of tokens.
+    pub tokens: Vec<(Source, Jwks)>,
+    /// Parties that vouch for nodes.
+    pub nodes: NodeSources,
+}
+
+/// What trust sources are read against.
+pub(super) struct Reading<'a> {
+    pub bundle: &'a Bundle,
+    pub domain: &'a TrustDomain,
+    /// Whether plain HTTP to loopback may be written.
+    pub development: bool,
+}
+
+/// Reads every trust source.
+pub(super) fn read(documents: &[Document], reading: &Reading<'_>, problems: &mut Vec<Problem>) -> TrustSources {
+    let mut sources = TrustSources::default();
     for document in documents.iter().filter(|document| document.kind == "TrustSource") {
         let mut reader = Reader { file: &document.file, problems };
         if let Some(what) = built_in(&document.name) {
             reader.problem(document.name_at, format!("`{}` is the source {what}; choose another name", document.name));
             continue;
         }
-        sources.extend(source(&mut reader, document, bundle, development));
+        match source(&mut reader, document, reading) {
+            Some(TrustSource::Tokens(source, jwks)) => sources.tokens.push((*source, jwks)),
+            Some(TrustSource::Nodes(name, trust, tokens)) => {
+                sources.nodes.insert(name, trust);
+                sources.tokens.extend(tokens.map(|tokens| *tokens));
+            }
+            None => {}
+        }
     }
     sources
 }
@@ -54,28 +75,72 @@ fn built_in(name: &str) -> Option<&'static str> {
     }
 }
 
-fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, development: bool) -> Option<(Source, Jwks)> {
-    let name: Option<SourceName> = document.name.parse().ok();
+enum TrustSource {
+    Tokens(Box<Source>, Jwks),
+    /// What vouches for nodes, and whose tokens it does by, if it does by tokens.
+    Nodes(SourceName, NodeTrust, Option<Box<(Source, Jwks)>>),
+}
+
+fn source(reader: &mut Reader<'_>, document: &Document, reading: &Reading<'_>) -> Option<TrustSource> {
     let mut fields = reader.fields(&document.spec, "TrustSource")?;
     let proves = fields.required(reader, "proves");
-    let oidc = fields.required(reader, "oidc");
-    let identity_key = fields.required(reader, "identityKey");
-    let display = fields.optional("display");
-    let evidence = fields.optional("evidence");
+    let oidc = fields.optional("oidc");
+    let nodes = node_sources::Declared::read(&mut fields);
+    let of_tokens = ["identityKey", "display", "evidence"].map(|name| (name, fields.optional(name)));
     fields.close(reader);
-    let proves = proves.and_then(|node| reader.some(node, kind));
-    let identity_key = identity_key.and_then(|node| reader.some(node, Reader::parse::<ClaimPath>));
-    let display = display.map_or(Some(Vec::new()), |node| reader.some(node, Reader::parse::<ClaimPath>));
-    let evidence = evidence.map_or(Some(Vec::new()), |node| rules(reader, node));
-    let oidc = oidc.and_then(|node| self::oidc(reader, node, document, bundle, development));
-    let (accepted, jwks) = oidc?;
-    let keys = match &jwks {
-        Jwks::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
-        Jwks::Url(_) => SourceKeys::Fetched(None),
-    };
-    let source = Source {
-        name: name?,
-        proves: proves?,
+    let proves = proves.map(|node| (node.at, reader.some(node, kind)));
+    let name: Option<SourceName> = document.name.parse().ok();
+    match (oidc, nodes.only()) {
+        (Some(oidc), node_sources::Only::None) => {
+            let [(_, identity_key), (_, display), (_, evidence)] = of_tokens;
+            if identity_key.is_none() {
+                reader.problem(
+                    document.at,
+                    "a source of tokens names the claims that are a principal's key: `identityKey`",
+                );
+            }
+            let identity_key = identity_key.and_then(|node| reader.some(node, Reader::parse::<ClaimPath>));
+            let display = display.map_or(Some(Vec::new()), |node| reader.some(node, Reader::parse::<ClaimPath>));
+            let evidence = evidence.map_or(Some(Vec::new()), |node| rules(reader, node));
+            let (accepted, jwks) = self::oidc(reader, oidc, document, reading)?;
+            let claims = Claims { identity_key: identity_key?, display: display?, evidence: evidence? };
+            let source = of_claims(name?, proves?.1?, accepted, claims, &jwks);
+            Some(TrustSource::Tokens(Box::new(source), jwks))
+        }
+        (None, node_sources::Only::One(method, node)) => {
+            for (name, node) in of_tokens {
+                if let Some(node) = node {
+                    reader.problem(node.at, format!("`{name}` is for sources of tokens; a node's key is its method's"));
+                }
+            }
+            let (at, proves) = proves?;
+            if proves? != [PrincipalKind::Workload] {
+                reader.problem(at, "a source that vouches for nodes proves [Workload]: their agents");
+            }
+            let reading = node_sources::Reading { document, of: reading, name: name? };
+            let (trust, tokens) = reading.read(reader, method, node)?;
+            Some(TrustSource::Nodes(reading.name, trust, tokens.map(Box::new)))
+        }
+        _ => {
+            let methods = node_sources::FIELDS.map(|(name, _)| format!("`{name}`")).join(", ");
+            reader.problem(document.at, format!("a trust source has exactly one of `oidc`, {methods}"));
+            None
+        }
+    }
+}
+
+/// What of a token's claims counts.
+struct Claims {
+    identity_key: Vec<ClaimPath>,
+    display: Vec<ClaimPath>,
+    evidence: Vec<EvidenceRule>,
+}
+
+fn of_claims(name: SourceName, proves: Vec<PrincipalKind>, accepted: Accepted, claims: Claims, jwks: &Jwks) -> Source {
+    Source {
+        name,
+        picked: Picked::ByIssuer,
+        proves,
         issuer: accepted.issuer,
         audiences: accepted.audiences,
         extra_audiences: accepted.extra_audiences,
@@ -83,13 +148,12 @@ fn source(reader: &mut Reader<'_>, document: &Document, bundle: &Bundle, develop
         required_claims: accepted.required_claims,
         max_age: accepted.max_age,
         types: accepted.types,
-        identity_key: identity_key?,
-        display: display?,
-        evidence: evidence?,
-        keys,
+        identity_key: claims.identity_key,
+        display: claims.display,
+        evidence: claims.evidence,
+        keys: jwks.keys(),
         cache: accepted.cache,
-    };
-    Some((source, jwks))
+    }
 }
 
 fn issuer(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -112,13 +176,7 @@ struct Accepted {
     cache: CredentialCache,
 }
 
-fn oidc(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    document: &Document,
-    bundle: &Bundle,
-    development: bool,
-) -> Option<(Accepted, Jwks)> {
+fn oidc(reader: &mut Reader<'_>, node: &Node, document: &Document, reading: &Reading<'_>) -> Option<(Accepted, Jwks)> {
     let mut fields = reader.fields(node, "oidc")?;
     let issuer = fields.required(reader, "issuer").and_then(|node| issuer(reader, node));
     let audiences = fields.required(reader, "audiences").and_then(|node| reader.some(node, |r, n| r.words(n)));
@@ -131,10 +189,10 @@ fn oidc(
     );
     let cache = fields.optional("credentialCache").and_then(|node| reader.flag(node)).unwrap_or(true);
     let extra = fields.optional("allowExtraAudiences").and_then(|node| reader.flag(node)).unwrap_or(false);
-    let (reach, plain) = reach(reader, &mut fields, development);
+    let (reach, plain) = reach(reader, &mut fields, reading.development);
     let jwks = fields.required(reader, "jwks");
     fields.close(reader);
-    let jwks = key_sets::Reading { document, bundle, reach, plain }.read(reader, jwks?);
+    let jwks = key_sets::Reading { document, bundle: reading.bundle, reach, plain }.read(reader, jwks?);
     let accepted = Accepted {
         issuer: issuer?,
         audiences: audiences?,
@@ -149,7 +207,7 @@ fn oidc(
 }
 
 /// How far keys may be fetched from, and whether without TLS.
-fn reach(reader: &mut Reader<'_>, fields: &mut Fields<'_>, development: bool) -> (Reach, Plain) {
+pub(super) fn reach(reader: &mut Reader<'_>, fields: &mut Fields<'_>, development: bool) -> (Reach, Plain) {
     let loopback = fields.optional("dangerouslyAllowLoopbackHttp");
     let plain = loopback.and_then(|node| reader.flag(node)).unwrap_or(false);
     if let Some(node) = loopback.filter(|_| plain && !development) {

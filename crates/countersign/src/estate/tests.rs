@@ -3,6 +3,7 @@
 mod bundle;
 mod environments;
 mod lint;
+mod node_sources;
 mod openapi;
 mod principals;
 mod schema;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys};
+use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Picked, Source, SourceKeys};
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
 use issuer::{
     Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
@@ -260,6 +260,7 @@ impl Issuer {
         let keys = issuer::enrolment_keys(self.enrolments()).to_string();
         Source {
             name: ENROLMENT.parse().expect("a name"),
+            picked: Picked::ByIssuer,
             proves: vec![PrincipalKind::Workload],
             issuer: self.enrolments().issuer().to_owned(),
             audiences: vec![self.enrolments().audience().to_owned()],

@@ -1,6 +1,6 @@
 //! Certificate signing requests (RFC 2986): only the public key is taken from one, and the proof that its holder made it.
 
-use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKey};
+use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKey, PublicKeyData};
 
 /// Longest request, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -31,9 +31,14 @@ impl CertificateRequest {
         let request = request.map_err(|error| BadRequest::Unreadable { reason: error.to_string() })?;
         Ok(Self(request.public_key))
     }
+
+    /// Its key as a SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7).
+    pub fn key(&self) -> Vec<u8> {
+        self.0.subject_public_key_info()
+    }
 }
 
-/// A fresh P-256 key and the request that asks for its certificate. The key is for whoever made it, and nobody else.
+/// A P-256 key and the request that asks for its certificate. The key is for whoever made it, and nobody else.
 pub struct NewKey {
     /// PKCS #8, in DER.
     pub pkcs8: Vec<u8>,
@@ -47,8 +52,19 @@ impl NewKey {
     /// # Errors
     /// [`rcgen::Error`] without the system's randomness.
     pub fn make() -> Result<Self, rcgen::Error> {
-        let key = KeyPair::generate()?;
-        let request = CertificateParams::default().serialize_request(&key)?;
+        Self::of(&KeyPair::generate()?)
+    }
+
+    /// A key that was made before, in PKCS #8.
+    ///
+    /// # Errors
+    /// [`rcgen::Error`] where it is no key.
+    pub fn kept(pkcs8: &[u8]) -> Result<Self, rcgen::Error> {
+        Self::of(&KeyPair::try_from(pkcs8)?)
+    }
+
+    fn of(key: &KeyPair) -> Result<Self, rcgen::Error> {
+        let request = CertificateParams::default().serialize_request(key)?;
         Ok(Self { pkcs8: key.serialize_der(), request: request.der().to_vec() })
     }
 }

@@ -27,15 +27,20 @@ pub fn serial() -> [u8; 16] {
     random()
 }
 
+/// A fresh challenge: 256 random bits.
+pub fn challenge() -> [u8; 32] {
+    random()
+}
+
 /// A part of a span, between four fifths of it and all, by chance: what many began at once should not stay together.
 pub fn jittered(span: Duration) -> Duration {
-    let [chance, ..] = random();
+    let [chance] = random();
     span.saturating_sub(span / 5 * u32::from(chance) / 255)
 }
 
 /// A part of a span, all alike by chance: what many are told at once, they should not do at once.
 pub fn spread(span: Duration) -> Duration {
-    let [chance, more, ..] = random();
+    let [chance, more] = random();
     span * u32::from(u16::from_be_bytes([chance, more])) / u32::from(u16::MAX)
 }
 
@@ -65,8 +70,8 @@ pub fn interrupted() -> io::Result<Interrupted> {
     Ok(Interrupted { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
 }
 
-fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "without the system's randomness no identifier may be made: stop at once")]
     aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
     bytes

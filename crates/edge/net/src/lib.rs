@@ -20,7 +20,7 @@ mod streams;
 pub mod svid;
 pub mod tls;
 
-pub use edge::{Interrupted, interrupted, jittered, now, record_id, serial, spread, trace_id};
+pub use edge::{Interrupted, challenge, interrupted, jittered, now, record_id, serial, spread, trace_id};
 pub use nodes::{NoNode, Nodes, was_turned_away};
 pub use outbound::{
     BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Terms, Unreachable, fetch, fetch_local,

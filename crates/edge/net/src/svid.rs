@@ -81,6 +81,23 @@ pub fn new_key() -> Result<NewKey, Unused> {
     NewKey::make().or(Err(Unused::Key))
 }
 
+/// The key by which a node is attested: made once and kept, so that an attestation whose answer was lost is had again by whoever
+/// asked for it.
+///
+/// # Errors
+/// [`Unused`].
+pub fn attestation_key(directory: &Path) -> Result<NewKey, Unused> {
+    let path = directory.join("attestation.key");
+    let kept = read(&path)?.and_then(|text| pem::decode(PRIVATE_KEY, &text).ok());
+    if let Some(key) = kept.and_then(|pkcs8| NewKey::kept(&pkcs8).ok()) {
+        return Ok(key);
+    }
+    let key = new_key()?;
+    make(directory)?;
+    write(&path, pem::encode(PRIVATE_KEY, &key.pkcs8).as_bytes(), 0o600)?;
+    Ok(key)
+}
+
 /// A certificate request in PEM.
 pub fn request_pem(key: &NewKey) -> String {
     pem::encode("CERTIFICATE REQUEST", &key.request)
@@ -99,12 +116,16 @@ pub fn install(own: &OwnSvid, key: &NewKey, minted: &Minted) -> Result<(), Unuse
 /// # Errors
 /// [`Unused::Io`].
 pub fn save(directory: &Path, key: &NewKey, minted: &Minted) -> Result<(), Unused> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| Unused::Io { path: directory.to_owned(), source })?;
+    make(directory)?;
     // the key first: a certificate is never there without it
     write(&directory.join("svid.key"), pem::encode(PRIVATE_KEY, &key.pkcs8).as_bytes(), 0o600)?;
     write(&directory.join("svid.pem"), minted.svid.as_bytes(), 0o644)?;
     write(&directory.join("bundle.pem"), minted.bundle.as_bytes(), 0o644)
+}
+
+fn make(directory: &Path) -> Result<(), Unused> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| Unused::Io { path: directory.to_owned(), source })
 }
 
 /// An SVID that was kept in files.

@@ -73,6 +73,24 @@ impl OwnSvid {
     }
 }
 
+/// What the key of a certificate signs with it outside of TLS: one algorithm a type of key, the strongest digest that its size
+/// asks for.
+///
+/// # Errors
+/// [`BadSvid`] where the key is of no type that is known, or not the certificate's.
+pub fn sign_with(certificate: &[u8], key: PrivateKeyDer<'_>, message: &[u8]) -> Result<Vec<u8>, BadSvid> {
+    const SCHEMES: &[SignatureScheme] = &[
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        SignatureScheme::ECDSA_NISTP384_SHA384,
+        SignatureScheme::ED25519,
+        SignatureScheme::RSA_PSS_SHA256,
+    ];
+    let key = CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], sign::any_supported_type(&key)?);
+    key.keys_match()?;
+    let signer = key.key.choose_scheme(SCHEMES).ok_or(Error::General("no scheme for this key".to_owned()))?;
+    Ok(signer.sign(message)?)
+}
+
 /// How this process serves: with its own SVID, asking callers for theirs and taking none for an answer.
 ///
 /// # Panics

@@ -43,9 +43,9 @@ pub use seal::{NotOpened, SealingKey};
 pub use signer::{BadSigner, DiskSigner, read_private, write_private};
 pub use start::begin_new_chain;
 pub use state::{
-    Append, AuthorityAct, BadPosition, BadUrl, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
-    KeptEpoch, KeptPlane, KeptRegistration, NewPlane, Position, RevocationAct, Said, State, StateFault, Step,
-    first_change,
+    Again, Append, Attest, AuthorityAct, BadPosition, BadUrl, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities,
+    KeptAuthority, KeptEpoch, KeptPlane, KeptRegistration, NewPlane, Position, RevocationAct, Said, State, StateFault,
+    Step, first_change,
 };
 pub use tally::{Decisions, Outcomes, Written};
 pub use token::{BadToken, Token, TokenSigner};

@@ -6,3 +6,5 @@
 mod generated;
 
 pub use generated::{agent, workload};
+/// What every message can: be encoded and decoded.
+pub use prost::Message;

@@ -131,8 +131,18 @@ pub fn domain_of(der: &[u8]) -> Result<Option<TrustDomain>, Flaw> {
 }
 
 fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
+    certificate::check_authority(&certificate::parse(der)?, domain)?;
+    anchor(der)
+}
+
+/// An authority of whatever names.
+pub(crate) fn signer(der: &[u8]) -> Result<Authority, Flaw> {
+    certificate::check_signer(&certificate::parse(der)?)?;
+    anchor(der)
+}
+
+fn anchor(der: &[u8]) -> Result<Authority, Flaw> {
     let parsed = certificate::parse(der)?;
-    certificate::check_authority(&parsed, domain)?;
     let (not_before, not_after) = certificate::validity(&parsed)?;
     let der = CertificateDer::from(der);
     let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| Flaw::Path { why: error.to_string() })?;

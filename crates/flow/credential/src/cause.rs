@@ -69,6 +69,10 @@ pub enum Cause {
     ClaimType { name: String, expected: &'static str },
     #[error("no trust source has this issuer")]
     IssuerUnknown,
+    #[error("no trust source of this name vouches for nodes by `{method}`")]
+    NodeSourceUnknown { method: &'static str },
+    #[error("`{found}` is not among those whose nodes this source vouches for")]
+    NotListed { found: String },
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
     #[error("expected `{expected}`, found `{found}`")]
@@ -113,7 +117,9 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Code::CredentialMalformed,
-            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Code::IssuerUnknown,
+            Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => {
+                Code::IssuerUnknown
+            }
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Code::ChainInvalid,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
             Self::KeysUnavailable => Code::KeysUnavailable,
@@ -123,6 +129,7 @@ impl Cause {
             Self::NotYetValid { .. } => Code::NotYetValid,
             Self::TooOld => Code::TooOld,
             Self::AudienceWrong => Code::AudienceWrong,
+            Self::NotListed { .. } => Code::PrincipalUnknown,
             Self::BindingMismatch { .. } => Code::BindingMismatch,
             Self::Revoked { .. } => Code::Revoked,
         }
@@ -140,13 +147,13 @@ impl Cause {
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimType { .. } => Step::Shape,
-            Self::IssuerUnknown | Self::TrustDomainUnknown { .. } => Step::Issuer,
+            Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => Step::Issuer,
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
             Self::SignatureInvalid => Step::Signature,
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
-            Self::AudienceWrong => Step::Audience,
+            Self::AudienceWrong | Self::NotListed { .. } => Step::Audience,
             Self::BindingMismatch { .. } => Step::Binding,
             Self::Revoked { .. } => Step::Revocation,
         }

@@ -85,7 +85,7 @@ impl Particulars {
     pub(crate) fn of(certificate: &X509Certificate<'_>) -> Result<Self, Flaw> {
         let (not_before, not_after) = validity(certificate)?;
         Ok(Self {
-            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: hex(certificate.raw_serial()),
             key: digest_of(certificate.public_key().raw),
             not_before,
             not_after,
@@ -151,12 +151,32 @@ pub(crate) fn check_authority(certificate: &X509Certificate<'_>, domain: &TrustD
             return Err(Flaw::OtherDomain { found: id.trust_domain(), expected: domain.clone() });
         }
     }
+    let usage = certificate.key_usage().or(Err(Flaw::Extension))?;
+    if is_authority(certificate)? && !usage.is_some_and(|usage| usage.critical) {
+        return Err(Flaw::KeyUsage);
+    }
+    check_signer(certificate)
+}
+
+/// Whether a certificate may sign others, of whatever names (RFC 5280 §4.2.1.3, §4.2.1.9).
+pub(crate) fn check_signer(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
     if !is_authority(certificate)? {
         return Err(Flaw::NotAuthority);
     }
-    let usage = certificate.key_usage().or(Err(Flaw::Extension))?.filter(|usage| usage.critical);
+    let usage = certificate.key_usage().or(Err(Flaw::Extension))?;
     if !usage.ok_or(Flaw::KeyUsage)?.value.key_cert_sign() {
         return Err(Flaw::SignsNot);
+    }
+    check_key(certificate)
+}
+
+/// Whether a certificate may be a device's: its key signs handshakes and the like. What names it has is its authority's matter.
+pub(crate) fn check_device(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
+    if is_authority(certificate)? {
+        return Err(Flaw::IsAuthority);
+    }
+    if let Some(usage) = certificate.key_usage().or(Err(Flaw::Extension))? {
+        check_leaf_usage(usage.value)?;
     }
     check_key(certificate)
 }
@@ -206,7 +226,7 @@ pub(crate) fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<Option<Spif
     }
 }
 
-fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Result<Vec<&'a str>, Flaw> {
+pub(crate) fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Result<Vec<&'a str>, Flaw> {
     // x509-parser finds an extension only where it stands once
     let names = certificate.subject_alternative_name().or(Err(Flaw::Extension))?;
     let names = names.map_or(&[] as &[GeneralName<'_>], |names| names.value.general_names.as_slice());
@@ -251,6 +271,10 @@ pub(crate) fn authority_key(certificate: &X509Certificate<'_>) -> Option<String>
     certificate.extensions().iter().find_map(|extension| {
         let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension() else { return None };
         let id = identifier.key_identifier.as_ref()?.0;
-        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(id))
     })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

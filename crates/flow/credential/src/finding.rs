@@ -15,6 +15,8 @@ pub enum CredentialKind {
     X509,
     /// The kernel's word for a local peer.
     Kernel,
+    /// A node's certificate, by its key's signature over a challenge.
+    X509Pop,
 }
 
 /// What one credential proves. Plain facts: anyone may write one down, to ask what would follow from it.
@@ -25,7 +27,7 @@ pub struct Finding {
     pub binding: Binding,
     /// The values of the source's `identityKey`, in its order.
     pub key: Vec<String>,
-    /// Claims that the source lists for display: never identity.
+    /// Claims that the source lists for display: never identity. Of a node, what was attested of it, by names of selectors.
     pub display: Vec<(String, String)>,
     /// Facts that the source's conditions on claims establish.
     pub facts: BTreeSet<Fact>,

@@ -18,7 +18,9 @@ mod jws;
 mod jwt_svid;
 mod keys;
 mod memo;
+mod nodes;
 mod operators;
+mod path;
 mod peer;
 mod presented;
 mod revocations;
@@ -35,11 +37,15 @@ pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
+pub use nodes::{
+    CHALLENGE, Challenge, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Possession,
+    Statement, TokenRules,
+};
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;
 pub use presented::{Channel, Message, PeerCredentials, Presented, Token};
 pub use revocations::{Revocable, Revocations, Standing};
-pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Source, SourceKeys};
+pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Picked, Source, SourceKeys};
 pub use sources::{MemoCounts, SharedIssuer, Sources};
 pub use unknown_key::UnknownKey;
 pub use verify::{digest_of, examine, verify};

@@ -3,38 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use model::{Binding, Digest, SpiffeId, Time, TrustDomain};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
 
-use crate::authorities::{Authorities, Authority, Bundle};
-use crate::certificate::{self, Flaw, LAST_SECOND, Particulars};
-use crate::{Cause, CredentialKind, Finding, digest_of};
+use crate::authorities::{Authorities, Bundle};
+use crate::certificate::{self, Flaw, Particulars};
+use crate::{Cause, CredentialKind, Finding, digest_of, path};
 
 /// Most certificates of a peer, its leaf included.
 const MAX_CERTIFICATES: usize = 8;
 /// Longest certificate, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
-
-/// With what certificates may be signed: nothing with SHA-1, nothing weak.
-const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithms::ECDSA_P256_SHA256,
-    algorithms::ECDSA_P256_SHA384,
-    algorithms::ECDSA_P384_SHA256,
-    algorithms::ECDSA_P384_SHA384,
-    algorithms::ECDSA_P521_SHA256,
-    algorithms::ECDSA_P521_SHA384,
-    algorithms::ECDSA_P521_SHA512,
-    algorithms::ED25519,
-    algorithms::RSA_PKCS1_2048_8192_SHA256,
-    algorithms::RSA_PKCS1_2048_8192_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA512,
-    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-];
 
 /// What a TLS peer presented. Whoever makes one vouches that the peer holds the leaf's key: it is made after a handshake
 /// that proved so, to record why one was refused, or to be
@@ -147,30 +126,8 @@ impl Leaf {
 
 /// Path validation (RFC 5280 §6) up to an authority of `bundle`; gives the first instant at which the path has ended.
 fn verify_path(chain: &[Vec<u8>], bundle: &Bundle, at: Time) -> Result<Time, Flaw> {
-    let path = |error: webpki::Error| Flaw::Path { why: error.to_string() };
-    let (leaf, above) = chain.split_first().ok_or(Flaw::Unreadable)?;
-    let mut ends = certificate::validity(&certificate::parse(leaf)?)?.1;
-    for der in above {
-        let parsed = certificate::parse(der)?;
-        certificate::check_authority(&parsed, &bundle.domain)?;
-        ends = ends.min(certificate::validity(&parsed)?.1);
+    for der in chain.iter().skip(1) {
+        certificate::check_authority(&certificate::parse(der)?, &bundle.domain)?;
     }
-    let valid = |authority: &&Authority| authority.not_before <= at && at < authority.not_after.plus(LAST_SECOND);
-    let anchors: Vec<TrustAnchor<'static>> =
-        bundle.anchors.iter().filter(valid).map(|authority| authority.anchor.clone()).collect();
-    let above: Vec<CertificateDer<'_>> = above.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-    let leaf = CertificateDer::from(leaf.as_slice());
-    let leaf = EndEntityCert::try_from(&leaf).map_err(path)?;
-    let seconds = u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0);
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let verified =
-        leaf.verify_for_usage(ALGORITHMS, &anchors, &above, time, KeyUsage::client_auth(), None, None).map_err(path)?;
-    let same = |authority: &&Authority| authority.anchor == *verified.anchor();
-    let anchor_ends = bundle.anchors.iter().filter(same).map(|authority| authority.not_after).max();
-    // webpki takes no path length from an anchor, and an authority may be founded to sign leaves alone
-    let below = verified.intermediate_certificates().count();
-    if bundle.anchors.iter().filter(same).all(|authority| authority.most_below.is_some_and(|most| most < below)) {
-        return Err(Flaw::TooDeep { below });
-    }
-    Ok(ends.min(anchor_ends.unwrap_or(ends)).plus(LAST_SECOND))
+    Ok(path::verify(chain, &bundle.anchors, at)?.ends)
 }

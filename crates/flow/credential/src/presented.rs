@@ -2,7 +2,7 @@
 
 use model::Digest;
 
-use crate::{PeerCertificates, digest_of};
+use crate::{NodeEvidence, PeerCertificates, digest_of};
 
 /// What a caller presented: on the connection, and in the message.
 #[derive(Default)]
@@ -31,6 +31,8 @@ pub struct PeerCredentials {
 pub enum Message<'a> {
     /// What stands after `Bearer ` (RFC 6750 §2.1).
     Bearer(Token<'a>),
+    /// By what a machine proves which node it is.
+    Node(&'a NodeEvidence<'a>),
 }
 
 /// A token exactly as it came, and its digest: computed once, for whoever remembers it and for the record.

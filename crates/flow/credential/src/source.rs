@@ -11,9 +11,10 @@ use crate::{Algorithm, ClaimPath, KeySet};
 #[derive(Debug, Clone)]
 pub struct Source {
     pub name: SourceName,
+    pub picked: Picked,
     /// Kinds of principal that a credential of this source can prove.
     pub proves: Vec<PrincipalKind>,
-    /// Compared with `iss` byte for byte.
+    /// Compared with `iss` byte for byte; empty where a source that is picked by its name takes any.
     pub issuer: String,
     /// A token names exactly one of these; never empty.
     pub audiences: Vec<String>,
@@ -30,6 +31,15 @@ pub struct Source {
     pub evidence: Vec<EvidenceRule>,
     pub keys: SourceKeys,
     pub cache: CredentialCache,
+}
+
+/// How a credential finds its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picked {
+    /// By what it names as its issuer, which no other source has.
+    ByIssuer,
+    /// By the source's own name, which comes beside it: several may have one issuer, as clusters do.
+    ByName,
 }
 
 /// The public keys of a source.

@@ -8,8 +8,8 @@ use model::{Digest, SourceName, Time};
 
 use crate::memo::{Held, Memo};
 use crate::{
-    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, Operators, PeerCertificates, Revocations,
-    Source, SourceKeys, digest_of,
+    Authorities, Cause, CredentialCache, CredentialKind, Finding, KeySet, NodeSources, Operators, PeerCertificates,
+    Picked, Revocations, Source, SourceKeys, digest_of,
 };
 
 /// Places of a [`Guide`].
@@ -34,6 +34,7 @@ pub struct Sources {
     guide: Arc<Guide>,
     authorities: Arc<Authorities>,
     operators: Arc<Operators>,
+    nodes: Arc<NodeSources>,
     revocations: Arc<Revocations>,
 }
 
@@ -72,7 +73,11 @@ impl Sources {
         let mut anchors: Vec<Arc<Anchor>> = Vec::new();
         let mut by_issuer: HashMap<String, usize> = HashMap::new();
         for (place, source) in sources.into_iter().enumerate() {
-            if let Some(first) = by_issuer.insert(source.issuer.clone(), place).and_then(|place| anchors.get(place)) {
+            let before = match source.picked {
+                Picked::ByIssuer => by_issuer.insert(source.issuer.clone(), place),
+                Picked::ByName => None,
+            };
+            if let Some(first) = before.and_then(|place| anchors.get(place)) {
                 let issuer = source.issuer;
                 return Err(SharedIssuer { first: first.source.name.clone(), second: source.name, issuer });
             }
@@ -95,6 +100,12 @@ impl Sources {
         Self { operators, ..self }
     }
 
+    /// These sources, and those that vouch for nodes.
+    #[must_use]
+    pub fn with_nodes(self, nodes: NodeSources) -> Self {
+        Self { nodes: Arc::new(nodes), ..self }
+    }
+
     /// These sources, and what counts no more of theirs.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
@@ -107,6 +118,11 @@ impl Sources {
 
     pub fn shared_revocations(&self) -> Arc<Revocations> {
         Arc::clone(&self.revocations)
+    }
+
+    /// Those that vouch for nodes.
+    pub fn nodes(&self) -> &NodeSources {
+        &self.nodes
     }
 
     pub fn authorities(&self) -> &Authorities {
@@ -141,7 +157,7 @@ impl Sources {
         Some(changed)
     }
 
-    /// Names the key sets, bundles and operators' certificates in force, by content.
+    /// Names the key sets, bundles, authorities of nodes and operators' certificates in force, by content.
     pub fn keys_digest(&self) -> Digest {
         let line = |anchor: &Arc<Anchor>| {
             let keys = anchor.source.keys.in_force();
@@ -151,7 +167,11 @@ impl Sources {
         let bundles = self.authorities.digests();
         let bundles = bundles.iter().map(|(domain, digest)| format!("spiffe://{domain} {digest}\n"));
         let operators = self.operators.digests().map(|(name, digest)| format!("operators/{name} {digest}\n"));
-        digest_of(self.anchors.iter().map(line).chain(bundles).chain(operators).collect::<String>().as_bytes())
+        let digests = self.nodes.iter().filter_map(|(name, trust)| Some((name, trust.digest()?)));
+        let nodes = digests.map(|(name, digest)| format!("nodes/{name} {digest}\n"));
+        digest_of(
+            self.anchors.iter().map(line).chain(bundles).chain(operators).chain(nodes).collect::<String>().as_bytes(),
+        )
     }
 
     /// What became of the memo of each source.
@@ -171,6 +191,12 @@ impl Sources {
     /// The source that a token's (untrusted) `iss` picks.
     pub(crate) fn with_issuer(&self, issuer: &str) -> Option<&Anchor> {
         self.anchors.get(*self.by_issuer.get(issuer)?).map(Arc::as_ref)
+    }
+
+    /// The source of this name, if its credentials come with its name.
+    pub(crate) fn with_name(&self, name: &SourceName) -> Option<&Source> {
+        let mut named = self.anchors.iter().map(|anchor| &anchor.source);
+        named.find(|source| source.picked == Picked::ByName && source.name == *name)
     }
 
     /// A credential that held before, found without a look at it: the guide says who may know.

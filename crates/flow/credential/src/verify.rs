@@ -15,10 +15,9 @@ use crate::json::{Json, Object};
 use crate::jwk::Key;
 use crate::jws::Jws;
 use crate::memo::Held;
-use crate::operators;
 use crate::{
-    Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, PeerCertificates, Presented,
-    Proofs, Refused, Source, Sources, Step, Token, Verified,
+    Algorithm, Cause, Channel, CredentialKind, ExtraAudiences, Finding, KeySet, Message, NodeEvidence,
+    PeerCertificates, Presented, Proofs, Refused, Source, Sources, Step, Token, Verified, nodes, operators,
 };
 
 /// How far the issuer's clock may be from ours.
@@ -54,6 +53,14 @@ pub fn verify(sources: &Sources, presented: &Presented<'_>, at: Time) -> Result<
                     digest: token.digest(),
                     beside: channel,
                 }));
+            }
+        },
+        Some(Message::Node(evidence)) => match node(sources, evidence, at) {
+            Ok(finding) => Some(Arc::new(finding)),
+            Err((cause, source)) => {
+                let (proof, beside) = (&evidence.proof, channel);
+                let (kind, binding, digest) = (proof.method().kind(), proof.binding(), proof.digest());
+                return Err(Box::new(Refused { cause, source, kind, binding, digest, beside }));
             }
         },
     };
@@ -102,6 +109,13 @@ fn held(
     at: Time,
 ) -> Result<Arc<Finding>, (Cause, Option<SourceName>)> {
     let finding = bearer(sources, token, certificate, at)?;
+    unrevoked(sources, &finding).map_err(|cause| (cause, Some(finding.source.clone())))?;
+    Ok(finding)
+}
+
+/// Evidence of a node that holds, and that nobody revoked since.
+fn node(sources: &Sources, evidence: &NodeEvidence<'_>, at: Time) -> Result<Finding, (Cause, Option<SourceName>)> {
+    let finding = nodes::check(sources, evidence, at)?;
     unrevoked(sources, &finding).map_err(|cause| (cause, Some(finding.source.clone())))?;
     Ok(finding)
 }
@@ -157,7 +171,7 @@ fn bound(confirmation: Option<Confirmation<'_>>, certificate: Option<Digest>) ->
     }
 }
 
-fn check(
+pub(crate) fn check(
     source: &Source,
     jws: &Jws<'_>,
     claims: &Registered<'_>,

@@ -210,6 +210,7 @@ fn kind(kind: CredentialKind) -> String {
         CredentialKind::X509Svid => "x509-svid",
         CredentialKind::X509 => "x509",
         CredentialKind::Kernel => "kernel",
+        CredentialKind::X509Pop => "x509pop",
     }
     .to_owned()
 }

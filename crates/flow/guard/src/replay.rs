@@ -115,7 +115,7 @@ fn findings(entry: &audit::Judgement) -> Result<(Option<Finding>, Option<Finding
         let finding = finding(presented)?;
         match finding.kind {
             CredentialKind::Kernel | CredentialKind::X509Svid | CredentialKind::X509 => channel = Some(finding),
-            CredentialKind::Jwt => message = Some(finding),
+            CredentialKind::Jwt | CredentialKind::X509Pop => message = Some(finding),
         }
     }
     Ok((channel, message))
@@ -131,6 +131,7 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
             "x509-svid" => CredentialKind::X509Svid,
             "x509" => CredentialKind::X509,
             "kernel" => CredentialKind::Kernel,
+            "x509pop" => CredentialKind::X509Pop,
             other => return Err(Unreplayable::Field { field: "kind", value: other.to_owned() }),
         },
         binding: parse("binding", &presented.binding)?,

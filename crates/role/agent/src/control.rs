@@ -1,5 +1,6 @@
 //! The way to the control plane: gRPC over one connection of mutual TLS, opened anew when it breaks.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -13,9 +14,9 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use net::{NoNode, Nodes};
 use tokio::task::JoinHandle;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
+use tonic::{Code, Status};
 use wire::agent::control_plane_client::ControlPlaneClient;
 
 /// Longest message that is read, in bytes.
@@ -57,6 +58,26 @@ pub enum NoContact {
     Answer,
     #[error("a request cannot be made")]
     Request(#[from] io::Error),
+}
+
+impl NoContact {
+    /// Whether the same may succeed later: control is away, or an exchange with it broke.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::Node(_) | Self::Late | Self::Http(_) => true,
+            // what control says has no cause here; a broken connection has
+            Self::Said(status) => {
+                matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) || status.source().is_some()
+            }
+            Self::Answer | Self::Request(_) => false,
+        }
+    }
+
+    /// Whether control knows who asks, and does not want it, or does not know it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Said(status) = self else { return false };
+        matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied)
+    }
 }
 
 impl From<Status> for NoContact {
@@ -129,8 +150,10 @@ impl Service<Request<Body>> for Channel {
     type Error = hyper::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
+    /// A connection that broke says so in the exchange: of what is said here, `tonic` keeps no cause, so that it would pass for
+    /// what control said.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+        self.0.poll_ready(cx).map(|_| Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use net::causes::chain;
 use net::{Stop, jittered};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use wire::agent::{FollowRequest, Update};
 
@@ -34,7 +34,13 @@ enum Unheard {
 }
 
 /// Follows until asked to stop. What was heard stays known while control is away.
-pub(crate) async fn follow(control: Arc<ControlPlane>, known: watch::Sender<Arc<Known>>, mut stop: Stop) {
+/// `doubt` is told where control does not let the agent hear.
+pub(crate) async fn follow(
+    control: Arc<ControlPlane>,
+    known: watch::Sender<Arc<Known>>,
+    doubt: Arc<Notify>,
+    mut stop: Stop,
+) {
     let mut wait = AGAIN;
     loop {
         let heard = known.borrow().clone();
@@ -42,6 +48,9 @@ pub(crate) async fn follow(control: Arc<ControlPlane>, known: watch::Sender<Arc<
             () = stop.asked() => return,
             why = hear(&control, &known) => why,
         };
+        if matches!(&why, Unheard::Control(why) if why.is_refusal()) {
+            doubt.notify_one();
+        }
         // something was heard: control is there
         wait = if Arc::ptr_eq(&heard, &known.borrow()) { (wait * 2).min(AGAIN_AT_MOST) } else { AGAIN };
         tracing::warn!(why = chain(&why), "nothing more is heard of control for now");

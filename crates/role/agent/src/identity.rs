@@ -1,4 +1,5 @@
-//! The agent's own SVID: had by attestation of its node, kept on disk, and renewed with itself at half of its life.
+//! The agent's own SVID: had by attestation of its node, kept on disk, renewed with itself at half of its life, and had by
+//! another attestation once it counts no more, where the node can prove itself as often as it has to.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,36 +7,41 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use credential::{Authorities, PeerCertificates};
-use futures_util::stream;
+use futures_util::FutureExt;
 use issuer::NewKey;
 use model::{Time, TrustDomain};
 use net::causes::chain;
-use net::svid::{Made, Minted, Saved, Unused, install, new_key, save, saved};
+use net::svid::{Made, Minted, Saved, Unused, attestation_key, install, new_key, save, saved};
 use net::tls::OwnSvid;
 use net::{Stop, jittered, now, spread};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
-use wire::agent::{AgentSvid, AttestRequest, Evidence, RenewRequest, attest_request, attest_response};
+use wire::agent::{AgentSvid, RenewRequest};
 
-use crate::control::{Client, ControlPlane, NoContact};
+use crate::control::{ControlPlane, NoContact};
+use crate::evidence::{Attestation, NotAttested, Proof};
 use crate::known::Known;
+use crate::settings::Settings;
 use crate::trust;
 
+/// Where it is kept.
+const SVID: &str = "svid";
 /// How often it is looked at whether the SVID is due.
 const EVERY: Duration = Duration::from_secs(1);
 /// Longest that an SVID stays in use that a tainted authority signed.
 const HASTE: Duration = Duration::from_secs(10);
-/// Between two tries.
+/// Between two tries; doubled with each that fails.
 const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 /// How long control may take.
 const WITHIN: Duration = Duration::from_secs(15);
-/// How a node proves itself that has nothing but what an operator gave it.
-const JOIN_TOKEN: &str = "join_token";
 
 /// Why the agent has no SVID.
 #[derive(Debug, thiserror::Error)]
 pub enum NoIdentity {
     #[error("the node is not attested")]
+    Node(#[from] NotAttested),
+    #[error("the SVID is not renewed")]
     Control(#[from] NoContact),
     #[error("the SVID cannot be used")]
     Svid(#[from] Unused),
@@ -48,12 +54,32 @@ pub(crate) struct Identity {
     directory: PathBuf,
     own: Arc<OwnSvid>,
     control: Arc<ControlPlane>,
+    /// The way to control without an SVID: one that was had before proves nothing beside evidence, and may have ended.
+    stranger: ControlPlane,
+    /// What an operator gave it for one use.
+    token: Option<String>,
+    /// How the node proves itself without anybody's help, and in which trust domain.
+    node: Option<(Attestation, TrustDomain)>,
+    /// Hears that control says to know the agent no more.
+    doubt: Arc<Notify>,
     held: Option<Made>,
 }
 
 impl Identity {
-    pub(crate) const fn new(directory: PathBuf, own: Arc<OwnSvid>, control: Arc<ControlPlane>) -> Self {
-        Self { directory, own, control, held: None }
+    pub(crate) fn new(
+        settings: &Settings,
+        token: Option<String>,
+        own: Arc<OwnSvid>,
+        (control, stranger): (Arc<ControlPlane>, ControlPlane),
+    ) -> Self {
+        let node = settings.attestation.clone().map(|attestation| (attestation, settings.trust_domain.clone()));
+        let directory = settings.directory.join(SVID);
+        Self { directory, own, control, stranger, token, node, doubt: Arc::default(), held: None }
+    }
+
+    /// By which it hears that control says to know the agent no more.
+    pub(crate) fn doubt(&self) -> Arc<Notify> {
+        Arc::clone(&self.doubt)
     }
 
     /// The agent's SPIFFE ID, once it has one.
@@ -78,20 +104,33 @@ impl Identity {
         Ok(true)
     }
 
-    /// Attests the node with a join token.
+    /// Attests the node: with the token that is left, and else as the settings say. Gives whether there is a way.
     ///
     /// # Errors
     /// [`NoIdentity`].
-    pub(crate) async fn join(&mut self, token: &str) -> Result<(), NoIdentity> {
-        let key = new_key()?;
-        let evidence = Evidence {
-            method: JOIN_TOKEN.to_owned(),
-            payload: Bytes::copy_from_slice(token.as_bytes()),
-            csr: Bytes::copy_from_slice(&key.request),
+    pub(crate) async fn attest(&mut self) -> Result<bool, NoIdentity> {
+        let key = attestation_key(&self.directory)?;
+        let proof = match (&self.token, &self.node) {
+            (Some(token), _) => Proof::by_token(token, &key.request),
+            (None, Some((attestation, domain))) => {
+                Proof::of(attestation, domain, &key.request).map_err(NotAttested::from)?
+            }
+            (None, None) => return Ok(false),
         };
-        let client = self.control.client().await?;
-        let minted = timeout(WITHIN, attest(client, evidence)).await.or(Err(NoContact::Late))??;
-        self.take(&key, &minted)
+        let minted = self.present(proof).await;
+        if !minted.as_ref().is_err_and(NotAttested::passes) {
+            // it is good for one use, or for none
+            self.token = None;
+        }
+        self.take(&key, &minted?)?;
+        Ok(true)
+    }
+
+    async fn present(&self, proof: Proof) -> Result<AgentSvid, NotAttested> {
+        let client = self.stranger.client().await?;
+        let minted = timeout(WITHIN, proof.present(client)).await.or(Err(NoContact::Late));
+        self.stranger.leave();
+        minted?
     }
 
     /// Has another one minted, with the one that is held.
@@ -134,34 +173,46 @@ impl Identity {
         }
     }
 
-    /// Renews it until asked to stop.
+    /// Renews it until asked to stop. One that control refuses is replaced by attesting the node again, if it can be.
     pub(crate) async fn keep(mut self, known: watch::Receiver<Arc<Known>>, domain: TrustDomain, mut stop: Stop) {
-        let mut wait = EVERY;
+        let (mut wait, mut rest) = (EVERY, AGAIN);
+        let mut counts = true;
         loop {
             tokio::select! {
                 () = stop.asked() => return,
                 () = sleep(wait) => {}
+                () = self.doubt.notified() => counts = false,
             }
             wait = EVERY;
             if let Some(authorities) = trust::own(&known.borrow(), &domain) {
                 self.hasten(&authorities, now());
             }
-            if self.held.as_ref().is_some_and(|made| now() < made.due) {
+            if counts && self.held.as_ref().is_some_and(|made| now() < made.due) {
                 continue;
             }
-            if let Err(error) = self.renew().await {
-                tracing::warn!(error = chain(&error), "the agent's SVID is not renewed");
-                wait = jittered(AGAIN);
+            match self.anew(counts).await {
+                Ok(()) => {
+                    (counts, rest) = (true, AGAIN);
+                    // what was heard until now is of the one before
+                    let _ = self.doubt.notified().now_or_never();
+                }
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "the agent's SVID is not renewed");
+                    let refused = matches!(&error, NoIdentity::Control(why) if why.is_refusal());
+                    counts = counts && !refused && self.own.ends().is_some_and(|end| now() < end);
+                    wait = jittered(rest);
+                    rest = (rest * 2).min(AGAIN_AT_MOST);
+                }
             }
         }
     }
-}
 
-async fn attest(mut client: Client, evidence: Evidence) -> Result<AgentSvid, NoContact> {
-    let first = AttestRequest { step: Some(attest_request::Step::Evidence(evidence)) };
-    let mut said = client.attest(stream::iter([first])).await?.into_inner();
-    match said.message().await?.and_then(|message| message.step) {
-        Some(attest_response::Step::Svid(svid)) => Ok(svid),
-        Some(attest_response::Step::Challenge(_)) | None => Err(NoContact::Answer),
+    /// Another SVID: with the one that is held while it counts, and else by another attestation.
+    async fn anew(&mut self, counts: bool) -> Result<(), NoIdentity> {
+        if !counts && self.attest().await? {
+            tracing::info!(id = self.id(), "attested again");
+            return Ok(());
+        }
+        self.renew().await
     }
 }

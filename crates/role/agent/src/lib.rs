@@ -10,6 +10,7 @@ mod admin;
 mod attest;
 mod control;
 mod door;
+mod evidence;
 mod follow;
 mod identity;
 mod known;
@@ -22,6 +23,7 @@ mod trust;
 mod workload;
 
 pub use control::{Client, ControlPlane, NoContact};
+pub use evidence::{Attestation, Means, NoEvidence, NotAttested};
 pub use identity::NoIdentity;
 pub use logs::log;
 pub use run::{AgentFailed, agent};

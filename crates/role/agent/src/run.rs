@@ -21,8 +21,9 @@ use yaml::BadSettings;
 
 use crate::admin::Admin;
 use crate::attest::Attestors;
-use crate::control::{ControlPlane, NoContact};
+use crate::control::ControlPlane;
 use crate::door::WorkloadDoor;
+use crate::evidence::NotAttested;
 use crate::follow::follow;
 use crate::identity::{Identity, NoIdentity};
 use crate::known::Known;
@@ -36,8 +37,6 @@ use crate::workload::Node;
 const AGAIN: Duration = Duration::from_secs(2);
 /// What a program finds in the directory once everything accepts.
 const READY: &str = "ready.json";
-/// Where the SVID is kept.
-const SVID: &str = "svid";
 /// Who may write into a directory beside its owner.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -62,7 +61,7 @@ pub enum AgentFailed {
     #[error("`{}` is there and is no socket: move it away", .path.display())]
     NoSocket { path: PathBuf },
     #[error(
-        "this node is not attested, or the agent's SVID has ended: start it with --enroll-token-file FILE; at the control plane, `countersign enroll token --role agent --name NAME` prints a token"
+        "this node is not attested, or the agent's SVID has ended: start it with --enroll-token-file FILE; at the control plane, `countersign enroll token --role agent --name NAME` prints a token. Or say under `attestation` how it proves itself"
     )]
     NotAttested,
     #[error(transparent)]
@@ -74,8 +73,7 @@ pub enum AgentFailed {
 impl AgentFailed {
     /// Whether control knows this agent and does not want it.
     pub fn is_denied(&self) -> bool {
-        let Self::Identity(NoIdentity::Control(NoContact::Said(status))) = self else { return false };
-        matches!(status.code(), tonic::Code::Unauthenticated | tonic::Code::PermissionDenied)
+        matches!(self, Self::Identity(NoIdentity::Node(NotAttested::Control(why))) if why.is_refusal())
     }
 
     /// Whether the settings are not understood.
@@ -95,13 +93,19 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let socket = listen(&settings.socket)?;
     let own = Arc::new(OwnSvid::default());
     let trusted = known_before(&settings.ca, &settings.directory, &settings.trust_domain)?;
-    let connections = Connections::new(Arc::clone(&own));
-    connections.trust(trusted.clone());
-    let server = control_plane(&settings.trust_domain);
-    let control = Arc::new(ControlPlane::new(Nodes::new(settings.servers.clone(), connections.multiplexed(server))));
+    let reaching = |own| {
+        let connections = Connections::new(own);
+        connections.trust(trusted.clone());
+        let nodes = connections.multiplexed(control_plane(&settings.trust_domain));
+        (ControlPlane::new(Nodes::new(settings.servers.clone(), nodes)), connections)
+    };
+    let (control, connections) = reaching(Arc::clone(&own));
+    let (stranger, strangers) = reaching(Arc::default());
+    let control = Arc::new(control);
 
-    let mut identity = Identity::new(settings.directory.join(SVID), Arc::clone(&own), Arc::clone(&control));
-    if !identity.resume(&trusted)? && !join(&mut identity, token, &mut interrupted).await? {
+    let token = token.map(join_token).transpose()?;
+    let mut identity = Identity::new(&settings, token, Arc::clone(&own), (Arc::clone(&control), stranger));
+    if !identity.resume(&trusted)? && !attest(&mut identity, &mut interrupted).await? {
         return Ok(());
     }
     tracing::info!(id = identity.id(), "attested");
@@ -119,9 +123,10 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let (stopper, stopped) = stop();
     let mut tasks = JoinSet::new();
     tasks.spawn(minter.run(stopped.clone()));
-    tasks.spawn(follow(control, tell, stopped.clone()));
+    tasks.spawn(follow(control, tell, identity.doubt(), stopped.clone()));
     tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
-    tasks.spawn(trust::keep(Arc::clone(&node), connections, settings.directory.clone(), stopped.clone()));
+    let ways = [connections, strangers];
+    tasks.spawn(trust::keep(Arc::clone(&node), ways, settings.directory.clone(), stopped.clone()));
     tasks.spawn(serve(Listener::Processes(socket), Arc::new(WorkloadDoor::new(Arc::clone(&node))), stopped.clone()));
     let admin = admin(&settings, node, own, &mut tasks, &stopped).await?;
     announce(&settings, admin.as_deref())?;
@@ -149,18 +154,19 @@ async fn admin(
     Ok(Some(url))
 }
 
+/// What an operator gave the node for one use.
+fn join_token(path: &Path) -> Result<String, AgentFailed> {
+    let text = std::fs::read_to_string(path).map_err(|source| AgentFailed::Io { path: path.to_owned(), source })?;
+    Ok(text.trim().to_owned())
+}
+
 /// Attests the node, as soon as control can be reached; gives whether it did before it was interrupted.
-async fn join(
-    identity: &mut Identity,
-    token: Option<&Path>,
-    interrupted: &mut Interrupted,
-) -> Result<bool, AgentFailed> {
-    let path = token.ok_or(AgentFailed::NotAttested)?;
-    let token = std::fs::read_to_string(path).map_err(|source| AgentFailed::Io { path: path.to_owned(), source })?;
+async fn attest(identity: &mut Identity, interrupted: &mut Interrupted) -> Result<bool, AgentFailed> {
     loop {
-        match identity.join(token.trim()).await {
-            Ok(()) => return Ok(true),
-            Err(NoIdentity::Control(why)) if is_away(&why) => {
+        match identity.attest().await {
+            Ok(true) => return Ok(true),
+            Ok(false) => return Err(AgentFailed::NotAttested),
+            Err(NoIdentity::Node(why)) if why.passes() => {
                 tracing::warn!(why = chain(&why), "control cannot be reached, trying again");
             }
             Err(why) => return Err(why.into()),
@@ -169,15 +175,6 @@ async fn join(
             () = interrupted.asked() => return Ok(false),
             () = sleep(jittered(AGAIN)) => {}
         }
-    }
-}
-
-/// Whether the same may succeed later.
-fn is_away(why: &NoContact) -> bool {
-    match why {
-        NoContact::Node(_) | NoContact::Late | NoContact::Http(_) => true,
-        NoContact::Said(status) => status.code() == tonic::Code::Unavailable,
-        NoContact::Answer | NoContact::Request(_) => false,
     }
 }
 

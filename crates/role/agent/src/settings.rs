@@ -4,9 +4,12 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use credential::NodeMethod;
 use http::uri::Authority;
 use model::TrustDomain;
-use yaml::{BadSettings, Common, authority, settings};
+use yaml::{BadSettings, Common, Node, Reader, authority, settings};
+
+use crate::evidence::{Attestation, Means};
 
 use crate::attest::WorkloadAttestors;
 
@@ -26,6 +29,8 @@ pub struct Settings {
     /// Liveness and readiness.
     pub admin: Option<SocketAddr>,
     pub attestors: WorkloadAttestors,
+    /// How the node proves itself; by a token alone where nothing is said.
+    pub attestation: Option<Attestation>,
 }
 
 /// Reads `agent.yaml`.
@@ -42,6 +47,7 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let admin = fields.optional("admin").map(|node| reader.parse(node));
         let attestors = fields.optional("attestors");
         let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
+        let attestation = fields.optional("attestation").map(|node| attestation(reader, node, folder));
         fields.close(reader);
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
@@ -53,6 +59,48 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             socket: folder.join(socket?),
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
+            attestation: attestation.flatten(),
         })
     })
+}
+
+fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Attestation> {
+    let mut fields = reader.fields(node, "attestation")?;
+    let source = fields.required(reader, "source").and_then(|node| reader.words(node));
+    let x509pop = fields.optional("x509pop").map(|node| x509pop_means(reader, node, folder));
+    let tokens = TOKENS.iter().filter_map(|(name, method)| Some((*name, *method, fields.optional(name)?)));
+    let tokens: Vec<_> = tokens.collect();
+    fields.close(reader);
+    let tokens = tokens.into_iter().map(|(name, method, node)| token_means(reader, (name, method), node, folder));
+    let mut means = x509pop.into_iter().chain(tokens);
+    let (Some(by), None) = (means.next(), means.next()) else {
+        let names: Vec<String> = TOKENS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        reader.problem(node.at, format!("a node proves itself in exactly one way: `x509pop`, {}", names.join(", ")));
+        return None;
+    };
+    Some(Attestation { source: source?, by: by? })
+}
+
+/// Methods by a token that lies in a file.
+const TOKENS: &[(&str, NodeMethod)] =
+    &[("k8s_psat", NodeMethod::K8sPsat), ("gcp_iit", NodeMethod::GcpIit), ("azure_msi", NodeMethod::AzureMsi)];
+
+fn token_means(
+    reader: &mut Reader<'_>,
+    (name, method): (&'static str, NodeMethod),
+    node: &Node,
+    folder: &Path,
+) -> Option<Means> {
+    let mut fields = reader.fields(node, name)?;
+    let file = fields.required(reader, "tokenFile").and_then(|node| reader.words(node));
+    fields.close(reader);
+    Some(Means::Token { method, file: folder.join(file?) })
+}
+
+fn x509pop_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Means> {
+    let mut fields = reader.fields(node, "x509pop")?;
+    let cert = fields.required(reader, "cert").and_then(|node| reader.words(node));
+    let key = fields.required(reader, "key").and_then(|node| reader.words(node));
+    fields.close(reader);
+    Some(Means::X509Pop { certificate: folder.join(cert?), key: folder.join(key?) })
 }

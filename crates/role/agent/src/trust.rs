@@ -66,7 +66,7 @@ pub(crate) fn own(known: &Known, domain: &TrustDomain) -> Option<Authorities> {
 }
 
 /// Trusts whom control says, and forgets what tainted keys signed, until asked to stop.
-pub(crate) async fn keep(node: Arc<Node>, connections: Connections, directory: PathBuf, mut stop: Stop) {
+pub(crate) async fn keep(node: Arc<Node>, ways: [Connections; 2], directory: PathBuf, mut stop: Stop) {
     let mut known = node.known.clone();
     let (mut written, mut tainted) = (String::new(), Vec::new());
     loop {
@@ -77,7 +77,9 @@ pub(crate) async fn keep(node: Arc<Node>, connections: Connections, directory: P
         let now = known.borrow_and_update().clone();
         let Some(bundle) = now.bundles.get(&node.domain) else { continue };
         if bundle.pem != written {
-            connections.trust(Authorities::new([bundle.authorities.clone()]));
+            for connections in &ways {
+                connections.trust(Authorities::new([bundle.authorities.clone()]));
+            }
             if let Err(error) = write_whole(&directory.join(KEPT), bundle.pem.as_bytes(), PUBLIC) {
                 tracing::error!(error = chain(&error), "whom to trust is not kept");
             }

@@ -1,5 +1,6 @@
 //! Node agents: attested nodes, and workloads that have SVIDs without a secret to start from.
 
+mod attested;
 mod authorities;
 mod clients;
 mod conforming;

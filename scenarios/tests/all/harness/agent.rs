@@ -71,6 +71,26 @@ impl Installation {
         self.until_ready(name);
     }
 
+    /// The settings of an agent whose node proves itself as `attestation` says.
+    pub fn attesting(&self, sockets: &Sockets, name: &str, attestation: &str) -> PathBuf {
+        let settings = self.agent_settings(sockets, name);
+        self.edit(&format!("{name}.yaml"), &[("admin: ", &format!("attestation: {attestation}\nadmin: "))]);
+        settings
+    }
+
+    /// An agent that proves its node by itself, and has heard what is registered.
+    pub fn start_attested(&mut self, name: &str) {
+        self.launch(name, &[], &[]);
+        self.wait(name);
+        self.until_ready(name);
+    }
+
+    /// An agent with its settings as they are; not waited for.
+    pub fn attempt_attested(&self, name: &str) -> Ran {
+        let settings = self.dir().join(format!("{name}.yaml"));
+        finish(command(&agent_binary(), &["--config", settings.to_str().expect("a plain path")]), b"")
+    }
+
     /// An agent that is started with this token; not waited for.
     pub fn attempt_to_join(&self, sockets: &Sockets, name: &str, token: &Path) -> Ran {
         let settings = self.agent_settings(sockets, name);

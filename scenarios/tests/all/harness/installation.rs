@@ -155,7 +155,7 @@ impl Installation {
         }
     }
 
-    pub(super) fn launch(&mut self, name: &str, more: &[&str], variables: &[(&str, &str)]) {
+    pub fn launch(&mut self, name: &str, more: &[&str], variables: &[(&str, &str)]) {
         assert!(!self.running.contains_key(name), "`{name}` is still running");
         let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log"))).expect("a log");
         let settings = self.dir().join(format!("{name}.yaml"));

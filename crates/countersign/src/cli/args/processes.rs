@@ -94,12 +94,30 @@ pub struct Gateway {
 }
 
 #[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Agent {
-    #[command(flatten)]
-    pub role: Role,
+    #[command(subcommand)]
+    pub verb: Option<AgentVerb>,
+    /// Settings of the process
+    #[arg(long, env = "COUNTERSIGN_CONFIG", value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
     /// File with a join token: for first contact, or after the agent's SVID has ended
     #[arg(long, env = "COUNTERSIGN_ENROLL_TOKEN_FILE", value_name = "FILE")]
     pub enroll_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AgentVerb {
+    /// Forget an agent: its streams end, and it has nothing until it has attested its node again
+    #[command(after_help = "One that must not come back is revoked instead: countersign revoke principal ID
+
+Examples:
+  countersign agent evict node-1
+  countersign agent evict x509pop/racks/fb2125db84c57eb584036ada87ecfafa8bb8d8c39f2f31e6b4611402a15013c1")]
+    Evict {
+        /// What `countersign get agents` calls it, or its SPIFFE ID
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

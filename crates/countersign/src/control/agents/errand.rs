@@ -22,8 +22,9 @@ pub(super) struct Claimed {
 /// Something to do for an agent. Certificate requests are PKCS #10 in DER.
 #[derive(Debug)]
 pub(super) enum AgentErrand {
-    /// The agent's own SVID, for the node that proved itself.
+    /// The agent's own SVID, for the node that proved itself by this method.
     Attest {
+        method: &'static str,
         request: Vec<u8>,
     },
     /// The agent's own SVID, with the one before.
@@ -85,7 +86,8 @@ impl AgentErrand {
             ]
         };
         match self {
-            Self::Attest { .. } | Self::Renew { .. } | Self::Follow => Vec::new(),
+            Self::Attest { method, .. } => vec![pair("method", method)],
+            Self::Renew { .. } | Self::Follow => Vec::new(),
             Self::MintX509 { workload, .. } => about(workload),
             Self::MintJwt { workload, audience } => {
                 let mut params = about(workload);

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use guard::Settlement;
 use http::StatusCode;
-use model::{PrincipalId, Selectors, Time};
+use model::{PrincipalId, Time};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::Status;
 use wire::agent::{Bundle, Registration, Update};
 
+use super::super::Control;
 use super::super::audience::Audience;
 use super::super::perform::Settling;
 use super::super::reading::ReadingSlot;
-use crate::epochs::Epochs;
+use super::nodes::Node;
 use crate::issuing::Issuer;
 use crate::live::Live;
 use crate::registry::Registered;
@@ -26,12 +27,19 @@ const MOST: usize = 500;
 /// How often it is looked for what changes by time alone, and whether the agent may still hear.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether another node of control has evicted the agent; here it is heard at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// An agent, since when it has its SVID, and its node.
+type Agent = (String, Option<Time>, Arc<Node>);
+
 /// One agent that follows.
 pub(super) struct Following {
-    epochs: Arc<Epochs>,
+    control: Arc<Control>,
     changed: watch::Receiver<()>,
     registered: watch::Receiver<u64>,
-    node: Arc<Selectors>,
+    agent: Agent,
+    known: Instant,
     audience: Audience,
     settling: Option<Settling>,
     heard: Heard,
@@ -53,15 +61,15 @@ struct Heard {
 
 impl Following {
     pub(super) fn new(
-        epochs: Arc<Epochs>,
-        node: Arc<Selectors>,
+        control: Arc<Control>,
+        agent: Agent,
         audience: Audience,
         settlement: Settlement<ReadingSlot>,
     ) -> Self {
-        let (changed, registered) = (epochs.changed(), epochs.registry().changed());
+        let (changed, registered) = (control.epochs.changed(), control.epochs.registry().changed());
         let (settling, heard, due) = (Some(Settling(settlement)), Heard::default(), Vec::new());
-        let (version, expires) = (0, Time::MIN);
-        Self { epochs, changed, registered, node, audience, settling, heard, due, version, expires }
+        let (version, expires, known) = (0, Time::MIN, Instant::now());
+        Self { control, changed, registered, agent, known, audience, settling, heard, due, version, expires }
     }
 
     /// The next message; none once the agent may hear no more.
@@ -70,7 +78,7 @@ impl Following {
             if let Some(update) = self.due.pop() {
                 return Some(Ok(update));
             }
-            if !self.audience.may_hear() {
+            if !self.audience.may_hear() || !self.stands().await {
                 self.settle();
                 return None;
             }
@@ -80,8 +88,8 @@ impl Following {
             while self.due.is_empty() && self.audience.may_hear() {
                 let concerns = tokio::select! {
                     _ = self.changed.changed() => true,
-                    _ = self.registered.changed() => self.epochs.registry().concerns(self.version, &self.node),
-                    () = sleep(LOOK) => self.expires <= net::now(),
+                    _ = self.registered.changed() => self.concerned(),
+                    () = sleep(LOOK) => self.expires <= net::now() || self.is_doubtful(),
                 };
                 if concerns {
                     break;
@@ -90,11 +98,38 @@ impl Following {
         }
     }
 
+    /// Whether what is registered has changed for the node.
+    fn concerned(&self) -> bool {
+        self.control.epochs.registry().concerns(self.version, &self.agent.2.selectors)
+    }
+
+    /// Whether it has to be looked at what is known of the node.
+    fn is_doubtful(&self) -> bool {
+        !self.agent.2.stands() || self.known.elapsed() >= LOOK_AGAIN
+    }
+
+    /// Whether what was attested of the node still stands. While the state is away it does.
+    async fn stands(&mut self) -> bool {
+        let (agent, issued, _) = &self.agent;
+        if self.is_doubtful() {
+            self.known = Instant::now();
+            match self.control.nodes.of(self.control.epochs.state(), agent, *issued).await {
+                Ok(Some(node)) => self.agent.2 = node,
+                Ok(None) => return false,
+                Err(why) => {
+                    tracing::warn!(agent, why = net::causes::chain(&why), "what is known of a node cannot be read")
+                }
+            }
+        }
+        true
+    }
+
     /// Finds what the agent has not heard.
     fn look(&mut self) {
-        let live = self.epochs.live().load_full();
-        let Some(issuer) = self.epochs.issuer().filter(|_| live.domain.is_some()) else { return };
-        let (version, all) = self.epochs.registry().of_node(&self.node);
+        let epochs = &self.control.epochs;
+        let live = epochs.live().load_full();
+        let Some(issuer) = epochs.issuer().filter(|_| live.domain.is_some()) else { return };
+        let (version, all) = epochs.registry().of_node(&self.agent.2.selectors);
         let (current, expires) = current(&live, all, net::now());
         (self.version, self.expires) = (version, expires);
         let known = self.heard.registrations.take();

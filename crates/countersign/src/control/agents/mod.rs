@@ -1,6 +1,7 @@
 //! What node agents ask of the control plane: gRPC at the listener for planes (`api/proto/countersign/agent/v1`), through the
 //! same gates as everyone.
 
+mod attest;
 mod errand;
 mod follow;
 mod mint;
@@ -22,9 +23,11 @@ use store::{KeptAgent, StateFault};
 use tonic::codegen::Service;
 use wire::agent::control_plane_server::ControlPlaneServer;
 
+pub(super) use self::nodes::Nodes;
 use self::service::Agents;
 use super::{Control, ControlBody, planes};
 use crate::epochs::Epochs;
+use crate::estate::OWN;
 
 /// What a request of gRPC is of.
 const GRPC: &[u8] = b"application/grpc";
@@ -46,6 +49,31 @@ pub(super) async fn listed(epochs: &Epochs) -> Result<Value, StateFault> {
         })
     };
     Ok(json!({"kind": "agents", "items": agents.iter().map(item).collect::<Vec<_>>()}))
+}
+
+/// Forgets an agent: its streams end, and it has to attest its node again. Its name is what `get agents` shows, or its SPIFFE ID.
+pub(super) async fn evict(epochs: &Epochs, nodes: &Nodes, name: &str) -> Result<Value, NotEvicted> {
+    let id = match (name.starts_with("spiffe://"), epochs.live().load().domain.as_ref()) {
+        (true, _) => name.to_owned(),
+        (false, Some(domain)) => {
+            format!("spiffe://{domain}{OWN}/agent/{}", name.strip_prefix("agent/").unwrap_or(name))
+        }
+        (false, None) => return Err(NotEvicted::Unknown { name: name.to_owned() }),
+    };
+    if !epochs.state().evict(&id).await? {
+        return Err(NotEvicted::Unknown { name: name.to_owned() });
+    }
+    nodes.forget(&id);
+    Ok(json!({"id": id}))
+}
+
+/// Why no agent is forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEvicted {
+    #[error("no agent is called `{name}`: `countersign get agents` lists them")]
+    Unknown { name: String },
+    #[error("it cannot be kept")]
+    Kept(#[from] StateFault),
 }
 
 /// The door for planes: gRPC for node agents, and for all others what operators have too.

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::{Channel, Message, Presented, Token};
+use credential::{Channel, Message, NodeMethod, Presented};
 use futures_util::{Stream, StreamExt, stream};
 use guard::Permit;
 use http::StatusCode;
-use model::{Code, Layer, Time};
+use issuer::CertificateRequest;
+use model::{Code, Layer, Selector, Selectors, Time, TrustDomain};
 use net::{Peer, now};
-use store::{Enrol, KeptAgent};
-use tokio::time::timeout;
+use store::{Again, Attest, KeptAgent, StateFault};
 use tonic::{Request, Response, Status, Streaming};
 use wire::agent::control_plane_server::ControlPlane;
 use wire::agent::{
     AgentSvid, AttestRequest, AttestResponse, FollowRequest, MintJwtRequest, MintJwtResponse, MintX509Request,
-    MintX509Response, Refusal, RenewRequest, Update, Workload, X509Answer, X509Order, attest_request, attest_response,
-    mint_jwt_response, x509_answer,
+    MintX509Response, Refusal, RenewRequest, Update, Workload, X509Answer, X509Order, mint_jwt_response, x509_answer,
 };
 
 use super::super::Control;
@@ -29,43 +28,36 @@ use super::super::svids::{self, Bearer, SvidOrder, Unminted};
 use super::errand::{AgentErrand, Claimed, PROTOCOL};
 use super::follow::Following;
 use super::mint::{Minting, NotMinted};
-use super::nodes::Nodes;
+use super::nodes::Node;
 use crate::issuing::certificates_in;
 
 /// Most orders of one request.
 const MOST_ORDERS: usize = 500;
 /// How many of them wait for the ledger together.
 const TOGETHER: usize = 128;
-/// How long a node may take for each step of its attestation.
-const STEP: Duration = Duration::from_secs(10);
-/// Longest evidence and longest request, in bytes.
-const MAX_EVIDENCE: usize = 64 * 1024;
 /// Life of an agent's SVID; it is renewed at half of it.
 const AGENT_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// The one method for which an operator vouches alone.
-const JOIN_TOKEN: &str = "join_token";
 /// Most audiences of one JWT-SVID, and the longest of them, in bytes.
 const MAX_AUDIENCES: usize = 32;
 const MAX_AUDIENCE: usize = 1024;
 
-type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Serves node agents.
 #[derive(Clone)]
 pub(super) struct Agents {
     control: Arc<Control>,
-    nodes: Arc<Nodes>,
 }
 
 impl Agents {
-    pub(super) fn new(control: Arc<Control>) -> Self {
-        Self { control, nodes: Arc::default() }
+    pub(super) const fn new(control: Arc<Control>) -> Self {
+        Self { control }
     }
 
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         peer: &Peer,
-        token: Option<&[u8]>,
+        message: Option<Message<'_>>,
         errand: AgentErrand,
     ) -> Result<Permit<AgentErrand, ReadingSlot>, guard::Refusal> {
         let channel = match peer {
@@ -74,25 +66,38 @@ impl Agents {
             Peer::Local(peer) => Some(Channel::Kernel(*peer)),
             Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
         };
-        let presented = Presented { channel, message: token.map(|token| Message::Bearer(Token::new(token))) };
+        let presented = Presented { channel, message };
         self.control.judge(PROTOCOL, errand.operation(), &presented, errand.asked()).await
     }
 
-    /// Mints the agent's own SVID, and keeps what was attested of its node.
-    async fn hand_out(
-        &self,
-        permit: Permit<AgentErrand, ReadingSlot>,
-        kept: Option<(&str, &[model::Selector])>,
-    ) -> Result<AgentSvid, Status> {
+    /// The trust domain of what is in force.
+    pub(super) fn domain(&self) -> Option<TrustDomain> {
+        self.control.epochs.live().load().domain.clone()
+    }
+
+    /// Mints the agent's own SVID, and keeps what was attested of its node, if it was.
+    pub(super) async fn hand_out(&self, permit: Permit<AgentErrand, ReadingSlot>) -> Result<AgentSvid, Status> {
         let (at, record) = (now(), permit.id());
-        let id = permit.caller().resolution().actor.id.to_string();
+        let (id, issued) = asking(&permit);
         let token = enrolment_token(&permit);
+        let selectors = attested(&permit);
         let (errand, settlement) = permit.begin();
         let settling = Settling(settlement);
-        let (AgentErrand::Attest { request } | AgentErrand::Renew { request }) = errand else {
-            settling.settle(StatusCode::UNPROCESSABLE_ENTITY);
-            return Err(Status::internal("not an errand for an SVID of an agent"));
+        let (method, request) = match errand {
+            AgentErrand::Attest { method, request } => (Some(method), request),
+            AgentErrand::Renew { request } => match self.node(&id, issued).await {
+                Ok(_) => (None, request),
+                Err(unknown) => {
+                    unknown.settle(settling);
+                    return Err(unknown.status());
+                }
+            },
+            AgentErrand::Follow | AgentErrand::MintX509 { .. } | AgentErrand::MintJwt { .. } => {
+                settling.settle(StatusCode::UNPROCESSABLE_ENTITY);
+                return Err(Status::internal("not an errand for an SVID of an agent"));
+            }
         };
+        let key = key_of(&request);
         let order = SvidOrder { bearer: Bearer::Part { id: id.clone(), hosts: Vec::new() }, request, ttl: AGENT_LIFE };
         // what proved the agent this time is followed by it, and bounds nothing
         let minted = match svids::mint(&self.control.epochs, &order, Time::MAX, at) {
@@ -102,20 +107,25 @@ impl Agents {
                 return Err(unminted(&why));
             }
         };
-        if let Some((method, selectors)) = kept {
-            let agent = KeptAgent {
-                id: id.clone(),
-                attested: at.to_string(),
-                record: record.to_string(),
-                method: method.to_owned(),
-                selectors: selectors.iter().cloned().collect(),
-            };
+        if let Some(method) = method {
+            let (attested, record) = (at.to_string(), record.to_string());
+            let of_anybody = NodeMethod::ALL.iter().any(|one| one.as_str() == method && one.is_anybodys());
+            let agent = KeptAgent { id: id.clone(), attested, record, method: method.to_owned(), selectors };
             // INVARIANT: spent before anything is handed out, and only by a request that could be minted
-            match self.control.epochs.state().attest(token.as_deref(), &agent).await {
-                Ok(Enrol::Enrolled) => self.nodes.forget(&id),
-                Ok(Enrol::Spent) => {
+            let again = if of_anybody { Again::SameKey } else { Again::Anyone };
+            match self.control.epochs.state().attest(token.as_deref(), &agent, &key, again).await {
+                Ok(Attest::Attested) => self.control.nodes.forget(&id),
+                Ok(Attest::Spent) => {
                     settling.replayed();
-                    return Err(Status::unauthenticated(format!("who asks is not proved (record {record})")));
+                    return Err(Status::unauthenticated(format!("who asks is not proved (record {})", agent.record)));
+                }
+                Ok(Attest::Taken) => {
+                    settling.refused(Code::NoPermit);
+                    return Err(Status::permission_denied(format!(
+                        "this node was attested by another key, and {method} proves no more than to be on it: at the control \
+                         plane, `countersign agent evict` lets another come (record {})",
+                        agent.record
+                    )));
                 }
                 Err(why) => {
                     settling.settle(StatusCode::SERVICE_UNAVAILABLE);
@@ -127,6 +137,12 @@ impl Agents {
         let der = |pem: &str| certificates_in(pem.as_bytes()).map_err(|why| Status::internal(net::causes::chain(&why)));
         let bytes = |all: Vec<Vec<u8>>| all.into_iter().map(Bytes::from).collect();
         Ok(AgentSvid { id: minted.id, chain: bytes(der(&minted.svid)?), authorities: bytes(der(&minted.bundle)?) })
+    }
+
+    /// The node of an agent, if what was attested of it stands.
+    async fn node(&self, agent: &str, issued: Option<Time>) -> Result<Arc<Node>, NoNode> {
+        let node = self.control.nodes.of(self.control.epochs.state(), agent, issued).await.map_err(NoNode::Unread)?;
+        node.ok_or(NoNode::Unknown)
     }
 
     async fn x509(&self, peer: &Peer, order: X509Order) -> x509_answer::Answer {
@@ -156,11 +172,11 @@ impl Agents {
     ) -> Result<T, Refusal> {
         let permit = self.admit(peer, None, errand).await.map_err(|refusal| refused(&refusal))?;
         let (until, record) = (permit.deadline(), permit.id());
-        let agent = permit.caller().resolution().actor.id.to_string();
+        let (agent, issued) = asking(&permit);
         let (errand, settlement) = permit.begin();
         let settling = Settling(settlement);
         let epochs = &self.control.epochs;
-        let node = match self.nodes.of(epochs.state(), &agent).await {
+        let node = match self.control.nodes.of(epochs.state(), &agent, issued).await {
             Ok(node) => node,
             Err(why) => {
                 tracing::error!(error = net::causes::chain(&why), "what is known of a node cannot be read");
@@ -174,7 +190,8 @@ impl Agents {
             (_, None) => Err(NotMinted::NoNode),
             (Some(issuer), Some(node)) => {
                 let registry = epochs.registry();
-                let minting = Minting { live: &live, registry, issuer: &issuer, node: &node, until, at: now() };
+                let minting =
+                    Minting { live: &live, registry, issuer: &issuer, node: &node.selectors, until, at: now() };
                 mint(&minting, &errand, record)
             }
         };
@@ -199,50 +216,30 @@ impl ControlPlane for Agents {
 
     async fn attest(&self, request: Request<Streaming<AttestRequest>>) -> Result<Response<Self::AttestStream>, Status> {
         let peer = peer(&request)?;
-        let mut said = request.into_inner();
-        let first = timeout(STEP, said.message()).await.or(Err(Status::deadline_exceeded("no evidence in time")))?;
-        let Some(attest_request::Step::Evidence(evidence)) = first?.and_then(|message| message.step) else {
-            return Err(Status::invalid_argument("the first message is the evidence"));
-        };
-        if evidence.payload.len() > MAX_EVIDENCE || evidence.csr.len() > MAX_EVIDENCE {
-            return Err(Status::invalid_argument("evidence and request have at most 64 KiB each"));
-        }
-        if evidence.method != JOIN_TOKEN {
-            return Err(Status::invalid_argument("there is no such method of attestation here"));
-        }
-        let errand = AgentErrand::Attest { request: evidence.csr.to_vec() };
-        let permit = self.admit(&peer, Some(&evidence.payload), errand).await.map_err(|refusal| status(&refusal))?;
-        let svid = self.hand_out(permit, Some((JOIN_TOKEN, &[]))).await?;
-        let last = AttestResponse { step: Some(attest_response::Step::Svid(svid)) };
-        Ok(Response::new(stream::iter([Ok(last)]).boxed()))
+        Ok(Response::new(self.exchange(peer, request.into_inner()).await?))
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<AgentSvid>, Status> {
         let peer = peer(&request)?;
         let errand = AgentErrand::Renew { request: request.into_inner().csr.to_vec() };
         let permit = self.admit(&peer, None, errand).await.map_err(|refusal| status(&refusal))?;
-        Ok(Response::new(self.hand_out(permit, None).await?))
+        Ok(Response::new(self.hand_out(permit).await?))
     }
 
     async fn follow(&self, request: Request<FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
         let peer = peer(&request)?;
         let permit = self.admit(&peer, None, AgentErrand::Follow).await.map_err(|refusal| status(&refusal))?;
-        let agent = permit.caller().resolution().actor.id.to_string();
+        let (agent, issued) = asking(&permit);
         let audience = Audience { peer, live: self.control.live(), until: permit.deadline() };
         let (_, settlement) = permit.begin();
-        let epochs = Arc::clone(&self.control.epochs);
-        let node = match self.nodes.of(epochs.state(), &agent).await {
-            Ok(Some(node)) => node,
-            Ok(None) => {
-                Settling(settlement).refused(Code::NoPermit);
-                return Err(Status::permission_denied("the node was never attested here"));
-            }
-            Err(why) => {
-                Settling(settlement).settle(StatusCode::SERVICE_UNAVAILABLE);
-                return Err(Status::unavailable(net::causes::chain(&why)));
+        let node = match self.node(&agent, issued).await {
+            Ok(node) => node,
+            Err(unknown) => {
+                unknown.settle(Settling(settlement));
+                return Err(unknown.status());
             }
         };
-        let following = Following::new(epochs, node, audience, settlement);
+        let following = Following::new(Arc::clone(&self.control), (agent, issued, node), audience, settlement);
         let updates = stream::unfold(following, |mut following| async move {
             following.next().await.map(|update| (update, following))
         });
@@ -283,6 +280,48 @@ impl ControlPlane for Agents {
     }
 }
 
+/// SHA-256 of the key that a request is for; of one that cannot be read nothing is minted.
+fn key_of(request: &[u8]) -> String {
+    let key = CertificateRequest::read(request).map(|request| request.key());
+    key.map(|key| credential::digest_of(&key).to_string()).unwrap_or_default()
+}
+
+/// Why nothing is known of an agent's node.
+enum NoNode {
+    Unknown,
+    Unread(StateFault),
+}
+
+impl NoNode {
+    fn settle(&self, settling: Settling) {
+        match self {
+            Self::Unknown => settling.refused(Code::NoPermit),
+            Self::Unread(_) => settling.settle(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Self::Unknown => Status::permission_denied(
+                "what was attested of the node counts no more: it was evicted, or attested anew since; attest it again",
+            ),
+            Self::Unread(why) => Status::unavailable(net::causes::chain(why)),
+        }
+    }
+}
+
+/// The agent that asks, and since when it has the SVID by which it does.
+fn asking(permit: &Permit<AgentErrand, ReadingSlot>) -> (String, Option<Time>) {
+    let resolution = permit.caller().resolution();
+    (resolution.actor.id.to_string(), resolution.proved().next().and_then(|finding| finding.issued))
+}
+
+/// What was attested of the node: the record has it in the same words.
+fn attested(permit: &Permit<AgentErrand, ReadingSlot>) -> Selectors {
+    let findings = permit.caller().resolution().proved();
+    findings.flat_map(|finding| &finding.display).filter_map(|(name, value)| Selector::of(name, value)).collect()
+}
+
 fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
     request.extensions().get::<Peer>().cloned().ok_or_else(|| Status::internal("a request without a connection"))
 }
@@ -308,7 +347,7 @@ fn unminted(why: &Unminted) -> Status {
 }
 
 /// What guard refused, as gRPC says it. Who is not proved learns nothing of why.
-fn status(refusal: &guard::Refusal) -> Status {
+pub(super) fn status(refusal: &guard::Refusal) -> Status {
     let record = refusal.record.map(|record| record.to_string()).unwrap_or_default();
     if refusal.peer == guard::Peer::Unproved || refusal.code.layer() == Layer::Identity {
         return Status::unauthenticated(format!("who asks is not proved (record {record})"));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{Algorithm, CredentialCache, ExtraAudiences, KeySet, Source, SourceKeys, Sources, UnknownKey};
+use credential::{Algorithm, CredentialCache, ExtraAudiences, KeySet, Picked, Source, SourceKeys, Sources, UnknownKey};
 use guard::{Snapshot, Staleness};
 use identity::Directory;
 use model::{Digest, Epoch, Generation, PrincipalKind};
@@ -125,6 +125,7 @@ impl Kept {
 fn live(remote: Option<&RemoteKeys>, keys: Option<Arc<KeySet>>) -> Live {
     let source = Source {
         name: "ci".parse().unwrap(),
+        picked: Picked::ByIssuer,
         proves: vec![PrincipalKind::Job],
         issuer: "https://ci.test".to_owned(),
         audiences: vec!["https://api.test".to_owned()],

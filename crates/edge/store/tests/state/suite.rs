@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
-    Append, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority, KeptPlane, NewPlane,
-    RevocationAct, State, Step,
+    Again, Append, Attest, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
+    KeptPlane, NewPlane, RevocationAct, State, Step,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -43,6 +43,7 @@ on_both_engines!(
     nodes_that_start_at_once_on_nothing_all_start,
     of_many_that_use_one_token_at_once_exactly_one_is_enrolled,
     of_many_that_attest_by_one_token_at_once_exactly_one_does,
+    an_attestation_whose_answer_was_lost_may_be_had_again_by_the_same_key_alone,
     a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing,
     a_new_generation_brings_what_is_revoked_along_under_numbers_that_nobody_has_seen,
     acts_of_another_control_plane_keep_their_numbers,
@@ -240,20 +241,48 @@ async fn of_many_that_attest_by_one_token_at_once_exactly_one_does(place: Place)
         let (node, barrier, agent) = (nodes[user % 2].clone(), Arc::clone(&barrier), agent(user));
         users.spawn(async move {
             barrier.wait().await;
-            node.attest(Some("token-1"), &agent).await.unwrap()
+            node.attest(Some("token-1"), &agent, &format!("key-{user}"), Again::Anyone).await.unwrap()
         });
     }
     let done = users.join_all().await;
-    assert_eq!(done.iter().filter(|one| **one == Enrol::Enrolled).count(), 1, "{done:?}");
+    assert_eq!(done.iter().filter(|one| **one == Attest::Attested).count(), 1, "{done:?}");
     let kept = nodes[0].agents().await.unwrap();
     assert_eq!(kept.len(), 1);
     // a gateway has the same tokens to spend
     assert_eq!(nodes[0].enrol("token-1", &plane("edge-1", "now")).await.unwrap(), Enrol::Spent);
     // without a token an agent is attested as often as it likes, and is what it was attested last
     let anew = KeptAgent { selectors: ["c:4".parse().unwrap()].into(), ..kept[0].clone() };
-    assert_eq!(nodes[1].attest(None, &anew).await.unwrap(), Enrol::Enrolled);
+    assert_eq!(nodes[1].attest(None, &anew, "key-x", Again::Anyone).await.unwrap(), Attest::Attested);
     assert_eq!(nodes[0].agent(&anew.id).await.unwrap(), Some(anew));
     assert_eq!(nodes[0].agent("agent-x").await.unwrap(), None);
+}
+
+async fn an_attestation_whose_answer_was_lost_may_be_had_again_by_the_same_key_alone(place: Place) {
+    let node = place.node().await;
+    let agent = |id: &str| KeptAgent {
+        id: id.to_owned(),
+        attested: "2026-01-01".to_owned(),
+        record: "r1".to_owned(),
+        method: "join_token".to_owned(),
+        selectors: ["a:1".parse().unwrap()].into(),
+    };
+    let by_token =
+        async |id: &str, key: &str| node.attest(Some("token"), &agent(id), key, Again::Anyone).await.unwrap();
+    let by_first = async |id: &str, key: &str| node.attest(None, &agent(id), key, Again::SameKey).await.unwrap();
+    assert_eq!(by_token("agent-1", "key-1").await, Attest::Attested);
+    assert_eq!(by_token("agent-1", "key-1").await, Attest::Attested);
+    assert_eq!(by_token("agent-1", "key-2").await, Attest::Spent);
+    assert_eq!(by_token("agent-2", "key-1").await, Attest::Spent);
+    assert_eq!(by_first("agent-3", "key-3").await, Attest::Attested);
+    assert_eq!(by_first("agent-3", "key-3").await, Attest::Attested);
+    assert_eq!(by_first("agent-3", "key-4").await, Attest::Taken);
+    // whoever is evicted has no key any more: a token that was spent stays spent, and another one may come first
+    for id in ["agent-1", "agent-3"] {
+        assert!(node.evict(id).await.unwrap() && !node.evict(id).await.unwrap());
+    }
+    assert_eq!(by_token("agent-1", "key-1").await, Attest::Spent);
+    assert_eq!(by_first("agent-3", "key-4").await, Attest::Attested);
+    assert_eq!(node.agents().await.unwrap().len(), 1);
 }
 
 async fn a_plane_is_known_by_what_it_last_said_and_a_stranger_says_nothing(place: Place) {

@@ -15,13 +15,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{PrincipalKind, Time};
 
 use crate::{
-    Algorithm, Cause, CredentialCache, EvidenceRule, ExtraAudiences, Finding, KeySet, Message, Presented, Refused,
-    Source, SourceKeys, Sources, Token, verify,
+    Algorithm, Cause, CredentialCache, EvidenceRule, ExtraAudiences, Finding, KeySet, Message, Picked, Presented,
+    Refused, Source, SourceKeys, Sources, Token, verify,
 };
 
-pub(super) const NOW: i64 = 1_900_000_000;
-pub(super) const ISSUER: &str = "https://ci.test";
-pub(super) const AUDIENCE: &str = "https://api.test";
+pub(crate) const NOW: i64 = 1_900_000_000;
+pub(crate) const ISSUER: &str = "https://ci.test";
+pub(crate) const AUDIENCE: &str = "https://api.test";
 
 static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 static P256: LazyLock<EcdsaKeyPair> = LazyLock::new(|| elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING));
@@ -33,16 +33,16 @@ fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> EcdsaKeyPair {
     EcdsaKeyPair::generate(algorithm).unwrap()
 }
 
-pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) fn at(seconds: i64) -> Time {
+pub(crate) fn at(seconds: i64) -> Time {
     Time::from_unix_seconds(seconds)
 }
 
 /// Signs with the issuer's key of the algorithm's type.
-pub(super) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
+pub(crate) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
     let rng = SystemRandom::new();
     let rsa = |encoding| {
         let mut signature = vec![0; RSA.public_modulus_len()];
@@ -65,12 +65,12 @@ pub(super) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
 }
 
 /// The issuer's public RSA key in DER (PKCS #1), as an attacker has it too.
-pub(super) fn rsa_der() -> Vec<u8> {
+pub(crate) fn rsa_der() -> Vec<u8> {
     RSA.public_key().as_ref().to_vec()
 }
 
 /// The members of the public key that verifies the algorithm, without braces.
-pub(super) fn public_members(algorithm: Algorithm) -> String {
+pub(crate) fn public_members(algorithm: Algorithm) -> String {
     match algorithm {
         Algorithm::Rs256
         | Algorithm::Rs384
@@ -95,13 +95,13 @@ fn elliptic_members(curve: &str, pair: &EcdsaKeyPair) -> String {
     format!(r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#, base64(x), base64(y))
 }
 
-pub(super) fn key_set(keys: &[String]) -> Arc<KeySet> {
+pub(crate) fn key_set(keys: &[String]) -> Arc<KeySet> {
     let keys: Vec<String> = keys.iter().map(|members| format!("{{{members}}}")).collect();
     Arc::new(KeySet::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap())
 }
 
 /// The keys `rsa`, `p256`, `p384`, `p521` and `ed`.
-pub(super) fn every_key() -> Arc<KeySet> {
+pub(crate) fn every_key() -> Arc<KeySet> {
     let named = |kid: &str, algorithm| format!(r#""kid":"{kid}",{}"#, public_members(algorithm));
     key_set(&[
         named("rsa", Algorithm::Rs256),
@@ -112,10 +112,11 @@ pub(super) fn every_key() -> Arc<KeySet> {
     ])
 }
 
-pub(super) fn source() -> Source {
+pub(crate) fn source() -> Source {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     Source {
         name: "ci".parse().unwrap(),
+        picked: Picked::ByIssuer,
         proves: vec![PrincipalKind::Job],
         issuer: ISSUER.to_owned(),
         audiences: texts(&[AUDIENCE, "https://other.test"]),
@@ -139,7 +140,7 @@ pub(super) fn source() -> Source {
 }
 
 /// The claims of a good token, some of them replaced (`Some`) or left out (`None`); values are JSON.
-pub(super) fn claims(changes: &[(&str, Option<&str>)]) -> String {
+pub(crate) fn claims(changes: &[(&str, Option<&str>)]) -> String {
     let good = [
         ("iss", r#""https://ci.test""#),
         ("sub", r#""repo:acme/billing""#),
@@ -159,32 +160,32 @@ pub(super) fn claims(changes: &[(&str, Option<&str>)]) -> String {
 }
 
 /// Header and payload exactly as given, under a true signature of the issuer.
-pub(super) fn token(algorithm: Algorithm, header: &str, payload: &str) -> String {
+pub(crate) fn token(algorithm: Algorithm, header: &str, payload: &str) -> String {
     let signed = format!("{}.{}", base64(header), base64(payload));
     let signature = base64(sign(algorithm, signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
 /// A token by ES256 with these changes to its claims.
-pub(super) fn changed(changes: &[(&str, Option<&str>)]) -> String {
+pub(crate) fn changed(changes: &[(&str, Option<&str>)]) -> String {
     token(Algorithm::Es256, r#"{"alg":"ES256","kid":"p256"}"#, &claims(changes))
 }
 
 /// A token by ES256 with this header.
-pub(super) fn headed(header: &str) -> String {
+pub(crate) fn headed(header: &str) -> String {
     token(Algorithm::Es256, header, &claims(&[]))
 }
 
-pub(super) fn try_verify(source: Source, token: &[u8], at: Time) -> Result<Finding, Box<Refused>> {
+pub(crate) fn try_verify(source: Source, token: &[u8], at: Time) -> Result<Finding, Box<Refused>> {
     let sources = Sources::new([source]).unwrap();
     let presented = Presented { channel: None, message: Some(Message::Bearer(Token::new(token))) };
     verify(&sources, &presented, at).map(|proofs| proofs.message().unwrap().finding().clone())
 }
 
-pub(super) fn proved(source: Source, token: &str) -> Finding {
+pub(crate) fn proved(source: Source, token: &str) -> Finding {
     try_verify(source, token.as_bytes(), at(NOW)).unwrap()
 }
 
-pub(super) fn refused(source: Source, token: &str) -> Cause {
+pub(crate) fn refused(source: Source, token: &str) -> Cause {
     try_verify(source, token.as_bytes(), at(NOW)).unwrap_err().cause
 }

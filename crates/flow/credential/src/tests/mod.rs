@@ -3,7 +3,7 @@
 mod algorithms;
 mod audience;
 mod findings;
-mod issuer;
+pub(crate) mod issuer;
 mod json;
 mod key_sets;
 mod memo;

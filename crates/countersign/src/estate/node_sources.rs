@@ -1,0 +1,150 @@
+//! `TrustSource`s that vouch for nodes: one field of the document a method.
+
+use std::time::Duration;
+
+use credential::{
+    Algorithm, CredentialCache, ExtraAudiences, NodeAuthorities, NodeMethod, NodeTrust, Picked, Source, TokenRules,
+};
+use model::{PrincipalKind, SourceName};
+use net::causes::chain;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use yaml::{Fields, Node, Reader};
+
+use super::document::Document;
+use super::key_sets::{self, Jwks, named};
+use super::sources;
+
+/// The fields, and the method that each is of.
+pub(super) const FIELDS: [(&str, NodeMethod); 4] = [
+    ("x509pop", NodeMethod::X509Pop),
+    ("kubernetes", NodeMethod::K8sPsat),
+    ("google", NodeMethod::GcpIit),
+    ("azure", NodeMethod::AzureMsi),
+];
+
+/// The issuer of identity tokens of Google: that of humans too.
+const GOOGLE: &str = "https://accounts.google.com";
+/// Longest life of a node's token: a cluster's are projected for an hour and may be for a day.
+const TOKEN_AGE: Duration = Duration::from_secs(24 * 3600);
+/// With what platforms sign.
+const ALGORITHMS: &[Algorithm] = &[Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384];
+
+/// What a document declares of them.
+pub(super) struct Declared<'n>(Vec<(NodeMethod, &'n Node)>);
+
+/// Which of them.
+pub(super) enum Only<'n> {
+    None,
+    One(NodeMethod, &'n Node),
+    Several,
+}
+
+impl<'n> Declared<'n> {
+    pub(super) fn read(fields: &mut Fields<'n>) -> Self {
+        Self(FIELDS.into_iter().filter_map(|(name, method)| Some((method, fields.optional(name)?))).collect())
+    }
+
+    pub(super) fn only(&self) -> Only<'n> {
+        match self.0.as_slice() {
+            [] => Only::None,
+            [(method, node)] => Only::One(*method, node),
+            _ => Only::Several,
+        }
+    }
+}
+
+/// What a source of nodes is read against.
+pub(super) struct Reading<'a> {
+    pub document: &'a Document,
+    pub of: &'a sources::Reading<'a>,
+    pub name: SourceName,
+}
+
+/// What vouches for nodes, and whose tokens it does by.
+type Read = (NodeTrust, Option<(Source, Jwks)>);
+
+impl Reading<'_> {
+    pub(super) fn read(&self, reader: &mut Reader<'_>, method: NodeMethod, node: &Node) -> Option<Read> {
+        match method {
+            NodeMethod::X509Pop => Some((self.x509pop(reader, node)?, None)),
+            NodeMethod::K8sPsat => {
+                let rules = |accounts: Vec<String>, _: &str| (String::new(), TokenRules::kubernetes(accounts));
+                self.tokens(reader, node, ("kubernetes", "serviceAccounts"), rules)
+            }
+            NodeMethod::GcpIit => {
+                let rules = |projects: Vec<String>, _: &str| (GOOGLE.to_owned(), TokenRules::google(projects));
+                self.tokens(reader, node, ("google", "projects"), rules)
+            }
+            NodeMethod::AzureMsi => {
+                let rules = |tenants: Vec<String>, first: &str| {
+                    (format!("https://sts.windows.net/{first}/"), TokenRules::azure(tenants))
+                };
+                self.tokens(reader, node, ("azure", "tenants"), rules)
+            }
+        }
+    }
+
+    /// A platform's tokens; `rules` gives the issuer that they must name, if that is known, and what is asked of them.
+    fn tokens(
+        &self,
+        reader: &mut Reader<'_>,
+        node: &Node,
+        (what, listed): (&'static str, &'static str),
+        rules: impl FnOnce(Vec<String>, &str) -> (String, TokenRules),
+    ) -> Option<Read> {
+        let mut fields = reader.fields(node, what)?;
+        let audience = fields.required(reader, "audience").and_then(|node| reader.words(node));
+        let list = fields.required(reader, listed).and_then(|node| reader.some(node, |r, n| r.words(n)));
+        let (reach, plain) = sources::reach(reader, &mut fields, self.of.development);
+        let jwks = fields.required(reader, "jwks");
+        fields.close(reader);
+        let keys = key_sets::Reading { document: self.document, bundle: self.of.bundle, reach, plain };
+        let jwks = keys.read(reader, jwks?)?;
+        let list = list?;
+        let first = list.first().cloned().unwrap_or_default();
+        let (issuer, rules) = rules(list, &first);
+        let source = Source {
+            name: self.name.clone(),
+            picked: Picked::ByName,
+            proves: vec![PrincipalKind::Workload],
+            issuer,
+            audiences: vec![audience?],
+            extra_audiences: ExtraAudiences::Refused,
+            algorithms: ALGORITHMS.to_vec(),
+            required_claims: ["iss", "sub", "aud", "exp", "iat"].map(str::to_owned).to_vec(),
+            max_age: TOKEN_AGE,
+            types: vec![Some("jwt".to_owned()), None],
+            identity_key: rules.identity_key(),
+            display: Vec::new(),
+            evidence: Vec::new(),
+            keys: jwks.keys(),
+            cache: CredentialCache::Off,
+        };
+        Some((NodeTrust::Token(rules), Some((source, jwks))))
+    }
+
+    fn x509pop(&self, reader: &mut Reader<'_>, node: &Node) -> Option<NodeTrust> {
+        let mut fields = reader.fields(node, "x509pop")?;
+        let authorities = fields.required(reader, "authorities");
+        fields.close(reader);
+        let node = authorities?;
+        let mut fields = reader.fields(node, "authorities")?;
+        let file = fields.required(reader, "file");
+        fields.close(reader);
+        let pem = named(self.document, self.of.bundle, reader, file?)?;
+        let found = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let Some(certificates) = found.ok().filter(|all| !all.is_empty()) else {
+            reader.problem(node.at, "not certificates of authorities in PEM");
+            return None;
+        };
+        let certificates: Vec<Vec<u8>> = certificates.iter().map(|der| der.to_vec()).collect();
+        match NodeAuthorities::new(self.of.domain.clone(), &certificates) {
+            Ok(authorities) => Some(NodeTrust::X509Pop(authorities)),
+            Err(bad) => {
+                reader.problem(node.at, chain(&bad));
+                None
+            }
+        }
+    }
+}

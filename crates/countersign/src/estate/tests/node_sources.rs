@@ -1,0 +1,81 @@
+//! Trust sources that vouch for nodes: what their agents are called, and what does not load.
+
+use super::{KEYS, QUICKSTART, and, check, loaded};
+
+/// A source that vouches for nodes, by this field.
+fn vouching(name: &str, field: &str) -> String {
+    format!(
+        "apiVersion: countersign.dev/v1\nkind: TrustSource\nmetadata: {{name: {name}}}\nspec:\n  proves: [Workload]\n  {field}\n"
+    )
+}
+
+/// Lines before what [`and`] adds.
+fn before() -> usize {
+    QUICKSTART.lines().count()
+}
+
+fn tokens(what: &str, listed: &str) -> String {
+    format!("{what}: {{audience: countersign, {listed}, jwks: {{inline: {KEYS}}}}}")
+}
+
+#[test]
+fn each_method_loads_and_its_agents_have_ids_that_no_other_source_can_give() {
+    let documents = [
+        vouching("prod-eu", &tokens("kubernetes", "serviceAccounts: [\"countersign:agent\"]")),
+        vouching("prod-us", &tokens("kubernetes", "serviceAccounts: [\"countersign:agent\"]")),
+        vouching("gce", &tokens("google", "projects: [acme-prod]")),
+        vouching("entra", &tokens("azure", "tenants: [6d7b]")),
+    ];
+    let estate = loaded(&and(&documents.join("---\n"))).map_err(|problems| problems[0].to_string()).unwrap();
+    assert_eq!(estate.nodes.len(), 4);
+    let made = |id: &str| {
+        let id = format!("spiffe://prod.acme.test/countersign/agent/{id}").parse().unwrap();
+        estate.directory.principal(&id).map(|principal| principal.kind.to_string())
+    };
+    for id in
+        ["k8s_psat/prod-eu/0b1c", "k8s_psat/prod-us/0b1c", "gcp_iit/gce/acme-prod/8123", "azure_msi/entra/6d7b/9e"]
+    {
+        assert_eq!(made(id).as_deref(), Some("Workload"), "{id}");
+    }
+    for id in ["k8s_psat/prod-asia/0b1c", "k8s_psat/prod-eu", "gcp_iit/gce/8123", "x509pop/prod-eu/0b1c"] {
+        assert_eq!(made(id), None, "{id}");
+    }
+}
+
+#[test]
+fn a_source_vouches_in_one_way_and_for_agents_alone() {
+    let at = before() + 2;
+    let both =
+        format!("{}  x509pop: {{authorities: {{file: a.pem}}}}\n", vouching("a", &tokens("google", "projects: [p]")));
+    let one_of = "a trust source has exactly one of `oidc`, `x509pop`, `kubernetes`, `google`, `azure`";
+    check(&and(&both), &format!("estate.yaml:{at}:1: {one_of}"));
+    check(&and(&vouching("a", "display: [sub]")), &format!("estate.yaml:{at}:1: {one_of}"));
+    let key = vouching("a", &format!("{}\n  identityKey: [sub]", tokens("google", "projects: [p]")));
+    check(
+        &and(&key),
+        &format!("estate.yaml:{}:16: `identityKey` is for sources of tokens; a node's key is its method's", at + 6),
+    );
+    let jobs = vouching("a", &tokens("google", "projects: [p]")).replace("[Workload]", "[Job]");
+    check(
+        &and(&jobs),
+        &format!("estate.yaml:{}:11: a source that vouches for nodes proves [Workload]: their agents", at + 4),
+    );
+    check(
+        &and(&vouching("a", "x509pop: {authorities: {file: billing.cedar}}")),
+        &format!("estate.yaml:{}:26: not certificates of authorities in PEM", at + 5),
+    );
+}
+
+#[test]
+fn nobody_else_is_bound_to_a_source_of_nodes() {
+    let class = "---\napiVersion: countersign.dev/v1\nkind: PrincipalClass\nmetadata: {name: mine}\nspec: {source: gce, kind: \
+                 Workload, id: \"spiffe://prod.acme.test/mine/{instance}\", owner: a, purpose: b}\n";
+    let yaml = and(&format!("{}{class}", vouching("gce", &tokens("google", "projects: [p]"))));
+    check(
+        &yaml,
+        &format!(
+            "estate.yaml:{}:16: source `gce` vouches for nodes: their agents have their ids from it alone",
+            before() + 12
+        ),
+    );
+}

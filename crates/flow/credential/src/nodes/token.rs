@@ -1,0 +1,114 @@
+//! Tokens by which a platform says which of its machines somebody is on: checked as every token is, and found by the name of
+//! their source, since clusters and projects share issuers.
+
+use std::sync::Arc;
+
+use model::Time;
+
+use super::NodeMethod;
+use crate::cause::shown;
+use crate::claims::Registered;
+use crate::jws::Jws;
+use crate::verify::{self, missing};
+use crate::{Cause, ClaimPath, Finding, Source, Token};
+
+/// Longest claim that becomes a selector, in bytes.
+const MAX_VALUE: usize = 256;
+
+/// Claims that become selectors, by the names that SPIRE gives them.
+const OF_KUBERNETES: &[(&str, &str)] = &[
+    ("k8s_psat:agent_ns", r"kubernetes\.io.namespace"),
+    ("k8s_psat:agent_sa", r"kubernetes\.io.serviceaccount.name"),
+    ("k8s_psat:agent_pod_name", r"kubernetes\.io.pod.name"),
+    ("k8s_psat:agent_pod_uid", r"kubernetes\.io.pod.uid"),
+    ("k8s_psat:agent_node_name", r"kubernetes\.io.node.name"),
+    ("k8s_psat:agent_node_uid", r"kubernetes\.io.node.uid"),
+];
+const OF_GOOGLE: &[(&str, &str)] = &[
+    ("gcp_iit:project-id", "google.compute_engine.project_id"),
+    ("gcp_iit:zone", "google.compute_engine.zone"),
+    ("gcp_iit:instance-name", "google.compute_engine.instance_name"),
+    ("gcp_iit:instance-id", "google.compute_engine.instance_id"),
+];
+const OF_AZURE: &[(&str, &str)] =
+    &[("azure_msi:tenant-id", "tid"), ("azure_msi:principal-id", "sub"), ("azure_msi:resource-id", "xms_mirid")];
+
+/// What is asked of a node's token beside what its source asks of every token.
+#[derive(Debug, Clone)]
+pub struct TokenRules {
+    method: NodeMethod,
+    /// A selector and its claim.
+    attested: Vec<(&'static str, ClaimPath)>,
+    /// Claims that together are one word of the list.
+    listed: Vec<ClaimPath>,
+    list: Vec<String>,
+}
+
+impl TokenRules {
+    /// Nodes whose agents are of these service accounts, each `NAMESPACE:NAME`.
+    pub fn kubernetes(service_accounts: Vec<String>) -> Self {
+        let listed = [r"kubernetes\.io.namespace", r"kubernetes\.io.serviceaccount.name"];
+        Self::new(NodeMethod::K8sPsat, OF_KUBERNETES, &listed, service_accounts)
+    }
+
+    /// Instances of these projects.
+    pub fn google(projects: Vec<String>) -> Self {
+        Self::new(NodeMethod::GcpIit, OF_GOOGLE, &["google.compute_engine.project_id"], projects)
+    }
+
+    /// Managed identities of these tenants.
+    pub fn azure(tenants: Vec<String>) -> Self {
+        Self::new(NodeMethod::AzureMsi, OF_AZURE, &["tid"], tenants)
+    }
+
+    /// The claims that are the key of a node.
+    pub fn identity_key(&self) -> Vec<ClaimPath> {
+        let paths: &[&str] = match self.method {
+            NodeMethod::X509Pop => &[],
+            NodeMethod::K8sPsat => &[r"kubernetes\.io.node.uid"],
+            NodeMethod::GcpIit => &["google.compute_engine.project_id", "google.compute_engine.instance_id"],
+            NodeMethod::AzureMsi => &["tid", "sub"],
+        };
+        paths.iter().map(|text| path(text)).collect()
+    }
+
+    fn new(method: NodeMethod, attested: &[(&'static str, &str)], listed: &[&str], list: Vec<String>) -> Self {
+        let attested = attested.iter().map(|(name, text)| (*name, path(text))).collect();
+        Self { method, attested, listed: listed.iter().map(|text| path(text)).collect(), list }
+    }
+
+    pub(crate) const fn method(&self) -> NodeMethod {
+        self.method
+    }
+}
+
+/// # Panics
+/// Never: the tests of each method read its claims.
+#[expect(clippy::expect_used, reason = "the literals of this file; the tests of each method read them")]
+fn path(text: &str) -> ClaimPath {
+    text.parse().expect("a claim's path")
+}
+
+/// The checks of every token, in their order, and then whether its node is among those that are vouched for.
+pub(super) fn check(source: &Source, rules: &TokenRules, token: Token<'_>, at: Time) -> Result<Finding, Cause> {
+    let jws = Jws::read(token.bytes())?;
+    let claims = Registered::read(&jws.claims)?;
+    if !source.issuer.is_empty() && claims.issuer != source.issuer {
+        return Err(Cause::IssuerUnknown);
+    }
+    let held = verify::check(source, &jws, &claims, (token, None), at)?;
+    let part = |path: &ClaimPath| path.find_text(&jws.claims).ok_or_else(|| missing(&path.to_string()));
+    let found = rules.listed.iter().map(part).collect::<Result<Vec<_>, _>>()?.join(":");
+    if !rules.list.contains(&found) {
+        return Err(Cause::NotListed { found: shown(&found) });
+    }
+    let attested = rules.attested.iter().filter_map(|(name, path)| {
+        let value = path.find_text(&jws.claims)?;
+        let fits = !value.is_empty() && value.len() <= MAX_VALUE && !value.chars().any(char::is_control);
+        fits.then(|| ((*name).to_owned(), value.to_owned()))
+    });
+    let cluster =
+        (rules.method == NodeMethod::K8sPsat).then(|| ("k8s_psat:cluster".to_owned(), source.name.to_string()));
+    let display = cluster.into_iter().chain(attested).collect();
+    Ok(Finding { display, ..Arc::unwrap_or_clone(held.finding) })
+}
