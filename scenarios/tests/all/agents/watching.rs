@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use crate::harness::end;
 
 /// How long a line may take.
 const WITHIN: Duration = Duration::from_secs(20);
+
+/// Lines that nobody has taken yet: whoever says more waits.
+const WAITING: usize = 1_024;
 
 /// Ended when dropped.
 pub struct Watching {
@@ -21,7 +24,7 @@ impl Watching {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
-        let (send, lines) = channel();
+        let (send, lines) = sync_channel(WAITING);
         thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
         Self { child, lines }
     }
