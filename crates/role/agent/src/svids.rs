@@ -2,6 +2,9 @@
 //! many in one request.
 
 use std::cmp::Reverse;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
