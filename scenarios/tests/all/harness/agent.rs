@@ -76,8 +76,8 @@ impl Installation {
             &file,
             &[
                 ("https://127.0.0.1:8444", &planes),
-                ("directory: agent ", &format!("admin: 127.0.0.1:0\ndirectory: {name} ")),
-                ("workload/api.sock", sockets.of(name).to_str().expect("a plain path")),
+                ("directory: /var/lib/countersign-agent ", &format!("admin: 127.0.0.1:0\ndirectory: {name} ")),
+                ("/run/countersign/agent.sock", sockets.of(name).to_str().expect("a plain path")),
             ],
         );
         self.dir().join(file)
