@@ -13,7 +13,20 @@ pub const GENERATED: &str = "crates/edge/wire/src/generated";
 pub const FILES: &[(&str, &str, &str)] = &[
     ("spiffe/workload.proto", "_", "workload.rs"),
     ("countersign/agent/v1/agent.proto", "countersign.agent.v1", "agent.rs"),
+    ("envoy/config/core/v3/core.proto", "envoy.config.core.v3", "envoy/config/core/v3.rs"),
+    (
+        "envoy/extensions/transport_sockets/tls/v3/tls.proto",
+        "envoy.extensions.transport_sockets.tls.v3",
+        "envoy/extensions/transport_sockets/tls/v3.rs",
+    ),
+    ("envoy/service/discovery/v3/discovery.proto", "envoy.service.discovery.v3", "envoy/service/discovery/v3.rs"),
+    ("envoy/service/secret/v3/sds.proto", "envoy.service.secret.v3", "envoy/service/secret/v3.rs"),
+    ("google/rpc/status.proto", "google.rpc", "google/rpc.rs"),
+    ("grpc/health/v1/health.proto", "grpc.health.v1", "grpc/health/v1.rs"),
 ];
+/// What is served to workloads, as gRPC's reflection describes it; written with the Rust of the same definitions.
+pub const DESCRIBED: (&[&str], &str) =
+    (&["spiffe/workload.proto", "envoy/service/secret/v3/sds.proto", "grpc/health/v1/health.proto"], "workload.binpb");
 
 /// The first line of a generated file.
 pub fn heading(definition: &str, proto: &[u8]) -> String {

@@ -101,8 +101,8 @@ impl Installation {
         let planes = self.ready()["planes"].as_str().expect("an address").to_owned();
         let changes = [
             ("https://127.0.0.1:8444", planes.as_str()),
-            ("workload/api.sock", self.socket.as_str()),
-            ("directory: agent ", "admin: 127.0.0.1:0\ndirectory: agent "),
+            ("/run/countersign/agent.sock", self.socket.as_str()),
+            ("directory: /var/lib/countersign-agent ", "admin: 127.0.0.1:0\ndirectory: agent "),
         ];
         edit(&d.join("agent.yaml"), &changes);
         let mut command = Command::new(binary("countersign-agent"));

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use xtask::generated::{FILES, GENERATED, PROTO, heading};
+use xtask::generated::{DESCRIBED, FILES, GENERATED, PROTO, heading};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -21,8 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .compile_fds(descriptors)?;
         let code = fs::read_to_string(made.join(format!("{package}.rs")))?;
         let proto = fs::read(root.join(PROTO).join(definition))?;
-        fs::write(root.join(GENERATED).join(file), format!("{}{code}", heading(definition, &proto)))?;
+        let file = root.join(GENERATED).join(file);
+        fs::create_dir_all(file.parent().ok_or("a file has a folder")?)?;
+        fs::write(file, format!("{}{code}", heading(definition, &proto)))?;
     }
+    let (definitions, file) = DESCRIBED;
+    let mut described = protox::Compiler::new([root.join(PROTO)])?;
+    described.include_imports(true).open_files(definitions)?;
+    fs::write(root.join(GENERATED).join(file), described.encode_file_descriptor_set())?;
     fs::remove_dir_all(&made)?;
     Ok(())
 }

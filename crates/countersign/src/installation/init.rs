@@ -90,7 +90,7 @@ pub fn init(new: &NewInstallation) -> Result<Laid, InitFailed> {
         ("estate/estate.yaml", estate_yaml(new)),
         ("units/countersign-server.service", unit("control plane", "server", "server.yaml", home.root())),
         ("units/countersign-gateway.service", unit("gateway", "gateway", "gateway.yaml", home.root())),
-        ("units/countersign-agent.service", agent_unit(home.root())),
+        ("units/countersign-agent.service", AGENT_UNIT.to_owned()),
     ];
     for folder in ["estate", "units"] {
         DirBuilder::new().recursive(true).mode(0o755).create(home.path(folder)).map_err(io)?;
@@ -185,42 +185,49 @@ environment: {environment}
 trustDomain: {domain}
 servers: [https://{PLANES}] # nodes of the control plane
 ca: ca.pem                    # the trust domain's authorities, for first contact
-directory: agent              # the agent's own SVID
-socket: workload/api.sock     # where workloads find the Workload API: all of them must be able to enter its folder
+directory: /var/lib/countersign-agent # the agent's own SVID
+socket: /run/countersign/agent.sock   # where workloads and Envoys come: all of them must be able to enter its folder
 ",
         environment = new.environment,
         domain = new.trust_domain
     )
 }
 
-/// The agent's unit: it runs as a user of its own, and reads of other processes what the kernel shows to their like.
-fn agent_unit(root: &Path) -> String {
-    format!(
-        "[Unit]
+/// The agent's unit, for nodes of any kind: not as root, with a folder for the socket that all may enter and nobody else write to.
+const AGENT_UNIT: &str =
+    "# For a node that has agent.yaml, ca.pem and the join token in /etc/countersign, for this user alone to read:
+#   useradd --system --no-create-home countersign-agent
+[Unit]
 Description=Countersign node agent
 After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=/usr/bin/countersign-agent --config {config}
+ExecStart=/usr/bin/countersign-agent --config /etc/countersign/agent.yaml
+# needed the first time, and looked at only then
+Environment=COUNTERSIGN_ENROLL_TOKEN_FILE=/etc/countersign/agent.token
+User=countersign-agent
+StateDirectory=countersign-agent
+StateDirectoryMode=0700
+# containers that have the folder keep it while the agent is started again
+RuntimeDirectory=countersign
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=restart
 Restart=on-failure
 RestartSec=1
+LimitNOFILE=65536
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
-ReadWritePaths={root}
 PrivateTmp=yes
+# to see which binary a process of another user is (`discoverPath`)
 CapabilityBoundingSet=CAP_SYS_PTRACE
 AmbientCapabilities=CAP_SYS_PTRACE
 
 [Install]
 WantedBy=multi-user.target
-",
-        config = root.join("agent.yaml").display(),
-        root = root.display()
-    )
-}
+";
 
 fn estate_yaml(new: &NewInstallation) -> String {
     format!(

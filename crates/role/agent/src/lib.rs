@@ -1,5 +1,5 @@
 //! The node agent: attests workloads of its node, has their SVIDs minted by the control plane, and hands them out on the
-//! Workload API.
+//! Workload API, and to Envoys by secret discovery.
 //!
 //! It decides nothing: which workloads are whom is registered at control, which judges and records each minting. Here it is
 //! found out what a process is, and what was minted is kept, renewed and handed to whoever it is for.
@@ -12,10 +12,13 @@ mod control;
 mod door;
 mod evidence;
 mod follow;
+mod health;
 mod identity;
 mod known;
 mod logs;
+mod room;
 mod run;
+mod sds;
 mod settings;
 mod svids;
 mod tokens;

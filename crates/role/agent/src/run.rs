@@ -22,7 +22,7 @@ use yaml::BadSettings;
 use crate::admin::Admin;
 use crate::attest::Attestors;
 use crate::control::ControlPlane;
-use crate::door::WorkloadDoor;
+use crate::door::workload_door;
 use crate::evidence::NotAttested;
 use crate::follow::follow;
 use crate::identity::{Identity, NoIdentity};
@@ -127,7 +127,7 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
     let ways = [connections, strangers];
     tasks.spawn(trust::keep(Arc::clone(&node), ways, settings.directory.clone(), stopped.clone()));
-    tasks.spawn(serve(Listener::Processes(socket), Arc::new(WorkloadDoor::new(Arc::clone(&node))), stopped.clone()));
+    tasks.spawn(serve(Listener::Processes(socket), Arc::new(workload_door(&node)), stopped.clone()));
     let admin = admin(&settings, node, own, &mut tasks, &stopped).await?;
     announce(&settings, admin.as_deref())?;
     ready(&settings);

@@ -2,6 +2,9 @@
 //! many in one request.
 
 use std::cmp::Reverse;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +45,8 @@ pub(crate) struct X509Svid {
     pub id: SpiffeId,
     /// DER, leaf first, one after the other.
     pub chain: Bytes,
+    /// The same, each by itself.
+    pub certificates: Vec<Bytes>,
     /// PKCS #8 in DER.
     pub key: Bytes,
     pub expires: Time,
@@ -138,24 +143,23 @@ impl Svids {
             ttl: registration.x509_ttl,
             dns_names: registration.dns_names.clone(),
         };
-        let (standing, new) = {
-            let mut entries = self.lock();
-            match entries.kept.get(&key) {
-                Some(entry) => (entry.standing.subscribe(), false),
-                None => {
-                    let standing = watch::Sender::new(Standing::Ordered);
-                    let receiver = standing.subscribe();
-                    entries.sweep();
-                    entries.kept.insert(key.clone(), Arc::new(Entry { selectors: selectors.to_vec(), standing }));
-                    (receiver, true)
-                }
-            }
-        };
-        if new {
-            // without a minter the process ends
-            let _ = self.orders.send(key).await;
+        if let Some(entry) = self.lock().kept.get(&key) {
+            return entry.standing.subscribe();
         }
-        standing
+        // first the place for the order: whoever leaves while it waits leaves no entry that nobody fills. Without a minter the
+        // process ends
+        let place = self.orders.reserve().await;
+        let mut entries = self.lock();
+        if let Some(entry) = entries.kept.get(&key) {
+            return entry.standing.subscribe();
+        }
+        let (standing, receiver) = watch::channel(Standing::Ordered);
+        entries.sweep();
+        entries.kept.insert(key.clone(), Arc::new(Entry { selectors: selectors.to_vec(), standing }));
+        if let Ok(place) = place {
+            place.send(key);
+        }
+        receiver
     }
 
     /// How many are kept.
@@ -348,16 +352,22 @@ impl Minter {
 fn ready(key: &Key, fresh: &NewKey, chain: &[Bytes]) -> Option<(X509Svid, Duration)> {
     let leaf = chain.first()?;
     let peer = PeerCertificates::new(vec![leaf.to_vec()]);
-    let (ends, signed_by) = (peer.ends()?, peer.signed_by().map(str::to_owned));
+    let (expires, signed_by) = (peer.ends()?, peer.signed_by().map(str::to_owned));
+    let (chain, certificates) = joined(chain);
+    let left = expires.since(now());
+    let half = (left / 2).saturating_sub(left / 20) + jittered(left / 10);
+    let (id, key) = (key.id.clone(), Bytes::copy_from_slice(&fresh.pkcs8));
+    Some((X509Svid { id, chain, certificates, key, expires, signed_by }, half.max(Duration::from_millis(500))))
+}
+
+/// Certificates one after the other, and each of them where it is in that.
+fn joined(certificates: &[Bytes]) -> (Bytes, Vec<Bytes>) {
     let mut all = BytesMut::new();
-    for certificate in chain {
+    for certificate in certificates {
         all.extend_from_slice(certificate);
     }
-    let left = ends.since(now());
-    let half = (left / 2).saturating_sub(left / 20) + jittered(left / 10);
-    let (chain, key_bytes) = (all.freeze(), Bytes::copy_from_slice(&fresh.pkcs8));
-    Some((
-        X509Svid { id: key.id.clone(), chain, key: key_bytes, expires: ends, signed_by },
-        half.max(Duration::from_millis(500)),
-    ))
+    let all = all.freeze();
+    let mut rest = all.clone();
+    let each = certificates.iter().map(|certificate| rest.split_to(certificate.len())).collect();
+    (all, each)
 }

