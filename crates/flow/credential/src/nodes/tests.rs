@@ -10,7 +10,7 @@ use rcgen::{
     PKCS_RSA_SHA256, RsaKeySize,
 };
 use rustls_pki_types::PrivatePkcs8KeyDer;
-use testkit::TestCa;
+use testkit::{TestCa, mutate};
 
 use super::{Challenge, NodeAuthorities, NodeEvidence, NodeProof, NodeTrust, Possession, Statement};
 use crate::{Message, Presented, Revocable, Revocations, Sources, Standing, digest_of, verify};
@@ -260,4 +260,25 @@ fn a_device_whose_certificate_is_revoked_is_no_node() {
         let sources = sources.clone().with_revocations(revoked.into());
         assert!(proved(&sources, std::slice::from_ref(&leaf), &signature, now()).unwrap_err().starts_with("revoked: "));
     }
+}
+
+#[test]
+fn a_certificate_or_signature_that_was_changed_proves_nothing_and_stops_nothing() {
+    let ca = ca();
+    let between = below(&ca);
+    let (leaf, key) = device(&between, |_| {});
+    let (sources, above) = (trusting(&[&ca]), between.certificate());
+    let signature = sign(&key, &statement(&domain()));
+    mutate(&leaf, 2_000, |changed| {
+        let found = proved(&sources, &[changed.to_vec(), above.clone()], &signature, now());
+        assert!(found.is_err() || changed == leaf);
+    });
+    mutate(&above, 2_000, |changed| {
+        let found = proved(&sources, &[leaf.clone(), changed.to_vec()], &signature, now());
+        assert!(found.is_err() || changed == above);
+    });
+    mutate(&signature, 500, |changed| {
+        let found = proved(&sources, &[leaf.clone(), above.clone()], changed, now());
+        assert!(found.is_err() || changed == signature);
+    });
 }
