@@ -92,7 +92,8 @@ fn an_agent_goes_on_by_its_svid_and_without_one_needs_another_token() {
     installation.until_ready("node-1");
     sockets.go("node-1", &["x509"]).ended(0);
     assert_eq!(installation.stop("node-1"), 0);
-    fs::remove_file(installation.home("node-1").join("svid/svid.pem")).unwrap();
+    // the token is the same key's still, and no other's
+    fs::remove_dir_all(installation.home("node-1").join("svid")).unwrap();
     let refused = installation.attempt_to_join(&sockets, "node-1", &installation.path("node-1.token"));
     assert_eq!(refused.code, 2, "{refused:?}");
     installation.join(&sockets, "node-1");
