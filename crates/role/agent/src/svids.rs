@@ -1,11 +1,11 @@
 //! X.509-SVIDs of workloads: minted when first asked for, renewed at half of their lives as long as somebody has them open,
 //! many in one request.
 
-use std::cmp::Reverse;
+mod due;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wire::agent::{MintX509Request, Refusal, Workload, X509Order, x509_answer};
 
+use self::due::Due;
 use crate::control::{ControlPlane, NoContact};
 use crate::known::{Identified, Known};
 
@@ -99,10 +100,7 @@ pub(crate) struct Minter {
     orders: mpsc::Receiver<Key>,
     control: Arc<ControlPlane>,
     known: watch::Receiver<Arc<Known>>,
-    /// What is due when.
-    due: BinaryHeap<Reverse<(Instant, u64)>>,
-    due_keys: HashMap<u64, Key>,
-    numbers: u64,
+    due: Due,
     /// Digests of the keys whose SVIDs were hastened.
     tainted: BTreeSet<[u8; 32]>,
 }
@@ -111,9 +109,8 @@ pub(crate) struct Minter {
 pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known>>) -> (Arc<Svids>, Minter) {
     let (send, orders) = mpsc::channel(WAITING);
     let svids = Arc::new(Svids { entries: Mutex::default(), orders: send });
-    let (due, due_keys, numbers) = (BinaryHeap::new(), HashMap::new(), 0);
-    let tainted = BTreeSet::new();
-    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, due_keys, numbers, tainted };
+    let (due, tainted) = (Due::default(), BTreeSet::new());
+    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, tainted };
     (svids, minter)
 }
 
@@ -180,6 +177,11 @@ impl Svids {
         self.lock().kept.get(key).cloned()
     }
 
+    /// Lets go of one, whoever has it open.
+    fn forget(&self, key: &Key) {
+        self.lock().kept.remove(key);
+    }
+
     /// Lets go of one that nobody has open; gives whether it did.
     fn drop_unused(&self, key: &Key) -> bool {
         let mut entries = self.lock();
@@ -207,7 +209,7 @@ impl Minter {
     pub(crate) async fn run(mut self, mut stop: Stop) {
         loop {
             self.hasten();
-            let next = self.due.peek().map(|Reverse((at, _))| *at);
+            let next = self.due.next();
             let mut keys = Vec::new();
             tokio::select! {
                 () = stop.asked() => return,
@@ -254,18 +256,14 @@ impl Minter {
     fn take_due(&mut self, keys: &mut Vec<Key>) {
         let at = Instant::now();
         while keys.len() < MOST_ORDERS
-            && let Some(Reverse((due, number))) = self.due.peek().copied()
-            && due <= at
+            && let Some(key) = self.due.take(at)
         {
-            self.due.pop();
-            keys.extend(self.due_keys.remove(&number));
+            keys.push(key);
         }
     }
 
     fn look_again(&mut self, key: Key, after: Duration) {
-        self.numbers += 1;
-        self.due.push(Reverse((Instant::now() + after, self.numbers)));
-        self.due_keys.insert(self.numbers, key);
+        self.due.put(key, Instant::now() + after);
     }
 
     /// Has a batch minted, and says for each when it is looked at again.
@@ -275,12 +273,12 @@ impl Minter {
         for key in keys {
             let Some(entry) = self.svids.entry(&key) else { continue };
             let Some(registration) = known.named(&key.registration) else {
-                // withdrawn: whoever has it open hears of that from what is known
-                self.svids.drop_unused(&key);
+                // withdrawn: whoever has it open hears of that from what is known. Should it come back, it is ordered anew
+                self.svids.forget(&key);
                 continue;
             };
-            let ready = matches!(&*entry.standing.borrow(), Standing::Ready(_));
-            if ready && self.svids.drop_unused(&key) {
+            let waits = matches!(&*entry.standing.borrow(), Standing::Ordered);
+            if !waits && self.svids.drop_unused(&key) {
                 continue;
             }
             let Ok(fresh) = NewKey::make() else {

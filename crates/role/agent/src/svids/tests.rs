@@ -1,13 +1,16 @@
-//! The bound of what is kept, and that whatever is kept was ordered.
+//! The bound of what is kept, that whatever is kept was ordered, and that it is looked at again once at a time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use net::{Connections, Nodes};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use wire::agent;
 
-use super::{Key, MOST_UNUSED, Svids};
-use crate::known::{Identified, Registration};
+use super::{Key, MOST_UNUSED, Minter, Standing, Svids};
+use crate::control::ControlPlane;
+use crate::known::{Identified, Known, Registration};
 
 /// Room for `waiting` orders, and who would fill them.
 fn svids(waiting: usize) -> (Svids, mpsc::Receiver<Key>) {
@@ -69,4 +72,57 @@ async fn whoever_leaves_while_an_order_has_to_wait_leaves_nothing_that_is_never_
     assert_eq!(orders.recv().await.unwrap().registration, "web-0");
     drop(svids.of(&one, &[]).await);
     assert_eq!(orders.try_recv().unwrap().registration, "web-1");
+}
+
+/// Who knows the registrations of these names, and reaches no control plane.
+fn minter(names: &[&str]) -> (Arc<Svids>, Minter) {
+    let registrations = names.iter().map(|name| agent::Registration {
+        name: (*name).to_owned(),
+        id: format!("spiffe://prod.acme.test/{name}"),
+        ..Default::default()
+    });
+    let known = Known::default()
+        .with(vec![agent::Update { registrations: registrations.collect(), ..Default::default() }])
+        .unwrap();
+    let nobody = Connections::new(Arc::default()).multiplexed("spiffe://prod.acme.test/plane".parse().unwrap());
+    let control = Arc::new(ControlPlane::new(Nodes::new(vec!["127.0.0.1:1".parse().unwrap()], nobody)));
+    super::svids(control, watch::channel(Arc::new(known)).1)
+}
+
+#[tokio::test]
+async fn what_is_due_sooner_than_it_was_is_due_once() {
+    let (svids, mut minter) = minter(&["web-0"]);
+    let _open = svids.of(&identified(0), &[]).await;
+    let key = minter.orders.recv().await.unwrap();
+    minter.look_again(key.clone(), Duration::from_millis(1));
+    minter.look_again(key.clone(), Duration::ZERO);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let mut due = Vec::new();
+    minter.take_due(&mut due);
+    assert_eq!(due, [key]);
+}
+
+#[tokio::test]
+async fn a_registration_that_comes_back_has_its_svids_ordered_anew() {
+    let (svids, mut minter) = minter(&[]);
+    let open = svids.of(&identified(0), &[]).await;
+    let key = minter.orders.recv().await.unwrap();
+    minter.fill(vec![key.clone()]).await;
+    assert_eq!(svids.len(), 0);
+    let _again = svids.of(&identified(0), &[]).await;
+    assert_eq!(minter.orders.try_recv().unwrap(), key);
+    drop(open);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_asked_for_again_only_while_somebody_has_it_open() {
+    let (svids, mut minter) = minter(&["web-0"]);
+    let open = svids.of(&identified(0), &[]).await;
+    let key = minter.orders.recv().await.unwrap();
+    svids.entry(&key).unwrap().standing.send_replace(Standing::Refused("not_registered".to_owned()));
+    minter.fill(vec![key.clone()]).await;
+    assert!(minter.due.next().is_some() && svids.len() == 1);
+    drop(open);
+    minter.fill(vec![key]).await;
+    assert_eq!(svids.len(), 0);
 }
