@@ -99,7 +99,7 @@ def flood(connect, count):
 
 def main(socket, what, *rest):
     def connect():
-        options = [("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1)]
         return grpc.insecure_channel(f"unix:{socket}", options)
 
     with connect() as channel:

@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use super::{estate, joined_to};
-use crate::harness::{Installation, Sockets, until, until_within};
+use crate::harness::{Estate, Installation, Sockets, until, until_within};
 
 /// How long a change may take that is spread over seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn living(ca: &str, more: &str) -> (Sockets, Installation) {
+/// An installation with one node that has joined, whose authorities live for so long, and SVIDs by default.
+pub(super) fn living(ca: &str, svids: &str, estate: &Estate) -> (Sockets, Installation) {
     let mut installation = Installation::laid_out("production", "prod.acme.test");
-    let lives = format!("authority: {{caTtl: {ca}, jwtTtl: {ca}, svidTtl: 5s}}\nstate: state/state.db");
+    let lives = format!("authority: {{caTtl: {ca}, jwtTtl: {ca}, svidTtl: {svids}}}\nstate: state/state.db");
     installation.edit("server.yaml", &[("state: state/state.db", &lives)]);
     installation.start("server");
-    installation.apply(&estate(more), &[]).ended(0);
+    installation.apply(estate, &[]).ended(0);
     joined_to(installation)
 }
 
 /// Ids of the authorities of a kind in this standing.
-fn standing(installation: &Installation, kind: &str, standing: &str) -> Vec<String> {
+pub(super) fn standing(installation: &Installation, kind: &str, standing: &str) -> Vec<String> {
     let shown = installation.cli(&["authority", "show", "--kind", kind, "--output", "json"]).ended(0).json();
     let items = shown["items"].as_array().expect("items").iter().filter(|item| item["standing"] == standing);
     items.map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
@@ -26,7 +27,7 @@ fn standing(installation: &Installation, kind: &str, standing: &str) -> Vec<Stri
 
 #[test]
 fn what_a_tainted_authority_signed_is_replaced_while_a_workload_watches_and_a_revoked_one_is_no_more() {
-    let (sockets, installation) = living("24h", "");
+    let (sockets, installation) = living("24h", "5s", &estate(""));
     let before = sockets.go("node-1", &["signer"]).ended(0).out;
     let tokens = sockets.go("node-1", &["kid", "billing"]).ended(0).out;
     let own = || std::fs::read(installation.home("node-1").join("svid/svid.pem")).expect("an SVID");
@@ -63,7 +64,7 @@ fn what_a_tainted_authority_signed_is_replaced_while_a_workload_watches_and_a_re
 /// With authorities that live for half a minute: the agent's own SVID, its trust in control, and workloads' SVIDs go on.
 #[test]
 fn an_agent_goes_on_over_the_lives_of_authorities_and_without_control_between() {
-    let (sockets, mut installation) = living("30s", "  x509: {ttl: 2s}\n");
+    let (sockets, mut installation) = living("30s", "5s", &estate("  x509: {ttl: 2s}\n"));
     let mut seen = std::collections::BTreeSet::new();
     let mut away = false;
     let lives = if std::env::var_os("COUNTERSIGN_TEST_LONG").is_some() { 4 } else { 2 };

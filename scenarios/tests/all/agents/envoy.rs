@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::authorities::{living, standing};
 use super::{STRANGER, joined, own_uid, registration};
-use crate::harness::{Envoy, Estate, Installation, Issuer, Says, Sockets, call, until};
+use crate::harness::{Envoy, Estate, Installation, Issuer, Says, Sockets, call, until, until_within};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+/// How long what comes within seconds may take.
+const SOON: Duration = Duration::from_secs(30);
 
 /// A client's Envoy, a server's Envoy, and what that stands before.
 struct Pair {
@@ -58,42 +62,98 @@ impl Pair {
         assert_eq!(String::from_utf8_lossy(&heard), "");
     }
 
-    /// Asks on and on, until the server's Envoy has had so many SVIDs since.
-    fn asks_through(&self, rotations: usize) {
-        let mut serials = BTreeSet::from([self.server.serial()]);
-        until_slowly("another SVID", || {
-            self.asks();
-            serials.insert(self.server.serial());
-            (serials.len() > rotations).then_some(())
+    /// Asks on and on, within this bound, until both have had so many SVIDs since.
+    fn asks_through(&self, rotations: usize, within: Duration) {
+        let (mut clients, mut servers) = (BTreeSet::new(), BTreeSet::new());
+        self.asks_until(within, || {
+            clients.insert(self.client.serial());
+            servers.insert(self.server.serial());
+            clients.len().min(servers.len()) > rotations
         });
     }
-}
 
-#[track_caller]
-fn until_slowly(what: &str, ask: impl FnMut() -> Option<()>) {
-    assert!(crate::harness::until_within(Duration::from_secs(30), ask).is_some(), "{what}: not within 30 seconds");
-}
+    #[track_caller]
+    fn asks_until(&self, within: Duration, mut holds: impl FnMut() -> bool) {
+        let asked = until_within(within, || {
+            self.asks();
+            holds().then_some(())
+        });
+        assert!(asked.is_some(), "not within {within:?}");
+    }
 
-fn no_secret_was_refused(installation: &Installation) {
-    let log = installation.log("node-1");
-    assert!(!log.contains("an Envoy refuses"), "{log}");
+    /// Neither refused what the agent sent, and no handshake between them failed.
+    fn was_never_disturbed(&self, installation: &Installation) {
+        for envoy in [&self.client, &self.server] {
+            for bad in ["ssl.connection_error", "sds.*update_rejected", "ssl.fail_verify_error", "ssl.fail_verify_san"]
+            {
+                assert_eq!(envoy.counted(bad), 0, "{bad}: {}", envoy.log());
+            }
+        }
+        let log = installation.log("node-1");
+        assert!(!log.contains("an Envoy refuses"), "{log}");
+    }
 }
 
 #[test]
 fn envoys_speak_mutual_tls_through_renewals_and_while_control_is_away() {
     let (sockets, mut installation) = joined(&registered("  x509: {ttl: 8s}\n"));
     let pair = Pair::start(&sockets, "false");
-    pair.asks_through(1);
+    pair.asks_through(1, SOON);
     installation.kill9("server");
     installation.until_logged("node-1", "nothing more is heard of control");
     for _ in 0..20 {
         pair.asks();
     }
     installation.start("server");
-    pair.asks_through(2);
-    no_secret_was_refused(&installation);
-    assert_eq!(pair.client.counted("ssl.connection_error"), 0, "{}", pair.client.log());
-    assert_eq!(pair.server.counted("ssl.connection_error"), 0, "{}", pair.server.log());
+    pair.asks_through(2, SOON);
+    pair.was_never_disturbed(&installation);
+}
+
+/// By command, or as long as is promised: over three lives of authorities, the first tainted, and two minutes without control.
+#[test]
+fn envoys_speak_mutual_tls_over_the_lives_of_authorities() {
+    let long = std::env::var_os("COUNTERSIGN_TEST_LONG").is_some();
+    let (ca, svid, lives) = if long { ("10m", "5m", 3) } else { ("24h", "8s", 1) };
+    let (sockets, mut installation) = living(ca, "5s", &registered(&format!("  x509: {{ttl: {svid}}}\n")));
+    let pair = Pair::start(&sockets, "false");
+    let active = |installation: &Installation| standing(installation, "x509", "active");
+    for life in 1..=lives {
+        let before = active(&installation);
+        if long {
+            let mut looked = Instant::now();
+            pair.asks_until(Duration::from_secs(600), || {
+                let due = looked.elapsed() > Duration::from_secs(5);
+                looked = if due { Instant::now() } else { looked };
+                due && active(&installation) != before
+            });
+        } else {
+            let bundles = |pair: &Pair| {
+                let (client, server) = ("sds.spiffe_prod.acme.test.update_success", "sds.ROOTCA.update_success");
+                (pair.client.counted(client), pair.server.counted(server))
+            };
+            installation.cli(&["authority", "prepare", "--kind", "x509"]).ended(0);
+            // it signs once everybody knows it
+            pair.asks_until(SOON, || bundles(&pair) == (2, 2));
+            installation.cli(&["authority", "activate", "--kind", "x509"]).ended(0);
+        }
+        if life == 1 {
+            let [old] = before.try_into().expect("one that signs");
+            installation.cli(&["authority", "taint", &old, "--kind", "x509"]).ended(0);
+            pair.asks_through(1, SOON);
+            installation.cli(&["authority", "revoke", &old, "--kind", "x509"]).ended(0);
+        }
+        if long && life == 2 {
+            pair.asks_through(1, Duration::from_secs(300));
+            installation.kill9("server");
+            let away = Instant::now();
+            pair.asks_until(Duration::from_secs(180), || away.elapsed() > Duration::from_secs(120));
+            installation.start("server");
+        }
+    }
+    for _ in 0..20 {
+        pair.asks();
+    }
+    pair.was_never_disturbed(&installation);
 }
 
 #[test]
@@ -110,5 +170,6 @@ fn envoys_that_are_not_for_each_other_refuse_each_other() {
         until("a count", || (pair.server.counted("ssl.fail_verify_san") == 1).then_some(()));
         pair.asks();
     }
-    no_secret_was_refused(&installation);
+    let log = installation.log("node-1");
+    assert!(!log.contains("an Envoy refuses"), "{log}");
 }
