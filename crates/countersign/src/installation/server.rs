@@ -18,6 +18,7 @@ use crate::admin::{Admin, Source};
 use crate::control::{Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
+use crate::federation;
 use crate::home::operator;
 use crate::issuing::{Custody, Issuers};
 use crate::pulse::Pulse;
@@ -98,6 +99,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let rotating = Arc::clone(&control);
     process.run(|stop| async move { rotating.rotate(owner, stop).await });
     process.run(|stop| async move { control.tell(stop).await });
+    process.run(|stop| federation::keep(epochs, stop));
     Ok(process.finish(state, &described, ready).await?)
 }
 
