@@ -15,8 +15,8 @@ use super::document::Document;
 
 const KIND: &str = "Federation";
 /// The two profiles (§5.2).
-const WEB: &str = "https_web";
-const SPIFFE: &str = "https_spiffe";
+pub(super) const WEB: &str = "https_web";
+pub(super) const SPIFFE: &str = "https_spiffe";
 /// Shortest and longest `refresh`.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -46,7 +46,9 @@ pub use policy::OWN;
 pub use principals::operators;
 pub use registrations::{Registration, read_registrations};
 pub use services::Service;
-pub use settings::{GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings};
+pub use settings::{
+    BundleServer, GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings,
+};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
