@@ -35,6 +35,8 @@ impl Epochs {
     /// # Errors
     /// [`StateFault`].
     pub async fn take_federated(&self) -> Result<(), StateFault> {
+        // one after the other: what was read before must not come into force after what was read later
+        let _one_at_a_time = self.taking.lock().await;
         if self.federated.take(self.state.federated().await?) {
             self.changed.send_replace(());
         }

@@ -115,6 +115,7 @@ pub struct Epochs {
     registry: Arc<Registry>,
     /// The bundles of other trust domains.
     federated: Federated,
+    taking: Mutex<()>,
     /// The last registration that was taken, by the change that it was put in and its name.
     registered: Mutex<(u64, String)>,
     /// Every revocation and restoration, oldest first.
@@ -162,6 +163,7 @@ impl Epochs {
             in_force: Mutex::default(),
             registry: Arc::default(),
             federated: Federated::default(),
+            taking: Mutex::default(),
             registered: Mutex::default(),
             acts: ArcSwap::default(),
             changed: watch::Sender::new(()),

@@ -4,8 +4,10 @@ mod keeping;
 mod profiles;
 
 use std::fs;
+use std::time::Duration;
 
-use crate::harness::{Estate, Installation, Sockets, issue, until};
+use crate::agents::{own_uid, registration};
+use crate::harness::{Estate, Installation, Sockets, call, issue, until, until_within};
 
 /// One of the two: its installation, with a node that has joined.
 struct World {
@@ -22,7 +24,7 @@ impl World {
         issue(&installation.path("web"));
         installation
             .edit("server.yaml", &[("listen:\n", &format!("bundle: {bundle}\nlisten:\n  bundle: 127.0.0.1:0\n"))]);
-        installation.start("server");
+        installation.start_with("server", &[("COUNTERSIGN_LOG", "info")]);
         let world = Self { domain, installation, sockets: Sockets::new() };
         world.apply("");
         world
@@ -36,12 +38,8 @@ impl World {
 
     /// The workload of this test, which federates with the other world, and these documents.
     fn estate(&self, documents: &str) -> Estate {
-        let web = crate::agents::registration(
-            "web",
-            crate::agents::own_uid(),
-            &format!("  federatesWith: [{}]\n", self.other()),
-        );
-        let estate = Estate::empty().document(&web.replace("prod.acme.test", self.domain));
+        let web = registration("web", own_uid(), "").replace(ACME, self.domain);
+        let estate = Estate::empty().document(&format!("{web}  federatesWith: [{}]", self.other()));
         let estate = estate.replacing("trustDomain: prod.acme.test", &format!("trustDomain: {}", self.domain));
         if documents.is_empty() { estate } else { estate.document(documents) }
     }
@@ -65,7 +63,8 @@ impl World {
     /// The bundle as it is published now.
     fn bundle(&self) -> String {
         let admin = self.installation.word("server", "/admin");
-        crate::harness::call(admin.trim_start_matches("http://"), "GET", "/bundle", None, &[]).body
+        let body = call(admin.trim_start_matches("http://"), "GET", "/bundle", None, &[]).body;
+        String::from_utf8(body).expect("text")
     }
 
     /// What its workload is given.
@@ -74,7 +73,8 @@ impl World {
     }
 
     fn until_trusting(&self, other: &str) {
-        until("a bundle", || self.given().contains(&format!("bundle {other} ")).then_some(()));
+        let trusting = until_within(PATIENCE, || self.given().contains(&format!("bundle {other} ")).then_some(()));
+        assert!(trusting.is_some(), "{}\n{}", self.given(), self.installation.log("server"));
     }
 
     fn until_trusting_no(&self, other: &str) {
@@ -90,6 +90,8 @@ impl World {
     }
 }
 
+/// How long a bundle may be on its way.
+const PATIENCE: Duration = Duration::from_secs(20);
 const ACME: &str = "prod.acme.test";
 const PARTNER: &str = "partner.test";
 

@@ -169,7 +169,9 @@ impl Following {
         let wanted: BTreeSet<&TrustDomain> =
             current.values().flat_map(|registered| &registered.registration.federates_with).collect();
         let federated = live.federations.iter().filter(|federation| wanted.contains(&federation.domain));
-        federated.filter_map(|federation| Some(foreign(&self.epochs.federated().of(federation)?.bundle))).collect()
+        federated
+            .filter_map(|federation| Some(foreign(&self.control.epochs.federated().of(federation)?.bundle)))
+            .collect()
     }
 
     fn settle(&mut self) {
