@@ -142,6 +142,7 @@ impl<'a> Reading<'a> {
         let (url, profile) = (url?, profile?);
         if let (Profile::Spiffe(_), Some(node)) = (&profile, ca) {
             reader.problem(node.at, format!("`ca` is for `{WEB}`: a server of `{SPIFFE}` is known by its SVID"));
+            return None;
         }
         let reach = if private == Some(true) { Reach::Private } else { Reach::Public };
         let (roots, text) = match ca {

@@ -25,7 +25,7 @@ const SLOWEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Why there is no newer bundle.
 #[derive(Debug, thiserror::Error)]
-enum NotHad {
+pub(super) enum NotHad {
     #[error("it cannot be fetched")]
     Fetch(#[from] FetchFailed),
     #[error("what was fetched is no bundle")]
@@ -156,7 +156,7 @@ impl Keeper {
 }
 
 /// How long after a question the next one is asked.
-fn pace(federation: &Federation, known: Option<&Held>) -> Duration {
+pub(super) fn pace(federation: &Federation, known: Option<&Held>) -> Duration {
     let said = match known {
         Some(known) => known.bundle.refresh_hint().unwrap_or(UNSAID).clamp(QUICKEST, SLOWEST),
         None => QUICKEST,
@@ -205,7 +205,7 @@ async fn take(epochs: &Epochs, federation: &Federation, document: &Bytes) -> Res
 }
 
 /// Whether a bundle is to be kept instead of what is known (§4.2): never one that lies behind it.
-fn is_news(federation: &Federation, known: Option<&Held>, found: &SpiffeBundle) -> Result<bool, NotHad> {
+pub(super) fn is_news(federation: &Federation, known: Option<&Held>, found: &SpiffeBundle) -> Result<bool, NotHad> {
     let bootstrap = match &federation.server {
         Server::Web => None,
         Server::Spiffe { bootstrap, .. } => Some(&**bootstrap),

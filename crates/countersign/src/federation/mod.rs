@@ -69,3 +69,6 @@ fn held(kept: KeptBundle) -> Option<(TrustDomain, Held)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
