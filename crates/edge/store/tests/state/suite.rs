@@ -353,12 +353,12 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     let node = place.node().await;
     try_next(&node, "ada").await.unwrap();
     node.close().await;
-    place.tamper("UPDATE schema_version SET version = 8; ALTER TABLE changes ADD COLUMN later BIGINT").await;
+    place.tamper("UPDATE schema_version SET version = 9; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 8, and this program knows 7: use the newer program", place.name());
+        format!("the state in `{}` has format 9, and this program knows 8: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 7").await;
+    place.tamper("UPDATE schema_version SET version = 8").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 
