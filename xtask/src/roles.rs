@@ -19,6 +19,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("epochs", &["gateway", "control", "dev", "cli"]),
     ("pulse", &["gateway", "control", "dev", "cli"]),
     ("registry", &["gateway", "control", "dev", "cli"]),
+    ("federation", &["gateway", "control", "dev", "cli"]),
     ("feed", &["gateway", "control", "following", "installation", "dev", "cli"]),
     ("following", &["gateway", "control", "installation", "dev", "cli"]),
     ("home", &["gateway", "control", "following", "installation", "dev", "cli"]),

@@ -13,7 +13,7 @@ use model::TrustDomain;
 use net::{Pacing, Pool};
 
 use crate::catalog::Catalog;
-use crate::estate::RemoteKeys;
+use crate::estate::{Federation, RemoteKeys};
 
 pub use ending::{End, ends};
 pub use room::{Place, Room};
@@ -26,6 +26,8 @@ pub struct Live {
     pub catalog: Arc<Catalog<Upstream>>,
     /// Deadlines of a connection, before it is known which service it asks for: the longest of any.
     pub pacing: Pacing,
+    /// The trust domains whose bundles workloads may be given.
+    pub federations: Arc<[Federation]>,
     /// The key sets that lie elsewhere, and are kept while this is in force.
     pub remotes: Arc<[RemoteKeys]>,
     pub about: Arc<About>,

@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -41,6 +41,10 @@ func main() {
 		watch(ctx)
 	case "mtls":
 		mtls(ctx)
+	case "serve":
+		serve(ctx, spiffeid.RequireTrustDomainFromString(os.Args[2]))
+	case "call":
+		call(ctx, os.Args[2], spiffeid.RequireFromString(os.Args[3]))
 	}
 }
 
@@ -182,6 +186,39 @@ func mtls(ctx context.Context) {
 	stranger := tlsconfig.MTLSClientConfig(source, source, tlsconfig.AuthorizeID(spiffeid.RequireFromString("spiffe://other.test/x")))
 	_, err = tls.Dial("tcp", listener.Addr().String(), stranger)
 	fmt.Println("another server:", err != nil)
+}
+
+// serve greets members of another trust domain until it is ended; it says where, and then whom it greeted.
+func serve(ctx context.Context, of spiffeid.TrustDomain) {
+	source, err := workloadapi.NewX509Source(ctx)
+	must(err)
+	defer source.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", tlsconfig.MTLSServerConfig(source, source, tlsconfig.AuthorizeMemberOf(of)))
+	must(err)
+	fmt.Println(listener.Addr())
+	for {
+		connection, err := listener.Accept()
+		must(err)
+		secured := connection.(*tls.Conn)
+		if secured.Handshake() == nil {
+			peer, err := x509svid.IDFromCert(secured.ConnectionState().PeerCertificates[0])
+			must(err)
+			fmt.Fprintf(connection, "hello %s\n", peer)
+		}
+		connection.Close()
+	}
+}
+
+// call says how a server of another trust domain greets, or why nobody does.
+func call(ctx context.Context, address string, id spiffeid.ID) {
+	source, err := workloadapi.NewX509Source(ctx)
+	must(err)
+	defer source.Close()
+	connection, err := tls.Dial("tcp", address, tlsconfig.MTLSClientConfig(source, source, tlsconfig.AuthorizeID(id)))
+	must(err)
+	said, err := io.ReadAll(connection)
+	must(err)
+	fmt.Print(string(said))
 }
 
 func must(err error) {

@@ -14,6 +14,7 @@ mod cli;
 mod conformance;
 mod disk;
 mod estate;
+mod federation;
 mod harness;
 mod keys;
 mod ledger;

@@ -47,6 +47,7 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
     supply(&mut estate.sources, beside.fetched);
     let about = Arc::new(about(&mut estate));
     let remotes = estate.remote_keys().into();
+    let federations = std::mem::take(&mut estate.federations).into();
     let named = Named { digest, generation, epoch, staleness: estate.environment.staleness };
     let sources = estate.sources.into_iter().map(|(source, _)| source).chain(beside.enrolment);
     // the loader has found two sources with one issuer; here it would be a bug, and then none is trusted
@@ -70,7 +71,7 @@ pub fn compile(mut estate: Estate, digest: Digest, generation: Generation, epoch
     let assertions = Some(beside.assertions);
     let domain = Some(estate.environment.trust_domain);
     let catalog = Arc::new(Catalog::new(services));
-    Live { snapshot, catalog, pacing, remotes, about, domain, hosts, assertions }
+    Live { snapshot, catalog, pacing, federations, remotes, about, domain, hosts, assertions }
 }
 
 fn about(estate: &mut Estate) -> About {
@@ -129,6 +130,7 @@ pub fn boot(local: &[PrincipalId], certified: Arc<Operators>) -> Live {
         snapshot,
         catalog: Arc::new(Catalog::new([])),
         pacing,
+        federations: Arc::from([]),
         remotes: Arc::from([]),
         about: Arc::default(),
         domain: None,

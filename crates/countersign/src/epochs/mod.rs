@@ -3,6 +3,7 @@
 mod archive;
 mod authorities;
 mod compile;
+mod federated;
 mod publication;
 mod revocations;
 
@@ -22,6 +23,7 @@ use tokio::time::sleep;
 
 use self::compile::{Beside, compile};
 use crate::estate::{Bundle, Change, Estate, Problem, Registration, Vars, changes, load};
+use crate::federation::Federated;
 use crate::feed::Reached;
 use crate::issuing::{Issuer, IssuingFailed};
 use crate::keys::Keys;
@@ -111,6 +113,9 @@ pub struct Epochs {
     issuer: ArcSwapOption<Issuer>,
     in_force: Mutex<InForce>,
     registry: Arc<Registry>,
+    /// The bundles of other trust domains.
+    federated: Federated,
+    taking: Mutex<()>,
     /// The last registration that was taken, by the change that it was put in and its name.
     registered: Mutex<(u64, String)>,
     /// Every revocation and restoration, oldest first.
@@ -157,6 +162,8 @@ impl Epochs {
             issuer: ArcSwapOption::empty(),
             in_force: Mutex::default(),
             registry: Arc::default(),
+            federated: Federated::default(),
+            taking: Mutex::default(),
             registered: Mutex::default(),
             acts: ArcSwap::default(),
             changed: watch::Sender::new(()),
@@ -164,6 +171,7 @@ impl Epochs {
         };
         epochs.take_revocations().await?;
         epochs.take_registrations().await?;
+        epochs.take_federated().await?;
         if let (Trust::Issues(issuers), Some(domain)) = (&epochs.trust, &epochs.domain) {
             // before the first epoch too: operators come over TLS to apply it
             epochs.issue(issuers.of(domain, at).await?);
@@ -384,6 +392,9 @@ impl Epochs {
                 self.take_authorities(at).await?;
             }
             self.catch_up(&mut in_force, at).await?;
+            if changes.iter().any(|change| matches!(change.what, Changed::Federated(_))) {
+                self.take_federated().await?;
+            }
             in_force.seen = last.seq;
         }
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked);

@@ -241,7 +241,13 @@ fn list(texts: &BTreeMap<String, String>, into: &mut Vec<u8>) {
 }
 
 /// Mappings whose members name files of the estate, and these members.
-const NAMING: &[(&str, &[&str])] = &[("jwks", &["file", "ca"]), ("openapi", &["file"]), ("authorities", &["file"])];
+const NAMING: &[(&str, &[&str])] = &[
+    ("jwks", &["file", "ca"]),
+    ("openapi", &["file"]),
+    ("authorities", &["file"]),
+    ("bootstrap", &["file"]),
+    ("endpoint", &["ca"]),
+];
 
 /// Calls `found` with every file that is named so, wherever it stands.
 fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {

@@ -20,6 +20,7 @@ const KINDS: &[&str] = &[
     "ResourceTree",
     "Service",
     "Registration",
+    "Federation",
 ];
 
 /// Kinds of what an estate declares, policies among them.
@@ -71,11 +72,13 @@ impl Page {
     }
 }
 
-/// Paths of the files that belong to a document: a source's key set and roots, a service's described API.
+/// Paths of the files that belong to a document: a source's key set and roots, a service's described API, a
+/// federation's bootstrap and roots.
 fn named_files(kind: &str, spec: &Node, file: &str) -> impl Iterator<Item = String> {
     let places: &[&[&str]] = match kind {
         "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
         "Service" => &[&["openapi", "file"]],
+        "Federation" => &[&["bootstrap", "file"], &["endpoint", "ca"]],
         _ => &[],
     };
     let named = places.iter().filter_map(|place| spec.at(place)?.text());

@@ -5,6 +5,7 @@ mod asks;
 mod bundle;
 mod document;
 mod environment;
+mod federations;
 mod groups;
 mod key_sets;
 mod lint;
@@ -37,6 +38,7 @@ use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
 pub use document::kinds;
+pub use federations::{Federation, Server};
 pub use key_sets::{Jwks, RemoteKeys};
 pub use lint::{Finding, Severity, lint};
 pub use openapi::{Ask, Outline, Outlined, outline};
@@ -44,7 +46,9 @@ pub use policy::OWN;
 pub use principals::operators;
 pub use registrations::{Registration, read_registrations};
 pub use services::Service;
-pub use settings::{GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings};
+pub use settings::{
+    BundleServer, GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings,
+};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
@@ -64,6 +68,7 @@ pub struct Estate {
     pub engine: Engine,
     pub services: Vec<Service>,
     pub registrations: Vec<Registration>,
+    pub federations: Vec<Federation>,
     /// Where each resource is declared.
     pub resources: BTreeMap<ResourceId, Place>,
     /// Digest of every document and policy, by kind and name: what a plan compares.
@@ -229,6 +234,7 @@ impl Loading<'_> {
         let declared = Declared { resources: &resources, bundle, descriptions };
         let services = services::read(&documents, &declared, self.problems);
         let registrations = registrations::read(&documents, &environment.trust_domain, self.problems);
+        let federations = federations::read(&documents, bundle, &environment.trust_domain, self.problems);
         let people = principals::read(&documents, &environment, &sources, self.now, self.problems);
         if !self.problems.is_empty() {
             // policies would only name what is not declared because of them
@@ -274,6 +280,7 @@ impl Loading<'_> {
             engine,
             services,
             registrations,
+            federations,
             resources: resources.places,
             documents: digests,
             principals: people.names,

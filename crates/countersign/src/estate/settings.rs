@@ -12,6 +12,7 @@ use http::uri::Authority;
 use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
+use super::federations::{SPIFFE, WEB};
 use crate::issuing::Lives;
 use net::causes::chain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
@@ -41,6 +42,24 @@ pub struct ServerSettings {
     pub lives: Lives,
     /// The token in which keys of authorities are made; none where the state keeps them.
     pub token: Option<TokenSettings>,
+    /// Where other trust domains find the bundle.
+    pub bundle: Option<BundleSettings>,
+}
+
+/// The bundle endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleSettings {
+    pub listen: SocketAddr,
+    pub server: BundleServer,
+}
+
+/// How the server of the bundle endpoint is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleServer {
+    /// By its own SVID.
+    Spiffe,
+    /// By its name: a certificate and its key, in PEM.
+    Web { cert: PathBuf, key: PathBuf },
 }
 
 /// A PKCS#11 token.
@@ -98,11 +117,27 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
         let lives = fields.optional("authority").map(|node| lives(reader, node));
         let token = fields.optional("signer").map(|node| token(reader, node, folder));
+        let bundle_node = fields.optional("bundle");
+        let server = bundle_node.map(|node| bundle_server(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
         let admin = listen.required(reader, "admin").and_then(|node| reader.parse(node));
+        let published = listen.optional("bundle");
+        let at = published.map(|node| reader.parse(node));
         listen.close(reader);
+        let bundle = match (at, server) {
+            (None, None) => None,
+            (Some(listen), Some(server)) => Some(BundleSettings { listen: listen?, server: server? }),
+            _ => {
+                let at = published.or(bundle_node).map_or(node.at, |node| node.at);
+                reader.problem(
+                    at,
+                    "server: `listen.bundle` says where, and `bundle` how its server is known: expected both",
+                );
+                None
+            }
+        };
         let Common { environment, trust_domain, directory } = common?;
         let state = match url {
             Some(url) => StateSettings::UrlFile(folder.join(url)),
@@ -121,6 +156,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             operators: operators.unwrap_or_default(),
             lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
             token: token.flatten(),
+            bundle,
         })
     })
 }
@@ -174,6 +210,34 @@ fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
         reader.problem(node.at, "authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short");
     }
     Some(lives)
+}
+
+/// `{profile: https_spiffe}`, or `{profile: https_web, cert, key}`.
+fn bundle_server(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<BundleServer> {
+    let mut fields = reader.fields(node, "bundle")?;
+    let profile = fields.required(reader, "profile");
+    let files = ["cert", "key"].map(|name| fields.optional(name).map(|node| reader.words(node)));
+    fields.close(reader);
+    let profile = profile?;
+    match (reader.text(profile)?, files) {
+        (SPIFFE, [None, None]) => Some(BundleServer::Spiffe),
+        (WEB, [Some(cert), Some(key)]) => Some(BundleServer::Web { cert: folder.join(cert?), key: folder.join(key?) }),
+        (WEB, _) => {
+            reader.problem(node.at, format!("bundle: `{WEB}` needs `cert` and `key`"));
+            None
+        }
+        (SPIFFE, _) => {
+            reader.problem(
+                node.at,
+                format!("bundle: a server of `{SPIFFE}` is known by its SVID: `cert` and `key` are for `{WEB}`"),
+            );
+            None
+        }
+        (other, _) => {
+            reader.problem(profile.at, format!("`{other}` is no profile: expected `{WEB}` or `{SPIFFE}`"));
+            None
+        }
+    }
 }
 
 /// `{pkcs11: {module, tokenLabel, pinFile}}`.

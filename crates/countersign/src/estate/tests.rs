@@ -2,6 +2,7 @@
 
 mod bundle;
 mod environments;
+mod federations;
 mod lint;
 mod node_sources;
 mod openapi;
@@ -48,6 +49,10 @@ fn check(yaml: &str, expected: &str) {
         Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
     };
     assert_eq!(found.trim_end(), expected.trim());
+}
+
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The quickstart with `change`d text, which has to be in it.

@@ -22,6 +22,9 @@ pub struct Ready {
     /// Where planes come; none at a gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planes: Option<String>,
+    /// Where other trust domains find the bundle; none where that is not configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
     /// Where callers come; none at a control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<ReadyGateway>,

@@ -12,12 +12,14 @@ use store::{BadSigner, BadToken, DiskSigner, State, StateFault, Token};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::bundle::{BadPair, BundleDoor, Pair};
 use super::process::{NotStarted, Operated, Process, listen, url};
 use super::ready::Ready;
 use crate::admin::{Admin, Source};
 use crate::control::{Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
-use crate::estate::{BadSettings, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
+use crate::estate::{BadSettings, BundleServer, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
+use crate::federation;
 use crate::home::operator;
 use crate::issuing::{Custody, Issuers};
 use crate::pulse::Pulse;
@@ -42,6 +44,8 @@ pub enum ServerFailed {
     State(#[from] StateFault),
     #[error("cannot read `{}`", .path.display())]
     StateUrl { path: PathBuf, source: io::Error },
+    #[error("the bundle endpoint cannot be served")]
+    Bundle(#[from] BadPair),
     #[error("cannot use what was applied before")]
     Epochs(#[from] EpochsFailed),
     #[error("cannot prepare the directory")]
@@ -53,11 +57,26 @@ pub enum ServerFailed {
 /// # Errors
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
-    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, lives, token } =
-        server_settings(config)?;
+    let ServerSettings {
+        environment,
+        trust_domain,
+        planes,
+        admin,
+        names,
+        directory,
+        state,
+        operators,
+        lives,
+        token,
+        bundle,
+    } = server_settings(config)?;
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
     let (planes, admin) = (listen(planes).await?, listen(admin).await?);
+    let published = match bundle {
+        Some(settings) => Some((listen(settings.listen).await?, pair(settings.server)?)),
+        None => None,
+    };
     let feed_key = DiskSigner::open(&process.home.path("keys/feed.key"))?;
     feed_key.publish(&process.home.path("feed.pub"))?;
     let state = open(state).await?;
@@ -79,6 +98,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let ca = process.home.path("ca.pem");
     let described = Ready {
         planes: Some(url("https", &planes)?),
+        bundle: published.as_ref().map(|(listener, _)| url("https", listener)).transpose()?,
         ca: ca.clone(),
         ..process.described("server", &environment, &admin)?
     };
@@ -90,6 +110,13 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     process.run(|stop| keep(own, names, changed, stop));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
     process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control))));
+    if let Some((listener, pair)) = published {
+        let used = pair.as_ref().map_or_else(|| Arc::clone(control.own_svid()), |pair| Arc::clone(&pair.used));
+        process.serve(Listener::Tls(listener, tls::open(used)), Arc::new(BundleDoor(Arc::clone(&control))));
+        if let Some(pair) = pair {
+            process.run(|stop| pair.keep(stop));
+        }
+    }
     let issuer = Arc::clone(&control);
     let admin_door = Admin::new(vitals, Source::Issuer(Box::new(move || issuer.issuer())));
     process.serve(Listener::Tcp(admin), Arc::new(admin_door));
@@ -98,7 +125,16 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let rotating = Arc::clone(&control);
     process.run(|stop| async move { rotating.rotate(owner, stop).await });
     process.run(|stop| async move { control.tell(stop).await });
+    process.run(|stop| federation::keep(epochs, stop));
     Ok(process.finish(state, &described, ready).await?)
+}
+
+/// The files by which a server is known; none where it is by its own SVID.
+fn pair(server: BundleServer) -> Result<Option<Pair>, BadPair> {
+    match server {
+        BundleServer::Spiffe => Ok(None),
+        BundleServer::Web { cert, key } => Pair::read(&cert, &key).map(Some),
+    }
 }
 
 async fn open(state: StateSettings) -> Result<State, ServerFailed> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{Authorities, Cause, PeerCertificates};
+use credential::{Authorities, PeerCertificates};
 use http::uri::Authority;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::edge::now;
 use super::nodes::{plain, secured};
 use super::sent::RequestBody;
 use super::tls::{self, Check, OwnSvid};
@@ -134,13 +133,7 @@ impl Connections {
     /// TLS with the service of this SPIFFE ID, and no other.
     fn expecting(&self, id: SpiffeId) -> Expecting {
         let trusted = Arc::clone(&self.trusted);
-        let check: Arc<Check> = Arc::new(move |peer: &PeerCertificates| {
-            let finding = peer.check(&trusted.load(), now())?;
-            match finding.key.as_slice() {
-                [found] if found == id.as_str() => Ok(finding),
-                found => Err(Cause::OtherPeer { expected: id.clone(), found: found.concat() }),
-            }
-        });
+        let check = tls::only(id, move || trusted.load_full());
         Expecting { config: tls::client(Arc::clone(&self.own), Arc::clone(&check)), check }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use credential::{Authorities, Cause, Finding, PeerCertificates};
-use model::Time;
+use model::{SpiffeId, Time};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{default_provider, sign};
@@ -22,6 +22,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig,
     SignatureScheme,
 };
+
+use crate::now;
 
 /// HTTP/2 and HTTP/1.1, in the order of preference (RFC 7301).
 const PROTOCOLS: &[&[u8]] = &[H2, HTTP11];
@@ -91,6 +93,17 @@ pub fn sign_with(certificate: &[u8], key: PrivateKeyDer<'_>, message: &[u8]) -> 
     Ok(signer.sign(message)?)
 }
 
+/// Holds a peer to one SPIFFE ID, by the authorities that are trusted when it comes.
+pub fn only(id: SpiffeId, trusted: impl Fn() -> Arc<Authorities> + Send + Sync + 'static) -> Arc<Check> {
+    Arc::new(move |peer: &PeerCertificates| {
+        let finding = peer.check(&trusted(), now())?;
+        match finding.key.as_slice() {
+            [found] if found == id.as_str() => Ok(finding),
+            found => Err(Cause::OtherPeer { expected: id.clone(), found: found.concat() }),
+        }
+    })
+}
+
 /// How this process serves: with its own SVID, asking callers for theirs and taking none for an answer.
 ///
 /// # Panics
@@ -103,6 +116,23 @@ pub fn server(own: Arc<OwnSvid>, check: Arc<Check>) -> Arc<ServerConfig> {
         .with_safe_default_protocol_versions()
         .expect("versions that the provider supports")
         .with_client_cert_verifier(Arc::new(callers))
+        .with_cert_resolver(own);
+    config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
+}
+
+/// How this process serves whoever comes, without asking who it is.
+///
+/// # Panics
+/// Never, as [`server`].
+#[expect(clippy::expect_used, reason = "the provider's own defaults; every scenario over TLS builds one")]
+pub fn open(own: Arc<OwnSvid>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions that the provider supports")
+        .with_no_client_auth()
         .with_cert_resolver(own);
     config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -11,7 +11,7 @@ use crate::certificate::{self, Flaw};
 use crate::digest_of;
 
 /// Most authorities of one trust domain.
-const MAX_AUTHORITIES: usize = 32;
+pub(crate) const MAX_AUTHORITIES: usize = 32;
 
 /// The signing authorities of one trust domain.
 #[derive(Debug, Clone)]
@@ -130,7 +130,8 @@ pub fn domain_of(der: &[u8]) -> Result<Option<TrustDomain>, Flaw> {
     Ok(certificate::spiffe_id(&certificate::parse(der)?)?.map(|id| id.trust_domain()))
 }
 
-fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
+/// An authority of `domain`.
+pub(crate) fn authority(der: &[u8], domain: &TrustDomain) -> Result<Authority, Flaw> {
     certificate::check_authority(&certificate::parse(der)?, domain)?;
     anchor(der)
 }

@@ -122,9 +122,15 @@ pub(crate) fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
     match claims.find(name) {
         None => Ok(None),
         Some(Json::Integer(seconds)) => Ok(Some(Time::from_unix_seconds(*seconds))),
-        Some(Json::Null | Json::Bool | Json::Number | Json::String(_) | Json::Array(_) | Json::Object(_)) => {
-            Err(wrong_type(name, "an integer"))
-        }
+        Some(
+            Json::Null
+            | Json::Bool
+            | Json::Large(_)
+            | Json::Number
+            | Json::String(_)
+            | Json::Array(_)
+            | Json::Object(_),
+        ) => Err(wrong_type(name, "an integer")),
     }
 }
 
@@ -133,7 +139,7 @@ pub(crate) fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {
     let named = match json {
         Json::String(one) => Some(vec![one.as_str()]),
         Json::Array(many) => many.iter().map(Json::as_str).collect(),
-        Json::Null | Json::Bool | Json::Integer(_) | Json::Number | Json::Object(_) => None,
+        Json::Null | Json::Bool | Json::Integer(_) | Json::Large(_) | Json::Number | Json::Object(_) => None,
     };
     named.map(Some).ok_or_else(|| wrong_type("aud", "a string or an array of strings"))
 }

@@ -16,6 +16,8 @@ pub(crate) enum Json {
     Bool,
     /// Written without fraction or exponent, and within `i64`.
     Integer(i64),
+    /// The same above `i64`, and within `u64`.
+    Large(u64),
     /// Any other number: nothing here ever needs its value.
     Number,
     String(String),
@@ -38,25 +40,58 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Json, serde_json::Error> {
     Ok(json)
 }
 
+/// A text as JSON writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    // a text always can be written
+    serde_json::to_string(text).unwrap_or_default()
+}
+
 impl Json {
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
-            Self::Null | Self::Bool | Self::Integer(_) | Self::Number | Self::Array(_) | Self::Object(_) => None,
+            Self::Null
+            | Self::Bool
+            | Self::Integer(_)
+            | Self::Large(_)
+            | Self::Number
+            | Self::Array(_)
+            | Self::Object(_) => None,
         }
     }
 
     pub(crate) const fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
-            Self::Null | Self::Bool | Self::Integer(_) | Self::Number | Self::String(_) | Self::Array(_) => None,
+            Self::Null
+            | Self::Bool
+            | Self::Integer(_)
+            | Self::Large(_)
+            | Self::Number
+            | Self::String(_)
+            | Self::Array(_) => None,
         }
     }
 
     pub(crate) fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(items) => Some(items),
-            Self::Null | Self::Bool | Self::Integer(_) | Self::Number | Self::String(_) | Self::Object(_) => None,
+            Self::Null
+            | Self::Bool
+            | Self::Integer(_)
+            | Self::Large(_)
+            | Self::Number
+            | Self::String(_)
+            | Self::Object(_) => None,
+        }
+    }
+
+    /// An integer from 0 up.
+    pub(crate) fn as_count(&self) -> Option<u64> {
+        match self {
+            Self::Integer(number) => u64::try_from(*number).ok(),
+            Self::Large(number) => Some(*number),
+            Self::Null | Self::Bool | Self::Number | Self::String(_) | Self::Array(_) | Self::Object(_) => None,
         }
     }
 }
@@ -106,7 +141,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Json, E> {
-        Ok(i64::try_from(number).map_or(Json::Number, Json::Integer))
+        Ok(i64::try_from(number).map_or(Json::Large(number), Json::Integer))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {

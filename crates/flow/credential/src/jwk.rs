@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::Digest;
 
 use crate::cause::shown;
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, quoted};
 use crate::{Algorithm, BadKeySet, digest_of};
 
 /// Members that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1; `priv` of newer key types).
@@ -106,6 +106,20 @@ impl Key {
     pub(crate) fn verifier(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
         self.verifiers.iter().find(|(fitting, _)| *fitting == algorithm).map(|(_, key)| key)
     }
+}
+
+/// Members of a public key that are handed on.
+const PLAIN: &[&str] = &["kty", "kid", "alg", "crv", "x", "y", "n", "e"];
+
+/// The key alone, as a JWK: what else is said of it, its `use` too, is left out.
+///
+/// # Errors
+/// [`BadKeySet`] for a key that is private or symmetric.
+pub(crate) fn plain(members: &Object) -> Result<String, BadKeySet> {
+    Jwk::named(members, 1).refuse_secrets()?;
+    let texts = PLAIN.iter().filter_map(|name| Some((name, members.find(name)?.as_str()?)));
+    let plain = texts.map(|(name, text)| format!("\"{name}\":{}", quoted(text)));
+    Ok(format!("{{{}}}", plain.collect::<Vec<_>>().join(",")))
 }
 
 /// Thumbprint, and a parsed key for each algorithm.

@@ -78,18 +78,31 @@ fn text(header: &Object, name: &'static str) -> Result<Option<String>, Cause> {
     match header.find(name) {
         None => Ok(None),
         Some(Json::String(text)) => Ok(Some(text.clone())),
-        Some(Json::Null | Json::Bool | Json::Integer(_) | Json::Number | Json::Array(_) | Json::Object(_)) => {
-            Err(Cause::HeaderType { name })
-        }
+        Some(
+            Json::Null
+            | Json::Bool
+            | Json::Integer(_)
+            | Json::Large(_)
+            | Json::Number
+            | Json::Array(_)
+            | Json::Object(_),
+        ) => Err(Cause::HeaderType { name }),
     }
 }
 
 fn read_object(json: &[u8], name: &'static str) -> Result<Object, Cause> {
     match json::read(json) {
         Ok(Json::Object(object)) => Ok(object),
-        Ok(Json::Null | Json::Bool | Json::Integer(_) | Json::Number | Json::String(_) | Json::Array(_)) | Err(_) => {
-            Err(Cause::Json { part: name })
-        }
+        Ok(
+            Json::Null
+            | Json::Bool
+            | Json::Integer(_)
+            | Json::Large(_)
+            | Json::Number
+            | Json::String(_)
+            | Json::Array(_),
+        )
+        | Err(_) => Err(Cause::Json { part: name }),
     }
 }
 

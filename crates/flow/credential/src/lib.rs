@@ -26,6 +26,7 @@ mod presented;
 mod revocations;
 mod source;
 mod sources;
+mod spiffe_bundle;
 mod unknown_key;
 mod verify;
 
@@ -47,6 +48,7 @@ pub use presented::{Channel, Message, PeerCredentials, Presented, Token};
 pub use revocations::{Revocable, Revocations, Standing};
 pub use source::{CredentialCache, EvidenceRule, ExtraAudiences, Picked, Source, SourceKeys};
 pub use sources::{MemoCounts, SharedIssuer, Sources};
+pub use spiffe_bundle::{BadSpiffeBundle, SpiffeBundle};
 pub use unknown_key::UnknownKey;
 pub use verify::{digest_of, examine, verify};
 

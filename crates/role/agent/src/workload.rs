@@ -244,10 +244,11 @@ pub(crate) fn key_of(domain: &TrustDomain) -> String {
     format!("spiffe://{domain}")
 }
 
-/// Bundles by the SPIFFE IDs of their trust domains.
+/// Bundles by the SPIFFE IDs of their trust domains. One without authorities is not there, which takes back what was given.
 fn keyed(
     bundles: &[(&TrustDomain, &Bundle)],
     of: impl Fn(&Bundle) -> &Bytes,
 ) -> std::collections::HashMap<String, Bytes> {
-    bundles.iter().map(|(domain, bundle)| (key_of(domain), of(bundle).clone())).collect()
+    let some = bundles.iter().filter(|(_, bundle)| !of(bundle).is_empty());
+    some.map(|(domain, bundle)| (key_of(domain), of(bundle).clone())).collect()
 }

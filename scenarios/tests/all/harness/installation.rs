@@ -144,8 +144,9 @@ impl Installation {
         if name == "server" {
             // gateways know it by its address
             let ready = self.ready(name);
-            for what in ["planes", "admin"] {
-                let address = ready[what].as_str().expect("an address").rsplit('/').next().expect("host and port");
+            for what in ["planes", "admin", "bundle"] {
+                let Some(url) = ready[what].as_str() else { continue };
+                let address = url.rsplit('/').next().expect("host and port");
                 let line = format!("  {what}: 127.0.0.1:0");
                 let text = fs::read_to_string(self.dir().join("server.yaml")).expect("settings");
                 if text.contains(&line) {

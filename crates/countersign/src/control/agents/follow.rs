@@ -1,13 +1,14 @@
 //! What an agent hears: the registrations of its node and the bundles, all of them first, then what changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use credential::SpiffeBundle;
 use guard::Settlement;
 use http::StatusCode;
-use model::{PrincipalId, Time};
+use model::{PrincipalId, Time, TrustDomain};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::Status;
@@ -142,7 +143,8 @@ impl Following {
             known.get(&registered.registration.name).map(Vec::as_slice) != Some(registered.digest.as_bytes().as_slice())
         });
         let news: Vec<Registration> = news.map(|registered| registration(registered)).collect();
-        let bundles = vec![bundle(&issuer)];
+        let mut bundles = vec![bundle(&issuer)];
+        bundles.extend(self.federated(&live, &current));
         let new_bundles = if bundles == self.heard.bundles { Vec::new() } else { bundles.clone() };
         self.heard = Heard { registrations: Some(digests), bundles };
         if !anew && news.is_empty() && withdrawn.is_empty() && new_bundles.is_empty() {
@@ -160,6 +162,16 @@ impl Following {
         }
         due.reverse();
         self.due = due;
+    }
+
+    /// The bundles of the trust domains with which workloads of this node federate.
+    fn federated(&self, live: &Live, current: &BTreeMap<String, Arc<Registered>>) -> Vec<Bundle> {
+        let wanted: BTreeSet<&TrustDomain> =
+            current.values().flat_map(|registered| &registered.registration.federates_with).collect();
+        let federated = live.federations.iter().filter(|federation| wanted.contains(&federation.domain));
+        federated
+            .filter_map(|federation| Some(foreign(&self.control.epochs.federated().of(federation)?.bundle)))
+            .collect()
     }
 
     fn settle(&mut self) {
@@ -223,5 +235,15 @@ fn bundle(issuer: &Issuer) -> Bundle {
         x509_authorities: issuer.x509_authorities().into_iter().map(Bytes::from).collect(),
         jwt_keys: Bytes::from(issuer.jwt_keys().to_string()),
         tainted: issuer.tainted().iter().map(|digest| Bytes::copy_from_slice(digest)).collect(),
+    }
+}
+
+/// The bundle of another trust domain: what of it is tainted, it does not say.
+fn foreign(bundle: &SpiffeBundle) -> Bundle {
+    Bundle {
+        trust_domain: bundle.domain().to_string(),
+        x509_authorities: bundle.x509_authorities().iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+        jwt_keys: Bytes::copy_from_slice(bundle.jwt_keys().as_bytes()),
+        tainted: Vec::new(),
     }
 }

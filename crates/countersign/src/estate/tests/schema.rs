@@ -37,6 +37,8 @@ const SPECS: &[(&str, &str)] = &[
     ("Service", "{limits: {}}"),
     ("Service", "{openapi: {UNKNOWN: 1, mapping: [{UNKNOWN: 1}]}}"),
     ("Registration", "{UNKNOWN: 1, x509: {UNKNOWN: 1}, jwt: {UNKNOWN: 1}}"),
+    ("Federation", "{trustDomain: other.test}"),
+    ("Federation", "{UNKNOWN: 1, endpoint: {UNKNOWN: 1}, bootstrap: {UNKNOWN: 1}}"),
 ];
 
 type Fields = BTreeMap<String, BTreeSet<String>>;

@@ -135,3 +135,25 @@ fn authorities_live_as_long_as_is_said_and_cut_no_svid_short() {
         "server.yaml:7:18: pkcs11: `pinFile` is missing"
     );
 }
+
+#[test]
+fn the_bundle_endpoint_has_a_place_and_a_server_that_is_known() {
+    let served = |bundle: &str| read(&format!("  []\n{bundle}")).map(|settings| settings.bundle);
+    assert_eq!(served(""), Ok(None));
+    for (bundle, words) in [
+        (
+            "bundle: {profile: https_spiffe}\n",
+            "server.yaml:7:9: server: `listen.bundle` says where, and `bundle` how its server is known: expected both",
+        ),
+        ("bundle: {profile: https_web, cert: a.pem}\n", "bundle: `https_web` needs `cert` and `key`"),
+        (
+            "bundle: {profile: https_spiffe, cert: a.pem}\n",
+            "bundle: a server of `https_spiffe` is known by its SVID: `cert` and `key` are for `https_web`",
+        ),
+        ("bundle: {profile: https}\n", "`https` is no profile: expected `https_web` or `https_spiffe`"),
+        ("bundle: {}\n", "bundle: `profile` is missing"),
+    ] {
+        let refused = served(bundle).unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+}

@@ -155,6 +155,7 @@ fn live(remote: Option<&RemoteKeys>, keys: Option<Arc<KeySet>>) -> Live {
         snapshot,
         catalog: Arc::new(Catalog::new([])),
         pacing: Timeouts::pacing(std::iter::empty()),
+        federations: Arc::from([]),
         remotes: remote.cloned().into_iter().collect(),
         about: Arc::default(),
         domain: None,

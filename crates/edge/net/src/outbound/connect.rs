@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -63,12 +64,23 @@ pub(super) async fn connect(remote: &Remote, addresses: Vec<IpAddr>) -> Result<T
 /// # Errors
 /// [`FetchFailed::Roots`], [`FetchFailed::Tls`].
 pub(super) async fn secured(stream: TcpStream, remote: &Remote) -> Result<TlsStream<TcpStream>, FetchFailed> {
-    let config = remote.roots().config().await?;
+    over_tls(stream, remote, Arc::new(remote.roots().config().await?)).await
+}
+
+/// TLS over a connection, with a server of whom `config` decides.
+///
+/// # Errors
+/// [`FetchFailed::Tls`].
+pub(super) async fn over_tls(
+    stream: TcpStream,
+    remote: &Remote,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, FetchFailed> {
     let name = match remote.host() {
         Host::Address(address) => ServerName::from(*address),
         Host::Name(name) => {
             ServerName::try_from(name.clone()).map_err(|bad| FetchFailed::Tls(std::io::Error::other(bad)))?
         }
     };
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(FetchFailed::Tls)
+    TlsConnector::from(config).connect(name, stream).await.map_err(FetchFailed::Tls)
 }

@@ -14,11 +14,14 @@ mod roots;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use tokio::time::timeout;
+
+use crate::tls::{self, Check};
 
 pub use local::fetch_local;
 pub use reach::{Reach, Unreachable};
@@ -106,6 +109,23 @@ pub async fn fetch_on(remote: &Remote, terms: &Terms) -> Result<Fetched, FetchFa
     };
     // the state of a handshake is large, and a fetch is rare
     in_time(Box::pin(fetch), terms).await
+}
+
+/// Fetches a public document from a server that is held to `check` instead of to its name.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_from(remote: &Remote, check: Arc<Check>) -> Result<Fetched, FetchFailed> {
+    let terms = Terms::public();
+    let fetch = async {
+        let addresses = connect::addresses(remote).await?;
+        let stream = connect::connect(remote, addresses).await?;
+        // with no SVID of its own: whoever publishes a bundle asks nobody who he is
+        let config = tls::client(Arc::default(), check);
+        let stream = connect::over_tls(stream, remote, config).await?;
+        exchange::exchange(stream, exchange::request(remote.url(), &terms), &terms).await
+    };
+    in_time(Box::pin(fetch), &terms).await
 }
 
 async fn in_time(

@@ -25,6 +25,8 @@ pub enum Changed {
     Registrations,
     /// Something was done with the authorities of this trust domain.
     Authorities(String),
+    /// The bundle of this trust domain, with which this one federates, is another, or forgotten.
+    Federated(String),
 }
 
 /// INVARIANT: the counter's row is held until the transaction ends, so that a number is given only once every one below
@@ -40,6 +42,7 @@ const EPOCH: &str = "epoch";
 const REVOCATION: &str = "revocation";
 const REGISTRATIONS: &str = "registrations";
 const AUTHORITIES: &str = "authorities";
+const FEDERATED: &str = "federated";
 
 impl State {
     /// What changed after change `seq`, at most `limit` changes.
@@ -74,6 +77,7 @@ impl State {
             REVOCATION => Ok(Change { seq, what: Changed::Revocation }),
             REGISTRATIONS => Ok(Change { seq, what: Changed::Registrations }),
             AUTHORITIES => Ok(Change { seq, what: Changed::Authorities(subject) }),
+            FEDERATED => Ok(Change { seq, what: Changed::Federated(subject) }),
             _ => Err(StateFault::UnknownChange { place: self.database.place().to_owned(), seq, kind }),
         }
     }
@@ -101,6 +105,7 @@ pub(super) async fn insert(tx: &mut Transaction, change: &Change) -> Result<(), 
         Changed::Revocation => (REVOCATION, String::new()),
         Changed::Registrations => (REGISTRATIONS, String::new()),
         Changed::Authorities(domain) => (AUTHORITIES, domain.clone()),
+        Changed::Federated(domain) => (FEDERATED, domain.clone()),
     };
     tx.execute(INSERT, &[Value::number(change.seq)?, Value::Text(kind), Value::Text(&subject)]).await
 }

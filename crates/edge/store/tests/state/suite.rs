@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
     Again, Append, Attest, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
-    KeptPlane, NewPlane, RevocationAct, State, Step,
+    KeptBundle, KeptPlane, NewPlane, RevocationAct, State, Step,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -49,6 +49,7 @@ on_both_engines!(
     acts_of_another_control_plane_keep_their_numbers,
     of_nodes_that_would_take_a_step_at_once_exactly_one_does_and_the_others_keep_nothing,
     what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_are_gone_are_read_no_more,
+    of_nodes_that_keep_a_bundle_at_once_one_does_and_what_is_forgotten_is_gone,
     a_state_that_a_newer_program_wrote_is_left_as_it_is,
     a_change_of_an_unknown_kind_is_not_passed_over,
     an_estate_that_was_damaged_is_not_handed_out,
@@ -352,12 +353,12 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     let node = place.node().await;
     try_next(&node, "ada").await.unwrap();
     node.close().await;
-    place.tamper("UPDATE schema_version SET version = 8; ALTER TABLE changes ADD COLUMN later BIGINT").await;
+    place.tamper("UPDATE schema_version SET version = 9; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 8, and this program knows 7: use the newer program", place.name());
+        format!("the state in `{}` has format 9, and this program knows 8: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 7").await;
+    place.tamper("UPDATE schema_version SET version = 8").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 
@@ -476,4 +477,24 @@ async fn what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_ar
     assert_eq!(found, KeptAuthorities { seq: 4, authorities: vec![active] });
     let acts: Vec<String> = other.authority_acts("a.test").await.unwrap().into_iter().map(|act| act.act).collect();
     assert_eq!(acts, ["revoke", "activate", "prepare", "prepare"]);
+}
+
+async fn of_nodes_that_keep_a_bundle_at_once_one_does_and_what_is_forgotten_is_gone(place: Place) {
+    let (node, other) = (place.node().await, place.node().await);
+    let bundle = |seq, document: &[u8]| KeptBundle {
+        domain: "other.test".to_owned(),
+        seq,
+        terms: "terms".to_owned(),
+        fetched: "2027-01-01T00:00:00Z".to_owned(),
+        document: document.to_vec(),
+    };
+    assert_eq!(node.keep_federated(&bundle(0, b"first")).await.unwrap(), Step::Kept { seq: 1 });
+    assert_eq!(other.keep_federated(&bundle(0, b"late")).await.unwrap(), Step::Moved);
+    assert_eq!(other.keep_federated(&bundle(1, b"second")).await.unwrap(), Step::Kept { seq: 2 });
+    assert_eq!(node.federated().await.unwrap(), [bundle(2, b"second")]);
+    assert_eq!(node.forget_federated("other.test", 1).await.unwrap(), Step::Moved);
+    assert_eq!(node.forget_federated("other.test", 2).await.unwrap(), Step::Kept { seq: 3 });
+    assert!(other.federated().await.unwrap().is_empty());
+    let last = other.changes_since(2, 9).await.unwrap();
+    assert_eq!(last, [Change { seq: 3, what: Changed::Federated("other.test".to_owned()) }]);
 }

@@ -31,9 +31,9 @@ fn only_plain_integers_within_64_bits_are_integers() {
     assert_eq!(number("-1"), Json::Integer(-1));
     assert_eq!(number("9223372036854775807"), Json::Integer(i64::MAX));
     assert_eq!(number("-9223372036854775808"), Json::Integer(i64::MIN));
-    for text in
-        ["9223372036854775808", "-9223372036854775809", "1.5", "1.0", "1e3", "1E3", "-0", "18446744073709551616"]
-    {
+    assert_eq!(number("9223372036854775808"), Json::Large(1 << 63));
+    assert_eq!(number("18446744073709551615"), Json::Large(u64::MAX));
+    for text in ["-9223372036854775809", "1.5", "1.0", "1e3", "1E3", "-0", "18446744073709551616"] {
         assert_eq!(number(text), Json::Number, "{text}");
     }
     for text in ["1e400", "01", "+1", "1.", ".5", "0x10", "NaN", "Infinity", "1_000"] {
@@ -94,6 +94,7 @@ fn equal(ours: &Json, theirs: &serde_json::Value) -> bool {
         Json::Null => theirs.is_null(),
         Json::Bool => theirs.is_boolean(),
         Json::Integer(number) => theirs.as_i64() == Some(*number),
+        Json::Large(number) => theirs.as_u64() == Some(*number),
         Json::Number => theirs.is_f64(),
         Json::String(text) => theirs.as_str() == Some(text),
         Json::Array(items) => theirs

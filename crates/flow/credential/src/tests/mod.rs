@@ -11,6 +11,7 @@ mod operators;
 mod order;
 mod properties;
 mod shape;
+mod spiffe_bundle;
 mod svid;
 mod times;
 mod unknown_key;
