@@ -18,6 +18,7 @@ mod services;
 mod settings;
 mod sources;
 pub mod spire;
+mod upstream;
 mod vars;
 
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +46,7 @@ pub use principals::operators;
 pub use registrations::{Registration, read_registrations};
 pub use services::Service;
 pub use settings::{GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings};
+pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};

@@ -12,6 +12,7 @@ use http::uri::Authority;
 use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
+use super::upstream::{UpstreamSettings, upstream};
 use crate::issuing::Lives;
 use net::causes::chain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
@@ -41,6 +42,8 @@ pub struct ServerSettings {
     pub lives: Lives,
     /// The token in which keys of authorities are made; none where the state keeps them.
     pub token: Option<TokenSettings>,
+    /// Who signs X.509 authorities; none where they sign themselves.
+    pub upstream: Option<UpstreamSettings>,
 }
 
 /// A PKCS#11 token.
@@ -98,6 +101,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
         let lives = fields.optional("authority").map(|node| lives(reader, node));
         let token = fields.optional("signer").map(|node| token(reader, node, folder));
+        let upstream = fields.optional("upstream").map(|node| upstream(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -121,6 +125,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             operators: operators.unwrap_or_default(),
             lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
             token: token.flatten(),
+            upstream: upstream.flatten(),
         })
     })
 }
