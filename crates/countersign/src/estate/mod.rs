@@ -46,8 +46,8 @@ pub use principals::operators;
 pub use registrations::{Registration, read_registrations};
 pub use services::Service;
 pub use settings::{GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings};
-pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
+pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
 

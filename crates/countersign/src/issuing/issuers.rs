@@ -195,12 +195,7 @@ impl Issuers {
     }
 
     /// A new authority, prepared, and what is to be sealed of its key.
-    async fn make(
-        &self,
-        domain: &TrustDomain,
-        kind: KeyKind,
-        at: Time,
-    ) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
+    async fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
         let (signer, secret) = self.custody.make()?;
         let point = signer.public_point().to_vec();
         let made = match kind {

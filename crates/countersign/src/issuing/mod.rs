@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{Authorities, AuthorityCertificate, AuthorityKey, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Picked, Source, SourceKeys};
+use credential::{
+    Authorities, AuthorityCertificate, AuthorityKey, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet,
+    Picked, Source, SourceKeys,
+};
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
 use issuer::{
     Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
@@ -156,7 +159,8 @@ impl Issuer {
         };
         let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
         let (one, key) = signer(KeyKind::X509)?;
-        let authority = Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.above.clone(), one.life.ends);
+        let authority =
+            Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.above.clone(), one.life.ends);
         let authority = authority.map_err(founding)?;
         let (one, key) = signer(KeyKind::Jwt)?;
         let jwt = JwtAuthority::new(domain, key, one.life.ends);
@@ -202,13 +206,11 @@ impl Issuer {
         self.lives.svid
     }
 
-    /// The next step that is due in the life of its authorities.
-    pub fn due(&self, at: Time) -> Option<(KeyKind, KeyStep)> {
-        KeyKind::ALL.into_iter().find_map(|kind| {
-            let of_kind = self.keys.iter().filter(|key| key.kind == kind);
-            let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
-            Some((kind, due(&lives, self.lives.of(kind), at)?))
-        })
+    /// The next step that is due in the life of its authorities of this kind.
+    pub fn due(&self, kind: KeyKind, at: Time) -> Option<KeyStep> {
+        let of_kind = self.keys.iter().filter(|key| key.kind == kind);
+        let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
+        due(&lives, self.lives.of(kind), at)
     }
 
     /// Whom verifiers of X.509-SVIDs trust, in DER.

@@ -52,7 +52,8 @@ async fn rotate(nodes: &[Arc<Issuers>], at: Time) {
         let mut due = Vec::new();
         for node in nodes {
             let issuer = node.of(&domain(), at).await.unwrap();
-            due.extend(issuer.due(at).map(|step| (node, step)));
+            let next = KeyKind::ALL.into_iter().find_map(|kind| Some((kind, issuer.due(kind, at)?)));
+            due.extend(next.map(|step| (node, step)));
         }
         if due.is_empty() {
             return;

@@ -27,7 +27,9 @@ pub use jwt_svid::{JwtAuthority, JwtOrder, JwtSvid};
 pub use operator::OwnCertificate;
 pub use outer::{OuterAuthority, Term};
 pub use pem::BadPem;
-pub use publish::{Published, PublishedCertificate, PublishedKey, bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point};
+pub use publish::{
+    Published, PublishedCertificate, PublishedKey, bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point,
+};
 pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed, key_digest, key_id};
 

@@ -5,14 +5,17 @@
 mod disk;
 mod openbao;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use credential::{BadBundle, Cause, Flaw, NotAsked, PeerCertificates, check_asked};
-use issuer::{Authority, BadPem, BadRequest, CertificateRequest, MintFailed, NewKey, Order, Signer, Term, key_digest, pem};
+use issuer::{
+    Authority, BadPem, BadRequest, CertificateRequest, MintFailed, NewKey, Order, Signer, Term, key_digest, pem,
+};
 use model::{BadSpiffeId, Time, TrustDomain};
-use net::{BadRemote, BadRoots, FetchFailed};
 use net::serial;
+use net::{BadRemote, BadRoots, FetchFailed};
 use store::BadSigner;
 
 use super::{CERTIFICATE, bundle, own_part};
@@ -109,7 +112,9 @@ impl Upstream {
         let path = || self.0.bundle.clone();
         let certificate = above.first().cloned().unwrap_or_default();
         check_asked(&certificate, domain, &key_digest(signer.public_point()))?;
-        above.retain(|der| !roots.contains(der));
+        // who answers may name one twice, and the roots too
+        let mut named = HashSet::new();
+        above.retain(|der| !roots.contains(der) && named.insert(der.clone()));
         let trusted = bundle(domain, &roots).map_err(|source| UpstreamFailed::Bundle { path: path(), source })?;
         let authority = Authority::resume(domain.clone(), signer, certificate.clone(), above.clone(), at.plus(life))?;
         let (id, key) = (own_part(domain, "probe").parse()?, NewKey::make().map_err(MintFailed::from)?);

@@ -11,8 +11,8 @@ use model::{SpiffeId, Time, TrustDomain};
 use net::causes::chain;
 use net::{now, serial};
 use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256,
-    RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
 use store::{P256Signer, State};
 use tempfile::TempDir;

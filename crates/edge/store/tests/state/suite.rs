@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
-    Again, Append, Attest, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority, KeptUpstream,
-    KeptPlane, NewPlane, RevocationAct, State, Step,
+    Again, Append, Attest, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
+    KeptPlane, KeptUpstream, NewPlane, RevocationAct, State, Step,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
