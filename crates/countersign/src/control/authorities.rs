@@ -1,7 +1,7 @@
 //! The authorities of the trust domain: what operators see and do of their lives, and what is due by itself, which passes the
 //! same gates as everything and is recorded likewise.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use issuer::lifecycle::{KeyKind, KeyStep, Standing};
 use net::causes::chain;
@@ -207,7 +207,7 @@ impl Control {
                 () = stop.asked() => return,
                 () = sleep(EVERY) => {}
             }
-            for kind in KeyKind::ALL.into_iter().filter(|kind| !self.overdue.rests(*kind)) {
+            for kind in KeyKind::ALL.into_iter().filter(|kind| !self.overdue.rests(*kind, Instant::now())) {
                 self.rotate_kind(kind, uid).await;
             }
         }
@@ -220,7 +220,7 @@ impl Control {
             Ok(()) => self.overdue.done(kind),
             Err(why) => {
                 tracing::error!(kind = kind.as_str(), why, "an authority is not changed when it is due");
-                self.overdue.failed(kind, why, now());
+                self.overdue.failed(kind, why, now(), Instant::now());
             }
         }
     }

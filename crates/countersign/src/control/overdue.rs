@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use issuer::lifecycle::KeyKind;
 use model::Time;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 /// How long nothing is tried after it failed: at first, and at most.
 const REST: Duration = Duration::from_secs(10);
@@ -26,18 +25,18 @@ struct Failed {
 }
 
 impl Overdue {
-    /// Whether nothing is to be tried for now.
-    pub fn rests(&self, kind: KeyKind) -> bool {
-        self.with(|all| all.get(&kind).is_some_and(|failed| Instant::now() < failed.again))
+    /// Whether nothing is to be tried at `at`.
+    pub fn rests(&self, kind: KeyKind, at: Instant) -> bool {
+        self.with(|all| all.get(&kind).is_some_and(|failed| at < failed.again))
     }
 
-    /// It was tried at `at`, in vain; each time it rests for twice as long.
-    pub fn failed(&self, kind: KeyKind, why: String, at: Time) {
+    /// It was tried at `at`, in vain; each time it rests for twice as long, from `from` on.
+    pub fn failed(&self, kind: KeyKind, why: String, at: Time, from: Instant) {
         self.with(|all| {
             let before = all.remove(&kind);
             let rest = before.as_ref().map_or(REST, |before| (before.rest * 2).min(LONGEST));
             let since = before.map_or(at, |before| before.since);
-            all.insert(kind, Failed { since, why, rest, again: Instant::now() + rest });
+            all.insert(kind, Failed { since, why, rest, again: from + rest });
         });
     }
 
@@ -57,25 +56,4 @@ impl Overdue {
 }
 
 #[cfg(test)]
-mod tests {
-    use issuer::lifecycle::KeyKind;
-    use tokio::time::{Duration, advance};
-
-    use super::Overdue;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_fails_again_rests_for_longer_and_holds_up_nothing_else() {
-        let (overdue, at) = (Overdue::default(), net::now());
-        let second = Duration::from_secs(1);
-        for rest in [10, 20, 40, 80, 160, 300, 300] {
-            overdue.failed(KeyKind::X509, "away".to_owned(), at);
-            advance(second * (rest - 1)).await;
-            assert!(overdue.rests(KeyKind::X509) && !overdue.rests(KeyKind::Jwt));
-            advance(second).await;
-            assert!(!overdue.rests(KeyKind::X509));
-        }
-        assert_eq!(overdue.shown()[0]["why"], "away");
-        overdue.done(KeyKind::X509);
-        assert_eq!(overdue.shown(), serde_json::json!([]));
-    }
-}
+mod tests;

@@ -222,7 +222,7 @@ impl Issuers {
         let life = self.lives.x509;
         if let Some(upstream) = &self.upstream {
             let signed = upstream.sign(domain, signer, Term { at, life }).await;
-            return signed.map_err(|source| IssuingFailed::Upstream { domain: domain.clone(), source });
+            return signed.map_err(|why| IssuingFailed::Upstream { domain: domain.clone(), source: Box::new(why) });
         }
         let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
         let founded = Authority::found(domain.clone(), signer, serial(), at, life).map_err(founding)?;

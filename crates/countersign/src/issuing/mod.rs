@@ -116,7 +116,7 @@ pub enum IssuingFailed {
     #[error("the authority of trust domain `{domain}` cannot be founded")]
     Founding { domain: TrustDomain, source: MintFailed },
     #[error("the upstream authority signed none for trust domain `{domain}`")]
-    Upstream { domain: TrustDomain, source: UpstreamFailed },
+    Upstream { domain: TrustDomain, source: Box<UpstreamFailed> },
     #[error("the state cannot be used")]
     State(#[from] StateFault),
     #[error(

@@ -81,9 +81,9 @@ pub fn check_asked(der: &[u8], domain: &TrustDomain, key: &[u8; 32]) -> Result<(
 
 /// What a certificate calls its own key (RFC 5280 §4.2.1.2).
 fn own_name<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
-    certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(name) => Some(name.0),
-        _ => None,
+    certificate.extensions().iter().find_map(|extension| {
+        let ParsedExtension::SubjectKeyIdentifier(name) = extension.parsed_extension() else { return None };
+        Some(name.0)
     })
 }
 
@@ -101,8 +101,9 @@ fn key(certificate: &X509Certificate<'_>) -> Option<AuthorityKey> {
             let (x, y) = rest.split_at(rest.len() / 2);
             (*four == 4).then(|| AuthorityKey::Ec { curve, x: x.to_vec(), y: y.to_vec() })
         }
-        // what was checked is of a known kind, and of those only this one is none that the parser knows
-        _ => Some(AuthorityKey::Ed25519 { x: key.subject_public_key.data.to_vec() }),
+        // what was checked is of a known kind, and of those the parser does not know this one alone
+        PublicKey::Unknown(x) => Some(AuthorityKey::Ed25519 { x: x.to_vec() }),
+        PublicKey::DSA(_) | PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_) => None,
     }
 }
 

@@ -29,7 +29,8 @@ fn below(settings: &str, roots: &Path, links: usize) -> (Upstream, Sockets, Inst
     }
     for plane in ["edge-1", "node-1"] {
         let svid = installation.home(plane).join("svid/svid.pem");
-        let is_new = || (fs::read_to_string(&svid).unwrap().matches("BEGIN CERTIFICATE").count() == links).then_some(());
+        let is_new =
+            || (fs::read_to_string(&svid).unwrap().matches("BEGIN CERTIFICATE").count() == links).then_some(());
         until("the SVID of each is another", is_new);
     }
     installation.cli(&["authority", "revoke"]).ended(0);
@@ -116,6 +117,17 @@ fn an_authority_on_disk_signs_ours_and_its_root_alone_is_trusted() {
     installation.cli(&["authority", "prepare"]).ended(0);
     installation.cli(&["authority", "activate"]).ended(0);
     assert_verified(&installation, &sockets, &roots, "after");
+
+    // what a revoked one signed leads to the root for ever: its key is revoked, too
+    let retired = standing(&installation, "retired");
+    let before = installation.path("before").join("svid.pem");
+    let resolved = |code| installation.cli(&["resolve", "--cert", before.to_str().unwrap()]).ended(code);
+    installation.cli(&["authority", "taint"]).ended(0);
+    installation.cli(&["authority", "revoke"]).ended(0);
+    resolved(0);
+    installation.cli(&["revoke", "key", &format!("spiffe/{}", retired[0])]).ended(0);
+    resolved(2);
+    assert_verified(&installation, &sockets, &roots, "last");
 }
 
 /// An OpenBao that signs intermediates.
@@ -190,7 +202,7 @@ fn openbao_signs_ours_and_what_is_active_signs_on_while_it_is_away() {
     // the next one is due after a minute, and OpenBao is away; the keys of JWT-SVIDs change nevertheless
     bao.signal(Signal::STOP);
     let overdue = || {
-        let status = installation.cli(&["status", "--output", "json"]).ended(0).json();
+        let status = installation.cli(&["status", "--verbose", "--output", "json"]).ended(0).json();
         status["detail"]["authorities_overdue"].as_array().expect("a list").first().cloned()
     };
     let failed = until_within(Duration::from_secs(100), overdue).expect("it is said");
