@@ -1,3 +1,5 @@
+//! What is overdue is tried again, less and less often.
+
 use std::time::{Duration, Instant};
 
 use issuer::lifecycle::KeyKind;

@@ -14,11 +14,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
     PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
-use store::{P256Signer, State};
+use store::{KeptAuthority, KeptUpstream, P256Signer, SealingKey, State};
 use tempfile::TempDir;
 use testkit::{TestCa, date, uri};
 
 use crate::estate::{DiskUpstream, UpstreamKind, UpstreamSettings};
+use crate::issuing::kept::Opened;
 use crate::issuing::{By, Custody, Issuer, Issuers, Lives, Upstream};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -129,6 +130,26 @@ async fn an_authority_never_outlives_the_outer_one() {
 }
 
 #[tokio::test]
+async fn who_may_write_the_database_puts_no_other_root_above_an_authority() {
+    let outer = Outer::new();
+    outer.issuers().await.of(&domain(), now()).await.unwrap();
+    let state = State::open(&outer.dir.path().join("state.db")).await.unwrap();
+    let kept = state.authorities("prod.acme.test").await.unwrap().authorities;
+    let kept = kept.into_iter().find(|one| one.upstream.is_some()).unwrap();
+    let seal = SealingKey::open(&outer.dir.path().join("keys/seal.key")).unwrap().unwrap();
+    let opens = |change: fn(&mut KeptUpstream, String)| {
+        let mut forged = kept.clone();
+        let upstream = forged.upstream.as_mut().unwrap();
+        change(upstream, pem::encode("CERTIFICATE", &Outer::new().root));
+        Opened::read(&domain(), forged, &seal).is_ok()
+    };
+    assert!(opens(|_, _| {}));
+    assert!(!opens(|upstream, other| upstream.roots = other));
+    assert!(!opens(|upstream, other| upstream.above += &other));
+    assert!(Opened::read(&domain(), KeptAuthority { upstream: None, ..kept.clone() }, &seal).is_err());
+}
+
+#[tokio::test]
 async fn files_that_are_not_what_they_should_be_are_refused_by_name() {
     const WHY: &str = "the upstream authority signed none for trust domain `prod.acme.test`: ";
     let check = async |outer: &Outer, expected: &str| assert_eq!(outer.refused().await, format!("{WHY}{expected}"));
@@ -143,11 +164,13 @@ async fn files_that_are_not_what_they_should_be_are_refused_by_name() {
     let other = Outer::new();
     let outer = Outer::new();
     outer.write("outer.key", &fs::read_to_string(other.dir.path().join("outer.key")).unwrap(), 0o600);
-    check(&outer, "what it signed does not lead to `bundle.pem`: InvalidSignatureForPublicKey").await;
+    check(&outer, "what it signed does not lead to `bundle.pem`: the certificate chain does not verify: InvalidSignatureForPublicKey").await;
     let outer = Outer::new();
-    outer.write("bundle.pem", &pem::encode("CERTIFICATE", &other.root), 0o644);
-    check(&outer, "what it signed does not lead to `bundle.pem`: UnknownIssuer").await;
-    let leaf = TestCa::new("prod.acme.test", now(), |_| {}).leaf("spiffe://prod.acme.test/a", now(), |_| {}).0;
+    let stranger = TestCa::new("prod.acme.test", now(), |_| {});
+    outer.write("bundle.pem", &pem::encode("CERTIFICATE", &stranger.certificate()), 0o644);
+    check(&outer, "what it signed does not lead to `bundle.pem`: the certificate chain does not verify: UnknownIssuer")
+        .await;
+    let leaf = stranger.leaf("spiffe://prod.acme.test/a", now(), |_| {}).0;
     outer.write("outer.pem", &pem::encode("CERTIFICATE", &leaf), 0o644);
     check(&outer, "`outer.pem` is no authority's certificate: its SPIFFE ID has a path, as no authority's may").await;
 }
