@@ -65,6 +65,11 @@ impl TestCa {
         (leaf.der().to_vec(), key.serialize_der())
     }
 
+    /// A certificate for this key, as it stands.
+    pub fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+        params.signed_by(key, &self.issuer()).expect("a certificate that rcgen can write").der().to_vec()
+    }
+
     fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
     }

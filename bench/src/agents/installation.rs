@@ -198,7 +198,8 @@ impl Installation {
         let mut said = client.attest(futures_util::stream::iter([asked])).await.expect("attested").into_inner();
         let step = said.message().await.expect("an answer").and_then(|answer| answer.step);
         let Some(attest_response::Step::Svid(svid)) = step else { panic!("no SVID") };
-        own.install(&[svid.chain[0].to_vec()], &key.pkcs8).expect("it can be used");
+        own.install(&svid.chain.iter().map(|der| der.to_vec()).collect::<Vec<_>>(), &key.pkcs8)
+            .expect("it can be used");
         // a connection of its own, by the SVID
         control()
     }

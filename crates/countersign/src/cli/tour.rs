@@ -244,7 +244,6 @@ impl Tour {
     /// A connection made with the SVID of a sample workload, to a gateway that has to show an SVID of the same authority.
     async fn shake_hands(&self, workload: &str) -> Result<TlsStream<TcpStream>, TourFailed> {
         let json = &self.running.json;
-        let certificate = |text: String| pem::decode("CERTIFICATE", &text);
         let authorities = certificates_in(&std::fs::read(&json.ca)?).map_err(failed)?;
         let (source, domain) = (DOMAIN.parse().map_err(failed)?, DOMAIN.parse().map_err(failed)?);
         let bundle = credential::Bundle::new(source, domain, &authorities, Duration::ZERO).map_err(failed)?;
@@ -252,7 +251,7 @@ impl Tour {
         let own = OwnSvid::default();
         if let Some(files) = json.svids.get(workload) {
             let key = pem::decode("PRIVATE KEY", &std::fs::read_to_string(&files.key)?)?;
-            own.install(&[certificate(std::fs::read_to_string(&files.cert)?)?], &key).map_err(failed)?;
+            own.install(&certificates_in(&std::fs::read(&files.cert)?).map_err(failed)?, &key).map_err(failed)?;
         }
         let gateway = tls::client(Arc::new(own), Arc::new(move |peer| peer.check(&trusted, now())));
         let address = json.gateway.https.trim_start_matches("https://");

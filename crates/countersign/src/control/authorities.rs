@@ -1,7 +1,7 @@
 //! The authorities of the trust domain: what operators see and do of their lives, and what is due by itself, which passes the
 //! same gates as everything and is recorded likewise.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use issuer::lifecycle::{KeyKind, KeyStep, Standing};
 use net::causes::chain;
@@ -18,8 +18,6 @@ use crate::issuing::{Issuer, NotStepped, Shown};
 
 /// How often it is looked at whether a step is due.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long nothing is tried after it failed.
-const REST: Duration = Duration::from_secs(10);
 
 /// Body of `POST /v1/authorities`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -204,18 +202,25 @@ impl Control {
     /// Takes the steps that are due in the lives of authorities, as the directory's owner, until asked to stop. Of several
     /// nodes each sees what is due, and one does it.
     pub async fn rotate(&self, uid: u32, mut stop: Stop) {
-        let mut wait = EVERY;
         loop {
             tokio::select! {
                 () = stop.asked() => return,
-                () = sleep(wait) => {}
+                () = sleep(EVERY) => {}
             }
-            wait = EVERY;
-            let due = self.issuer().and_then(|issuer| issuer.due(now()));
-            let Some((kind, step)) = due else { continue };
-            if let Err(why) = self.take_due(kind, step, uid).await {
+            for kind in KeyKind::ALL.into_iter().filter(|kind| !self.overdue.rests(*kind, Instant::now())) {
+                self.rotate_kind(kind, uid).await;
+            }
+        }
+    }
+
+    async fn rotate_kind(&self, kind: KeyKind, uid: u32) {
+        let due = self.issuer().and_then(|issuer| issuer.due(kind, now()));
+        let Some(step) = due else { return self.overdue.done(kind) };
+        match self.take_due(kind, step, uid).await {
+            Ok(()) => self.overdue.done(kind),
+            Err(why) => {
                 tracing::error!(kind = kind.as_str(), why, "an authority is not changed when it is due");
-                wait = REST;
+                self.overdue.failed(kind, why, now(), Instant::now());
             }
         }
     }

@@ -8,6 +8,7 @@ mod authorities;
 mod command;
 mod explain;
 mod feed;
+mod overdue;
 mod own;
 mod perform;
 mod planes;
@@ -42,6 +43,7 @@ use serde_json::Value;
 use store::{DiskSigner, FileLedger};
 use tokio::time::sleep;
 
+use self::overdue::Overdue;
 use self::reading::{ReadingLedger, ReadingSlot};
 use self::reply::Reply;
 use crate::epochs::{Applied, ApplyFailed, Epochs, How};
@@ -88,6 +90,7 @@ pub struct Control {
     vitals: Arc<Vitals>,
     /// What is known of nodes whose agents come here.
     nodes: agents::Nodes,
+    overdue: Overdue,
 }
 
 /// What a process does beside its control door.
@@ -109,7 +112,7 @@ impl Control {
         vitals: Arc<Vitals>,
     ) -> Self {
         let nodes = agents::Nodes::default();
-        Self { epochs, ledger, signer, ledger_directory, description, post, vitals, nodes }
+        Self { epochs, ledger, signer, ledger_directory, description, post, vitals, nodes, overdue: Overdue::default() }
     }
 
     /// Holds operators, planes and others on the network to what is in force when they come.

@@ -165,7 +165,7 @@ impl Control {
         let seen = self.vitals.look().await;
         let mut document = status::status(&self.live().load(), at);
         if let Some(members) = document.as_object_mut() {
-            members.insert("detail".to_owned(), status::detail(&seen, &planes));
+            members.insert("detail".to_owned(), status::detail(&seen, &planes, self.overdue.shown()));
         }
         Ok(document)
     }

@@ -34,7 +34,7 @@ pub(super) fn status(live: &Live, at: Time) -> Value {
 }
 
 /// How the process is, and the planes that follow it.
-pub(super) fn detail(seen: &Seen, planes: &Value) -> Value {
+pub(super) fn detail(seen: &Seen, planes: &Value, overdue: Value) -> Value {
     let key_set = |kept: &KeyCounts| {
         json!({
             "source": kept.source.as_str(),
@@ -57,6 +57,7 @@ pub(super) fn detail(seen: &Seen, planes: &Value) -> Value {
         "clock": match seen.clock { Clock::Steady => "steady", Clock::Jumped => "jumped" },
         "svid_ends": ends(seen.svid_ends),
         "authority_ends": ends(seen.authority_ends),
+        "authorities_overdue": overdue,
         "ledger": {
             "records": ledger.written.records,
             "unsynced": ledger.written.unsynced,

@@ -87,15 +87,16 @@ pub(super) fn mint(epochs: &Epochs, order: &SvidOrder, until: Time, at: Time) ->
     let key = CertificateRequest::read(&order.request)?;
     let order = Order { id: &id, key: &key, hosts: &hosts, ttl: order.ttl, until: ends.min(until) };
     let svid = issuer.authority.mint(&order, serial(), at)?;
+    let expires = svid.not_after.to_string();
+    let chain = svid.into_chain();
     // INVARIANT: nothing is handed out that our own door refuses: a weak key in a request, for one
-    let peer = credential::PeerCertificates::new(vec![svid.certificate.clone()]);
-    let finding = peer.check(&issuer.authorities(), at)?;
+    let finding = credential::PeerCertificates::new(chain.clone()).check(&issuer.authorities(), at)?;
     Ok(Minted {
         id: id.to_string(),
-        svid: certificate_pem(&svid.certificate),
+        svid: chain.iter().map(|der| certificate_pem(der)).collect(),
         bundle: issuer.bundle_pem(),
         credential_id: finding.credential_id,
-        expires: svid.not_after.to_string(),
+        expires,
     })
 }
 

@@ -151,7 +151,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     let state = State::open(&state_beside(&directory.path("ledger"))).await?;
     let (lives, custody) = (issuing::Lives::default(), issuing::Custody::State);
-    let issuers = issuing::Issuers::new(directory.path("keys"), state.clone(), lives, custody);
+    let issuers = issuing::Issuers::new(directory.path("keys"), state.clone(), lives, (custody, None));
     let setting = Setting {
         operators,
         certified: credential::Operators::default(),

@@ -56,7 +56,7 @@ async fn on(dir: &TempDir, state: State) -> Result<Epochs, EpochsFailed> {
 
 /// One that serves this environment.
 async fn of(dir: &TempDir, state: State, environment: Option<&str>) -> Result<Epochs, EpochsFailed> {
-    let issuers = Issuers::new(dir.path().join("keys"), state.clone(), Lives::default(), Custody::State);
+    let issuers = Issuers::new(dir.path().join("keys"), state.clone(), Lives::default(), (Custody::State, None));
     let connections = Connections::new(Arc::new(OwnSvid::default()));
     // these estates name no key set that would be fetched
     let (keys, _keeper) = keys::keeper();

@@ -19,6 +19,7 @@ mod services;
 mod settings;
 mod sources;
 pub mod spire;
+mod upstream;
 mod vars;
 
 use std::collections::{BTreeMap, HashMap};
@@ -50,6 +51,7 @@ pub use settings::{
     BundleServer, GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings,
 };
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
+pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
 

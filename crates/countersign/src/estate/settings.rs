@@ -13,6 +13,7 @@ use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
 use super::federations::{SPIFFE, WEB};
+use super::upstream::{UpstreamSettings, upstream};
 use crate::issuing::Lives;
 use net::causes::chain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
@@ -44,6 +45,8 @@ pub struct ServerSettings {
     pub token: Option<TokenSettings>,
     /// Where other trust domains find the bundle.
     pub bundle: Option<BundleSettings>,
+    /// Who signs X.509 authorities; none where they sign themselves.
+    pub upstream: Option<UpstreamSettings>,
 }
 
 /// The bundle endpoint.
@@ -119,6 +122,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         let token = fields.optional("signer").map(|node| token(reader, node, folder));
         let bundle_node = fields.optional("bundle");
         let server = bundle_node.map(|node| bundle_server(reader, node, folder));
+        let upstream = fields.optional("upstream").map(|node| upstream(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -157,6 +161,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
             token: token.flatten(),
             bundle,
+            upstream: upstream.flatten(),
         })
     })
 }

@@ -61,12 +61,12 @@ impl Identity {
     /// # Errors
     /// [`NoIdentity::Svid`] where there is one that cannot be read.
     pub fn resume(&mut self, authorities: &Authorities) -> Result<bool, NoIdentity> {
-        let Some(Saved { certificate, pkcs8 }) = saved(&self.directory)? else { return Ok(false) };
+        let Some(Saved { chain, pkcs8 }) = saved(&self.directory)? else { return Ok(false) };
         let at = now();
-        let Ok(found) = PeerCertificates::new(vec![certificate.clone()]).check(authorities, at) else {
+        let Ok(found) = PeerCertificates::new(chain.clone()).check(authorities, at) else {
             return Ok(false);
         };
-        if self.own.install(&[certificate], &pkcs8).is_err() {
+        if self.own.install(&chain, &pkcs8).is_err() {
             return Ok(false);
         }
         self.held = Some((Made::until(found.key.concat(), found.until, at), None));

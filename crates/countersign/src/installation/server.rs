@@ -21,7 +21,7 @@ use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, BundleServer, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
 use crate::federation;
 use crate::home::operator;
-use crate::issuing::{Custody, Issuers};
+use crate::issuing::{Custody, Issuers, Upstream};
 use crate::pulse::Pulse;
 
 /// First line of the lock file.
@@ -57,40 +57,30 @@ pub enum ServerFailed {
 /// # Errors
 /// [`ServerFailed`].
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
-    let ServerSettings {
-        environment,
-        trust_domain,
-        planes,
-        admin,
-        names,
-        directory,
-        state,
-        operators,
-        lives,
-        token,
-        bundle,
-    } = server_settings(config)?;
+    let settings = server_settings(config)?;
+    let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, .. } = settings;
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
     let (planes, admin) = (listen(planes).await?, listen(admin).await?);
-    let published = match bundle {
-        Some(settings) => Some((listen(settings.listen).await?, pair(settings.server)?)),
+    let published = match settings.bundle {
+        Some(bundle) => Some((listen(bundle.listen).await?, pair(bundle.server)?)),
         None => None,
     };
     let feed_key = DiskSigner::open(&process.home.path("keys/feed.key"))?;
     feed_key.publish(&process.home.path("feed.pub"))?;
     let state = open(state).await?;
-    let custody = match &token {
+    let custody = match &settings.token {
         Some(TokenSettings { module, label, pin }) => Custody::Token(Token::open(module, label, pin)?),
         None => Custody::State,
     };
+    let signing = (custody, settings.upstream.map(Upstream::new));
     let setting = Setting {
         operators: vec![operator(owner)],
         certified: operators,
         environment: Some(environment.clone()),
         vars: Vars::Refused,
         keys: process.keys.clone(),
-        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), lives, custody)),
+        trust: Trust::Issues(Issuers::new(process.home.path("keys"), state.clone(), settings.lives, signing)),
         connections: Connections::new(Arc::new(OwnSvid::default())),
         domain: Some(trust_domain),
     };

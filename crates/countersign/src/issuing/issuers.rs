@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, NotTaken, Standing, check, due};
-use issuer::{Assertions, Authority, Enrolments};
+use issuer::{Assertions, Authority, Enrolments, Signer, Term};
 use model::{Time, TrustDomain};
 use net::serial;
 use store::{AuthorityAct, KeptAuthorities, KeptAuthority, SealingKey, State, Step};
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::custody::Custody;
 use super::kept::{Fresh, Opened};
 use super::laid::{Laid, own_key, private_folder};
+use super::upstream::{Certified, Upstream};
 use super::{Issuer, IssuingFailed, Lives, Own, own_part};
 use crate::estate::ENROLMENT_ISSUER;
 
@@ -31,6 +32,8 @@ pub struct Issuers {
     state: State,
     lives: Lives,
     custody: Custody,
+    /// Who signs its X.509 authorities; none where they sign themselves.
+    upstream: Option<Upstream>,
     seal: OnceLock<SealingKey>,
     open: Mutex<HashMap<TrustDomain, Arc<Issuer>>>,
 }
@@ -54,8 +57,13 @@ pub enum NotStepped {
 
 impl Issuers {
     /// Issuers with keys under `directory`, and what nodes share in `state`.
-    pub fn new(directory: PathBuf, state: State, lives: Lives, custody: Custody) -> Self {
-        Self { directory, state, lives, custody, seal: OnceLock::new(), open: Mutex::default() }
+    pub fn new(
+        directory: PathBuf,
+        state: State,
+        lives: Lives,
+        (custody, upstream): (Custody, Option<Upstream>),
+    ) -> Self {
+        Self { directory, state, lives, custody, upstream, seal: OnceLock::new(), open: Mutex::default() }
     }
 
     /// The issuer of `domain` as it is kept now. What it lacks to sign is made.
@@ -130,7 +138,7 @@ impl Issuers {
                 ("import", vec![laid.0.sealed(domain, &laid.1, self.seal()?)?])
             }
             KeyStep::Prepare => {
-                let (fresh, secret) = self.make(domain, kind, by.at)?;
+                let (fresh, secret) = self.make(domain, kind, by.at).await?;
                 let kept = fresh.sealed(domain, made.insert(secret), self.seal()?)?;
                 (step.as_str(), vec![kept])
             }
@@ -187,19 +195,39 @@ impl Issuers {
     }
 
     /// A new authority, prepared, and what is to be sealed of its key.
-    fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
+    async fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
         let (signer, secret) = self.custody.make()?;
         let point = signer.public_point().to_vec();
-        let life = self.lives.of(kind);
-        let (certificate, ends) = match kind {
+        let made = match kind {
             KeyKind::X509 => {
-                let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
-                let founded = Authority::found(domain.clone(), signer, serial(), at, life).map_err(founding)?;
-                (founded.certificate().to_vec(), founded.not_after())
+                let certified = self.certified(domain, signer, at).await;
+                certified.inspect_err(|_none| self.custody.forget(&secret))?
             }
-            KeyKind::Jwt => (Vec::new(), at.plus(life)),
+            KeyKind::Jwt => {
+                let ends = at.plus(self.lives.jwt);
+                Certified { certificate: Vec::new(), above: Vec::new(), roots: Vec::new(), ends }
+            }
         };
-        Ok((Fresh { kind, standing: Standing::Prepared, point, certificate, made: at, ends }, secret))
+        let Certified { certificate, above, roots, ends } = made;
+        Ok((Fresh { kind, standing: Standing::Prepared, point, certificate, above, roots, made: at, ends }, secret))
+    }
+
+    /// The certificate of a new authority, by the outer one or by itself.
+    async fn certified(
+        &self,
+        domain: &TrustDomain,
+        signer: Box<dyn Signer>,
+        at: Time,
+    ) -> Result<Certified, IssuingFailed> {
+        let life = self.lives.x509;
+        if let Some(upstream) = &self.upstream {
+            let signed = upstream.sign(domain, signer, Term { at, life }).await;
+            return signed.map_err(|why| IssuingFailed::Upstream { domain: domain.clone(), source: Box::new(why) });
+        }
+        let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
+        let founded = Authority::found(domain.clone(), signer, serial(), at, life).map_err(founding)?;
+        let (certificate, ends) = (founded.certificate().to_vec(), founded.not_after());
+        Ok(Certified { certificate, above: Vec::new(), roots: Vec::new(), ends })
     }
 
     fn opened(&self, domain: &TrustDomain, kept: KeptAuthorities) -> Result<Vec<Opened>, IssuingFailed> {

@@ -4,7 +4,9 @@ use credential::digest_of;
 use issuer::key_id;
 use issuer::lifecycle::{KeyKind, KeyLife, Standing};
 use model::{Time, TrustDomain};
-use store::{BadSigner, GONE, KeptAuthority, NotOpened, SealingKey};
+use store::{BadSigner, GONE, KeptAuthority, KeptUpstream, NotOpened, SealingKey};
+
+use super::{certificate_pem, certificates_in};
 
 /// First line of what a key is sealed for.
 const TITLE: &str = "countersign authority v1";
@@ -14,6 +16,9 @@ pub(super) struct Opened {
     pub kind: KeyKind,
     pub life: KeyLife,
     pub kept: KeptAuthority,
+    /// What SVIDs are handed out with, and the roots above; both in DER, and nothing where it signed itself.
+    pub above: Vec<Vec<u8>>,
+    pub roots: Vec<Vec<u8>>,
     /// Its private key in PKCS#8, or the name of that in a token; empty where it signs no more.
     pub secret: Vec<u8>,
 }
@@ -46,7 +51,13 @@ impl Opened {
         if key_id(&kept.public_key) != kept.id {
             return Err(NotOurs::Id);
         }
-        Ok(Self { kind, life, kept, secret })
+        let upstream = |pick: fn(&KeptUpstream) -> &str, field| match &kept.upstream {
+            Some(upstream) => certificates_in(pick(upstream).as_bytes()).or(Err(NotOurs::Field { field })),
+            None => Ok(Vec::new()),
+        };
+        let above = upstream(|upstream| &upstream.above, "above")?;
+        let roots = upstream(|upstream| &upstream.roots, "roots")?;
+        Ok(Self { kind, life, kept, above, roots, secret })
     }
 
     /// The same from `at` on in another standing. One that is not to sign has no private key any more.
@@ -74,6 +85,9 @@ pub(super) struct Fresh {
     pub point: Vec<u8>,
     /// In DER; empty where it has none.
     pub certificate: Vec<u8>,
+    /// Likewise in DER: what SVIDs are handed out with, and the roots above; nothing where it signed itself.
+    pub above: Vec<Vec<u8>>,
+    pub roots: Vec<Vec<u8>>,
     pub made: Time,
     pub ends: Time,
 }
@@ -82,12 +96,15 @@ impl Fresh {
     /// As it is to be kept, with its private key sealed.
     pub fn sealed(self, domain: &TrustDomain, secret: &[u8], seal: &SealingKey) -> Result<KeptAuthority, BadSigner> {
         let made = self.made.to_string();
+        let pem = |certificates: &[Vec<u8>]| certificates.iter().map(|der| certificate_pem(der)).collect();
+        let upstream = KeptUpstream { above: pem(&self.above), roots: pem(&self.roots) };
         let mut kept = KeptAuthority {
             id: key_id(&self.point),
             kind: self.kind.as_str().to_owned(),
             standing: self.standing.as_str().to_owned(),
             public_key: self.point,
             certificate: self.certificate,
+            upstream: (!self.above.is_empty()).then_some(upstream),
             since: made.clone(),
             made,
             ends: self.ends.to_string(),
@@ -101,7 +118,12 @@ impl Fresh {
 /// Everything about an authority that never changes: sealed for one, nothing opens for another, and no other certificate is
 /// taken for its own.
 fn purpose(domain: &TrustDomain, kept: &KeptAuthority) -> Vec<u8> {
-    let KeptAuthority { id, kind, made, ends, public_key, certificate, .. } = kept;
+    let KeptAuthority { id, kind, made, ends, public_key, certificate, upstream, .. } = kept;
     let (key, certificate) = (digest_of(public_key), digest_of(certificate));
-    format!("{TITLE}\n{domain}\n{kind}\n{id}\n{made}\n{ends}\n{key}\n{certificate}\n").into_bytes()
+    let own = format!("{TITLE}\n{domain}\n{kind}\n{id}\n{made}\n{ends}\n{key}\n{certificate}\n");
+    let above = |KeptUpstream { above, roots }: &KeptUpstream| {
+        format!("{}\n{}\n", digest_of(above.as_bytes()), digest_of(roots.as_bytes()))
+    };
+    // one that signed itself is sealed as before there were others
+    (own + &upstream.as_ref().map(above).unwrap_or_default()).into_bytes()
 }

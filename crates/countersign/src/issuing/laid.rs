@@ -47,7 +47,8 @@ impl Laid {
             KeyKind::Jwt => (Vec::new(), at.plus(lives.of(kind))),
         };
         let standing = if ends <= at { return Ok(None) } else { Standing::Active };
-        Ok(Some((Fresh { kind, standing, point, certificate, made: at, ends }, pkcs8)))
+        let (above, roots) = (Vec::new(), Vec::new());
+        Ok(Some((Fresh { kind, standing, point, certificate, above, roots, made: at, ends }, pkcs8)))
     }
 
     /// Removes what `kept` has: the key of an authority that is sealed elsewhere lies nowhere else.

@@ -4,6 +4,7 @@ mod custody;
 mod issuers;
 mod kept;
 mod laid;
+mod upstream;
 
 use std::io;
 use std::path::PathBuf;
@@ -11,11 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use credential::{Authorities, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Picked, Source, SourceKeys};
+use credential::{
+    Authorities, AuthorityCertificate, AuthorityKey, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet,
+    Picked, Source, SourceKeys,
+};
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
 use issuer::{
     Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
-    PublishedCertificate, key_digest, pem,
+    PublishedCertificate, PublishedKey, key_digest, pem,
 };
 use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
@@ -30,6 +34,7 @@ pub use custody::Custody;
 pub use issuers::{By, Issuers, NotStepped};
 pub use kept::NotOurs;
 pub use laid::lay_out;
+pub use upstream::{Upstream, UpstreamFailed};
 
 const CERTIFICATE: &str = "CERTIFICATE";
 /// Longest life of an enrolment token.
@@ -93,6 +98,8 @@ pub struct Shown {
     pub point: Vec<u8>,
     /// In DER; empty where it has none.
     pub certificate: Vec<u8>,
+    /// Whom verifiers trust instead, in DER; nobody where an outer authority signed nothing.
+    pub roots: Vec<Vec<u8>>,
 }
 
 /// Why a trust domain has no issuer here.
@@ -108,6 +115,8 @@ pub enum IssuingFailed {
     Pem { path: PathBuf, source: issuer::BadPem },
     #[error("the authority of trust domain `{domain}` cannot be founded")]
     Founding { domain: TrustDomain, source: MintFailed },
+    #[error("the upstream authority signed none for trust domain `{domain}`")]
+    Upstream { domain: TrustDomain, source: Box<UpstreamFailed> },
     #[error("the state cannot be used")]
     State(#[from] StateFault),
     #[error(
@@ -150,7 +159,8 @@ impl Issuer {
         };
         let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
         let (one, key) = signer(KeyKind::X509)?;
-        let authority = Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.life.ends);
+        let authority =
+            Authority::resume(domain.clone(), key, one.kept.certificate.clone(), one.above.clone(), one.life.ends);
         let authority = authority.map_err(founding)?;
         let (one, key) = signer(KeyKind::Jwt)?;
         let jwt = JwtAuthority::new(domain, key, one.life.ends);
@@ -159,10 +169,10 @@ impl Issuer {
             life: one.life,
             point: one.kept.public_key,
             certificate: one.kept.certificate,
+            roots: one.roots,
         };
         let keys: Vec<Shown> = opened.into_iter().map(shown).collect();
-        let certificates: Vec<Vec<u8>> = certificates(&keys).map(<[u8]>::to_vec).collect();
-        let bundle = bundle(domain, &certificates);
+        let bundle = bundle(domain, &certificates(&keys));
         let bundle = bundle.map_err(|source| IssuingFailed::Bundle { domain: domain.clone(), source })?;
         let bundle = bundle.tainting(&tainted(&keys));
         Ok(Self { authority, jwt, own, keys, seq, lives, bundle })
@@ -196,18 +206,16 @@ impl Issuer {
         self.lives.svid
     }
 
-    /// The next step that is due in the life of its authorities.
-    pub fn due(&self, at: Time) -> Option<(KeyKind, KeyStep)> {
-        KeyKind::ALL.into_iter().find_map(|kind| {
-            let of_kind = self.keys.iter().filter(|key| key.kind == kind);
-            let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
-            Some((kind, due(&lives, self.lives.of(kind), at)?))
-        })
+    /// The next step that is due in the life of its authorities of this kind.
+    pub fn due(&self, kind: KeyKind, at: Time) -> Option<KeyStep> {
+        let of_kind = self.keys.iter().filter(|key| key.kind == kind);
+        let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
+        due(&lives, self.lives.of(kind), at)
     }
 
-    /// Certificates of every authority of X.509-SVIDs, in DER.
+    /// Whom verifiers of X.509-SVIDs trust, in DER.
     pub fn x509_authorities(&self) -> Vec<Vec<u8>> {
-        certificates(&self.keys).map(<[u8]>::to_vec).collect()
+        certificates(&self.keys)
     }
 
     /// The keys of JWT-SVIDs, as a plain JWK Set.
@@ -231,12 +239,15 @@ impl Issuer {
     }
 
     fn published(&self) -> Published {
-        let x509 = self.keys.iter().filter(|key| key.kind == KeyKind::X509);
+        let x509 = certificates(&self.keys);
         let jwt = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
-        let certificate =
-            |key: &Shown| PublishedCertificate { certificate: key.certificate.clone(), point: key.point.clone() };
+        // each was read as an authority's when the bundle was made
+        let certificate = |certificate: Vec<u8>| {
+            let key = AuthorityCertificate::read(&certificate, self.domain()).ok()?.key;
+            Some(PublishedCertificate { certificate, key: published_key(key) })
+        };
         Published {
-            x509: x509.map(certificate).collect(),
+            x509: x509.into_iter().filter_map(certificate).collect(),
             jwt: jwt.map(|key| key.point.clone()).collect(),
             sequence: self.sequence(),
             shortest: self.lives.x509.min(self.lives.jwt),
@@ -284,7 +295,7 @@ impl Issuer {
 
     /// The bundle as servers and clients read it: certificates in PEM.
     pub fn bundle_pem(&self) -> String {
-        certificates(&self.keys).map(certificate_pem).collect()
+        certificates(&self.keys).iter().map(|der| certificate_pem(der)).collect()
     }
 }
 
@@ -293,8 +304,27 @@ fn tainted(keys: &[Shown]) -> Vec<[u8; 32]> {
     tainted.map(|key| key_digest(&key.point)).collect()
 }
 
-fn certificates(keys: &[Shown]) -> impl Iterator<Item = &[u8]> {
-    keys.iter().filter(|key| key.kind == KeyKind::X509).map(|key| key.certificate.as_slice())
+/// What is trusted for these keys: the certificate of each, or the roots of the outer authority that signed it. Several may have the
+/// same roots.
+fn certificates(keys: &[Shown]) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for key in keys.iter().filter(|key| key.kind == KeyKind::X509) {
+        let own = std::slice::from_ref(&key.certificate);
+        for trusted in if key.roots.is_empty() { own } else { &key.roots } {
+            if !all.contains(trusted) {
+                all.push(trusted.clone());
+            }
+        }
+    }
+    all
+}
+
+fn published_key(key: AuthorityKey) -> PublishedKey {
+    match key {
+        AuthorityKey::Ec { curve, x, y } => PublishedKey::Ec { curve, x, y },
+        AuthorityKey::Rsa { modulus, exponent } => PublishedKey::Rsa { modulus, exponent },
+        AuthorityKey::Ed25519 { x } => PublishedKey::Ed25519 { x },
+    }
 }
 
 /// The SPIFFE ID of a part of the product itself, as text.

@@ -27,7 +27,7 @@ async fn state(dir: &TempDir) -> State {
 
 /// A node with keys of its own folder.
 async fn node(dir: &TempDir, keys: &str) -> Arc<Issuers> {
-    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, Lives::default(), Custody::State))
+    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, Lives::default(), (Custody::State, None)))
 }
 
 fn by(at: Time) -> By {
@@ -39,7 +39,7 @@ fn minted(by: &Issuer, at: Time) -> PeerCertificates {
     let id: SpiffeId = "spiffe://prod.acme.test/a".parse().unwrap();
     let key = CertificateRequest::read(&NewKey::make().unwrap().request).unwrap();
     let order = Order { id: &id, key: &key, hosts: &[], ttl: HOUR, until: Time::MAX };
-    PeerCertificates::new(vec![by.authority.mint(&order, serial(), at).unwrap().certificate])
+    PeerCertificates::new(by.authority.mint(&order, serial(), at).unwrap().into_chain())
 }
 
 fn standings(issuer: &Issuer, kind: KeyKind) -> Vec<Standing> {
@@ -52,7 +52,8 @@ async fn rotate(nodes: &[Arc<Issuers>], at: Time) {
         let mut due = Vec::new();
         for node in nodes {
             let issuer = node.of(&domain(), at).await.unwrap();
-            due.extend(issuer.due(at).map(|step| (node, step)));
+            let next = KeyKind::ALL.into_iter().find_map(|kind| Some((kind, issuer.due(kind, at)?)));
+            due.extend(next.map(|step| (node, step)));
         }
         if due.is_empty() {
             return;

@@ -28,6 +28,8 @@ pub struct Authority {
     domain: TrustDomain,
     issuer: Issuer<'static, Certifying>,
     certificate: Vec<u8>,
+    /// What stands between an SVID and what verifiers trust, in DER, its own certificate first; nothing where they trust that.
+    above: Vec<Vec<u8>>,
     not_after: Time,
 }
 
@@ -47,8 +49,19 @@ pub struct Order<'a> {
 pub struct Svid {
     /// In DER.
     pub certificate: Vec<u8>,
+    /// The certificates that are handed out with it, who signed it first.
+    pub above: Vec<Vec<u8>>,
     pub serial: [u8; 16],
     pub not_after: Time,
+}
+
+impl Svid {
+    /// All of it, leaf first.
+    pub fn into_chain(self) -> Vec<Vec<u8>> {
+        let mut chain = vec![self.certificate];
+        chain.extend(self.above);
+        chain
+    }
 }
 
 /// Why nothing was minted.
@@ -91,10 +104,20 @@ impl Authority {
         params.not_after = date(not_after)?;
         let signer = Certifying(signer);
         let certificate = params.self_signed(&signer)?.der().to_vec();
-        Ok(Self { domain, issuer: Issuer::new(params, signer), certificate, not_after })
+        Ok(Self { domain, issuer: Issuer::new(params, signer), certificate, above: Vec::new(), not_after })
     }
 
-    /// The authority whose certificate was signed before and ends at `not_after`.
+    /// What an outer authority is to sign for the authority of `domain` that has this key: a certificate request in DER.
+    ///
+    /// # Errors
+    /// [`MintFailed`].
+    pub fn request(domain: &TrustDomain, signer: &dyn Signer) -> Result<Vec<u8>, MintFailed> {
+        let params = authority_params(domain, &key_id(signer.public_point()))?;
+        Ok(params.serialize_request(&Certifying(signer))?.der().to_vec())
+    }
+
+    /// The authority whose certificate was signed before and that ends at `not_after`; what it mints is handed out with
+    /// `above`, which begins with that certificate unless verifiers trust it.
     ///
     /// # Errors
     /// [`MintFailed::Certificate`] where it is none.
@@ -102,17 +125,18 @@ impl Authority {
         domain: TrustDomain,
         signer: Box<dyn Signer>,
         certificate: Vec<u8>,
+        above: Vec<Vec<u8>>,
         not_after: Time,
     ) -> Result<Self, MintFailed> {
         let issuer = Issuer::from_ca_cert_der(&certificate.as_slice().into(), Certifying(signer))?;
-        Ok(Self { domain, issuer, certificate, not_after })
+        Ok(Self { domain, issuer, certificate, above, not_after })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
         &self.domain
     }
 
-    /// Its own certificate, in DER: what a bundle holds.
+    /// Its own certificate, in DER: what a bundle holds, unless an outer authority signed it.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
@@ -157,13 +181,13 @@ impl Authority {
             params.subject_alt_names.push(name(host)?);
         }
         let certificate = params.signed_by(&order.key.0, &self.issuer)?.der().to_vec();
-        Ok(Svid { certificate, serial: positive_bytes(serial), not_after })
+        Ok(Svid { certificate, above: self.above.clone(), serial: positive_bytes(serial), not_after })
     }
 }
 
 /// What every certificate of an authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3). No
 /// two authorities have one name: a verifier that looks for issuers by name tries one key, and not all that there ever were.
-fn authority_params(domain: &TrustDomain, key: &str) -> Result<CertificateParams, MintFailed> {
+pub(crate) fn authority_params(domain: &TrustDomain, key: &str) -> Result<CertificateParams, MintFailed> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);

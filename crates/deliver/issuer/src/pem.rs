@@ -1,4 +1,4 @@
-//! PEM (RFC 7468): one block of one label.
+//! PEM (RFC 7468): blocks of one label.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,4 +36,15 @@ pub fn decode(label: &'static str, pem: &str) -> Result<Vec<u8>, BadPem> {
     let body = pem.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end)).ok_or(bad)?;
     let body: String = body.split_ascii_whitespace().collect();
     STANDARD.decode(body).or(Err(bad))
+}
+
+/// What each of several blocks holds, all with this label: one at least.
+///
+/// # Errors
+/// [`BadPem`].
+pub fn decode_all(label: &'static str, pem: &str) -> Result<Vec<Vec<u8>>, BadPem> {
+    let end = format!("-----END {label}-----");
+    let blocks = pem.trim().split_inclusive(end.as_str());
+    let found = blocks.map(|block| decode(label, block)).collect::<Result<Vec<_>, _>>()?;
+    if found.is_empty() { Err(BadPem { label }) } else { Ok(found) }
 }

@@ -68,15 +68,22 @@ pub struct Published {
 pub struct PublishedCertificate {
     /// In DER.
     pub certificate: Vec<u8>,
-    /// Its public key, as an uncompressed point.
-    pub point: Vec<u8>,
+    pub key: PublishedKey,
+}
+
+/// The public key of an authority; numbers are big-endian, without leading zeros for RSA (RFC 7518 §6.2.1, §6.3.1; RFC 8037 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishedKey {
+    Ec { curve: &'static str, x: Vec<u8>, y: Vec<u8> },
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Ed25519 { x: Vec<u8> },
 }
 
 /// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1). It should be fetched
 /// ten times in the life of an authority, and each five minutes at least, so that a key is known before it signs.
 pub fn bundle(published: &Published) -> Value {
     let certificate = |one: &PublishedCertificate| {
-        let mut key = jwk(&one.point);
+        let mut key = certificate_key(&one.key);
         if let Some(members) = key.as_object_mut() {
             members.insert("use".to_owned(), json!("x509-svid"));
             members.insert("x5c".to_owned(), json!([BASE64_STANDARD.encode(&one.certificate)]));
@@ -103,6 +110,15 @@ fn jwt_key(point: &[u8], usage: Option<&str>) -> Value {
         }
     }
     key
+}
+
+fn certificate_key(key: &PublishedKey) -> Value {
+    let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    match key {
+        PublishedKey::Ec { curve, x, y } => json!({"kty": "EC", "crv": curve, "x": text(x), "y": text(y)}),
+        PublishedKey::Rsa { modulus, exponent } => json!({"kty": "RSA", "n": text(modulus), "e": text(exponent)}),
+        PublishedKey::Ed25519 { x } => json!({"kty": "OKP", "crv": "Ed25519", "x": text(x)}),
+    }
 }
 
 /// The public half of a P-256 key (RFC 7518 §6.2.1).

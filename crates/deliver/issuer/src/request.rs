@@ -36,6 +36,11 @@ impl CertificateRequest {
     pub fn key(&self) -> Vec<u8> {
         self.0.subject_public_key_info()
     }
+
+    /// Its public key, as it stands in a certificate; an uncompressed point for P-256.
+    pub(crate) fn point(&self) -> &[u8] {
+        self.0.der_bytes()
+    }
 }
 
 /// A P-256 key and the request that asks for its certificate. The key is for whoever made it, and nobody else.

@@ -1,5 +1,7 @@
 //! Keys that sign and never leave.
 
+use std::ops::Deref;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
 
@@ -27,9 +29,9 @@ pub trait Signer: Send + Sync {
 pub struct SigningFailed;
 
 /// A signer as rcgen asks for one.
-pub(crate) struct Certifying(pub(crate) Box<dyn Signer>);
+pub(crate) struct Certifying<S = Box<dyn Signer>>(pub(crate) S);
 
-impl PublicKeyData for Certifying {
+impl<S: Deref<Target: Signer>> PublicKeyData for Certifying<S> {
     fn der_bytes(&self) -> &[u8] {
         self.0.public_point()
     }
@@ -39,7 +41,7 @@ impl PublicKeyData for Certifying {
     }
 }
 
-impl SigningKey for Certifying {
+impl<S: Deref<Target: Signer>> SigningKey for Certifying<S> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         self.0.sign_asn1(message).or(Err(rcgen::Error::RemoteKeyError))
     }

@@ -11,7 +11,7 @@ use model::{RecordId, SpiffeId, Time, TrustDomain};
 
 use crate::{
     Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Published, PublishedCertificate,
-    Signer, SigningFailed,
+    PublishedKey, Signer, SigningFailed,
 };
 
 struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
@@ -122,10 +122,13 @@ fn an_authority_is_resumed_by_its_certificate_and_no_two_have_one_name() {
     let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
     let der = made.as_ref();
     let first = Authority::found(domain(), MemorySigner::of(der), [1; 16], now(), life).unwrap();
-    let resumed = Authority::resume(domain(), MemorySigner::of(der), first.certificate().to_vec(), first.not_after());
+    let resumed =
+        Authority::resume(domain(), MemorySigner::of(der), first.certificate().to_vec(), Vec::new(), first.not_after());
     let finding = check_mint(&resumed.unwrap(), "spiffe://prod.acme.test/a", HOUR, Time::MAX).unwrap();
     assert_eq!(finding.key_id, Some(crate::key_id(first.public_point())), "what it signs names it");
-    let why = Authority::resume(domain(), MemorySigner::of(der), b"no certificate".to_vec(), now()).err().unwrap();
+    let why = Authority::resume(domain(), MemorySigner::of(der), b"no certificate".to_vec(), Vec::new(), now())
+        .err()
+        .unwrap();
     assert_eq!(why.to_string(), "the certificate cannot be made");
     let other = authority(life);
     let name = |authority: &Authority| {
@@ -140,9 +143,10 @@ fn an_authority_is_resumed_by_its_certificate_and_no_two_have_one_name() {
 fn a_bundle_has_every_authority_and_is_asked_for_ten_times_in_the_life_of_one() {
     let authorities = [authority(24 * HOUR), authority(24 * HOUR)];
     let jwt = JwtAuthority::new(&domain(), MemorySigner::make(), Time::MAX);
-    let x509 = authorities.iter().map(|authority| PublishedCertificate {
-        certificate: authority.certificate().to_vec(),
-        point: authority.public_point().to_vec(),
+    let x509 = authorities.iter().map(|authority| {
+        let (x, y) = authority.public_point()[1..].split_at(32);
+        let key = PublishedKey::Ec { curve: "P-256", x: x.to_vec(), y: y.to_vec() };
+        PublishedCertificate { certificate: authority.certificate().to_vec(), key }
     });
     let mut published =
         Published { x509: x509.collect(), jwt: vec![jwt.public_point().to_vec()], sequence: 7, shortest: 24 * HOUR };

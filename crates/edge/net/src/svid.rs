@@ -21,7 +21,7 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Minted {
     pub id: String,
-    /// The certificate in PEM.
+    /// The certificate in PEM, and those between it and an authority of the bundle.
     pub svid: String,
     /// The authorities of the trust domain in PEM.
     pub bundle: String,
@@ -34,7 +34,7 @@ pub struct Minted {
 impl Minted {
     /// Who signed it, as it names them.
     pub fn signed_by(&self) -> Option<String> {
-        let leaf = PeerCertificates::new(vec![pem::decode(CERTIFICATE, &self.svid).ok()?]);
+        let leaf = PeerCertificates::new(pem::decode_all(CERTIFICATE, &self.svid).ok()?);
         leaf.signed_by().map(str::to_owned)
     }
 }
@@ -108,7 +108,7 @@ pub fn request_pem(key: &NewKey) -> String {
 /// # Errors
 /// [`Unused`]; what was used stays in use.
 pub fn install(own: &OwnSvid, key: &NewKey, minted: &Minted) -> Result<(), Unused> {
-    Ok(own.install(&[pem::decode(CERTIFICATE, &minted.svid)?], &key.pkcs8)?)
+    Ok(own.install(&pem::decode_all(CERTIFICATE, &minted.svid)?, &key.pkcs8)?)
 }
 
 /// Writes `svid.pem`, `svid.key` (0600) and `bundle.pem` into a directory.
@@ -130,8 +130,8 @@ fn make(directory: &Path) -> Result<(), Unused> {
 
 /// An SVID that was kept in files.
 pub struct Saved {
-    /// In DER.
-    pub certificate: Vec<u8>,
+    /// In DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
     pub pkcs8: Vec<u8>,
 }
 
@@ -141,9 +141,9 @@ pub struct Saved {
 /// [`Unused::Io`] where it is there and cannot be read.
 pub fn saved(directory: &Path) -> Result<Option<Saved>, Unused> {
     let (svid, key) = (read(&directory.join("svid.pem"))?, read(&directory.join("svid.key"))?);
-    let decoded = |label, text: Option<String>| text.and_then(|text| pem::decode(label, &text).ok());
-    let found = decoded(CERTIFICATE, svid).zip(decoded(PRIVATE_KEY, key));
-    Ok(found.map(|(certificate, pkcs8)| Saved { certificate, pkcs8 }))
+    let chain = svid.and_then(|text| pem::decode_all(CERTIFICATE, &text).ok());
+    let pkcs8 = key.and_then(|text| pem::decode(PRIVATE_KEY, &text).ok());
+    Ok(chain.zip(pkcs8).map(|(chain, pkcs8)| Saved { chain, pkcs8 }))
 }
 
 /// Writes a file that belongs to an SVID.

@@ -44,8 +44,8 @@ pub use signer::{BadSigner, DiskSigner, read_private, write_private};
 pub use start::begin_new_chain;
 pub use state::{
     Again, Append, Attest, AuthorityAct, BadPosition, BadUrl, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities,
-    KeptAuthority, KeptBundle, KeptEpoch, KeptPlane, KeptRegistration, NewPlane, Position, RevocationAct, Said, State,
-    StateFault, Step, first_change,
+    KeptAuthority, KeptBundle, KeptEpoch, KeptPlane, KeptRegistration, KeptUpstream, NewPlane, Position, RevocationAct,
+    Said, State, StateFault, Step, first_change,
 };
 pub use tally::{Decisions, Outcomes, Written};
 pub use token::{BadToken, Token, TokenSigner};

@@ -92,12 +92,12 @@ impl Identity {
     /// # Errors
     /// [`NoIdentity::Svid`] where there is one that cannot be read.
     pub(crate) fn resume(&mut self, authorities: &Authorities) -> Result<bool, NoIdentity> {
-        let Some(Saved { certificate, pkcs8 }) = saved(&self.directory)? else { return Ok(false) };
+        let Some(Saved { chain, pkcs8 }) = saved(&self.directory)? else { return Ok(false) };
         let at = now();
-        let Ok(found) = PeerCertificates::new(vec![certificate.clone()]).check(authorities, at) else {
+        let Ok(found) = PeerCertificates::new(chain.clone()).check(authorities, at) else {
             return Ok(false);
         };
-        if self.own.install(&[certificate], &pkcs8).is_err() {
+        if self.own.install(&chain, &pkcs8).is_err() {
             return Ok(false);
         }
         self.held = Some(Made::until(found.key.concat(), found.until, at));
@@ -146,13 +146,12 @@ impl Identity {
     }
 
     fn take(&mut self, key: &NewKey, minted: &AgentSvid) -> Result<(), NoIdentity> {
-        let certificate = minted.chain.first().ok_or(NoContact::Answer)?;
         let pem = |der: &Bytes| issuer::pem::encode("CERTIFICATE", der);
-        let peer = PeerCertificates::new(vec![certificate.to_vec()]);
+        let peer = PeerCertificates::new(minted.chain.iter().map(|der| der.to_vec()).collect());
         let ends = peer.ends().ok_or(NoContact::Answer)?;
         let minted = Minted {
             id: minted.id.clone(),
-            svid: pem(certificate),
+            svid: minted.chain.iter().map(pem).collect(),
             bundle: minted.authorities.iter().map(pem).collect(),
             credential_id: String::new(),
             expires: ends.to_string(),

@@ -18,7 +18,7 @@ use crate::harness::{Estate, Installation, Ran, Sockets, finish};
 const STRANGER: u32 = 65_534;
 
 /// The document of a registration, for nodes called `node-1` and workloads of this uid.
-pub fn registration(name: &str, uid: u32, more: &str) -> String {
+pub(crate) fn registration(name: &str, uid: u32, more: &str) -> String {
     format!(
         "kind: Registration\nmetadata: {{name: {name}}}\nspec:\n  id: spiffe://prod.acme.test/{name}\n  \
          nodes: [\"node:name:node-1\"]\n  selectors: [\"unix:uid:{uid}\"]\n{more}"
@@ -30,7 +30,7 @@ fn estate(more: &str) -> Estate {
     Estate::empty().document(&registration("web", own_uid(), more))
 }
 
-pub fn own_uid() -> u32 {
+pub(crate) fn own_uid() -> u32 {
     rustix::process::getuid().as_raw()
 }
 

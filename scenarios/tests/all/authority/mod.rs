@@ -5,6 +5,7 @@ mod commands;
 mod nodes;
 mod taken_over;
 mod token;
+mod upstream;
 
 use serde_json::Value;
 

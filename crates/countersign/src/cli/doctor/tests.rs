@@ -24,6 +24,7 @@ fn sound() -> Value {
             "clock": "steady",
             "svid_ends": at().plus(Duration::from_secs(3600)).to_string(),
             "authority_ends": at().plus(Duration::from_secs(300 * 86400)).to_string(),
+            "authorities_overdue": [],
             "ledger": {"waiting": 0, "unrecorded": 0, "writable": true},
             "key_sets": [{"source": "github", "age_seconds": 60, "failing": 0}],
             "planes": [{"name": "gateway/edge-1", "id": "spiffe://prod.acme.test/countersign/gateway/edge-1", "standing": "current", "heard": "2027-01-15T07:59:58Z"}],
@@ -95,6 +96,13 @@ fn whatever_is_wrong_is_said_with_what_to_do() {
     check(
         set("/detail/authority_ends", json!("2027-01-15T00:00:00Z")),
         "problem  certificates the last of the trust domain's authorities ends",
+    );
+    check(
+        set(
+            "/detail/authorities_overdue",
+            json!([{"kind": "x509", "since": "2027-01-15T07:00:00Z", "why": "it is away"}]),
+        ),
+        "warning  certificates an authority of x509-SVIDs is not changed as is due since 2027-01-15T07:00:00Z: it is away\n",
     );
     check(
         set("/detail/key_sets/0/age_seconds", Value::Null),

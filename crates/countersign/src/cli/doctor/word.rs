@@ -67,9 +67,17 @@ pub(super) fn look(status: &Value, at: Time) -> Vec<Finding> {
     let time = |name: &str| detail.get(name).and_then(Value::as_str).and_then(|time| time.parse().ok());
     findings.extend(time("svid_ends").map(|end| certificates::svid(end, at)));
     findings.extend(time("authority_ends").map(|end| certificates::authority(end, at)));
+    findings.extend(items(detail, "authorities_overdue").map(overdue));
     findings.extend(items(detail, "key_sets").map(key_set));
     findings.extend(items(detail, "planes").map(plane));
     findings
+}
+
+/// What is due with an authority and fails.
+fn overdue(failed: &Value) -> Finding {
+    let (kind, since, why) = (text(failed, "kind"), text(failed, "since"), text(failed, "why"));
+    let what = format!("an authority of {kind}-SVIDs is not changed as is due since {since}: {why}");
+    Finding::warning("certificates", what, "it is tried again, and what is active signs on until it ends")
 }
 
 fn in_force(status: &Value) -> Finding {

@@ -98,7 +98,7 @@ impl Minting<'_> {
             return Err(NotMinted::Unsound);
         }
         let expires = svid.not_after.as_micros().div_euclid(1_000_000);
-        Ok(X509Svid { chain: vec![Bytes::from(svid.certificate)], expires })
+        Ok(X509Svid { chain: svid.into_chain().into_iter().map(Bytes::from).collect(), expires })
     }
 
     /// # Errors

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use testkit::{key, operators_certificate, uri};
 
 use super::now;
-use crate::estate::{BadSettings, ServerSettings, server_settings};
+use crate::estate::{BadSettings, ServerSettings, UpstreamKind, server_settings};
 
 const SETTINGS: &str = "environment: production
 trustDomain: prod.acme.test
@@ -156,4 +156,25 @@ fn the_bundle_endpoint_has_a_place_and_a_server_that_is_known() {
         let refused = served(bundle).unwrap_err();
         assert!(refused.contains(words), "{refused}");
     }
+}
+
+#[test]
+fn an_outer_authority_is_on_disk_or_in_openbao_and_its_roots_are_named() {
+    let read = |upstream: &str| read(&format!("  []\nupstream: {upstream}\n"));
+    let refused = |upstream: &str, expected: &str| assert_eq!(read(upstream).unwrap_err(), expected);
+    let disk = read("{disk: {certificate: c.pem, key: c.key, bundle: root.pem}}").unwrap().upstream.unwrap();
+    assert!(disk.bundle.ends_with("root.pem") && matches!(disk.kind, UpstreamKind::Disk(_)));
+    let bao = read("{openbao: {url: https://bao.acme.test, tokenFile: token, bundle: root.pem}}").unwrap();
+    let UpstreamKind::OpenBao(bao) = bao.upstream.unwrap().kind else { panic!("another kind") };
+    assert_eq!((bao.mount.as_str(), bao.ca), ("pki", None));
+    refused("{}", "server.yaml:7:11: upstream: expected one of `disk` and `openbao`");
+    refused("{disk: {certificate: c.pem, key: c.key}}", "server.yaml:7:18: disk: `bundle` is missing");
+    refused(
+        "{openbao: {url: http://bao.acme.test, tokenFile: t, bundle: r}}",
+        "server.yaml:7:21: openbao: `http://bao.acme.test`: expected `https://`",
+    );
+    refused(
+        "{openbao: {url: https://bao.acme.test, mount: ../sys, tokenFile: t, bundle: r}}",
+        "server.yaml:7:21: openbao: `mount` is names of letters, digits, `-` and `_` between slashes",
+    );
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +21,7 @@ const AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 /// [`FetchFailed`].
 pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
     terms: &Terms,
 ) -> Result<Fetched, FetchFailed> {
     let mut http = http1::Builder::new();
@@ -51,8 +51,8 @@ pub(super) async fn exchange(
 }
 
 /// A request for an absolute URL, which was read as one before.
-pub(super) fn request(url: &str, terms: &Terms) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
+pub(super) fn request(url: &str, terms: &Terms) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::from(terms.post.clone().unwrap_or_default()));
     let uri: Uri = url.parse().unwrap_or_default();
     let headers = request.headers_mut();
     if let Some(host) = uri.authority().and_then(|authority| authority.as_str().parse().ok()) {
@@ -62,6 +62,10 @@ pub(super) fn request(url: &str, terms: &Terms) -> Request<Empty<Bytes>> {
     headers.insert(header::USER_AGENT, header::HeaderValue::from_static(AGENT));
     if let Some(authorization) = &terms.authorization {
         headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
+    if terms.post.is_some() {
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        *request.method_mut() = Method::POST;
     }
     *request.uri_mut() = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     request

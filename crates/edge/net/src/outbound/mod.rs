@@ -1,4 +1,4 @@
-//! The one guarded way out: a bounded `GET` of a document whose place an estate or settings wrote down.
+//! The one guarded way out: a bounded `GET` of a document whose place an estate or settings wrote down, or a `POST` that asks for one.
 //!
 //! No redirect is followed, no proxy asked, no name looked up twice: the addresses of a host are found once, judged, and
 //! what is connected to is exactly one that passed, so that a name server cannot change its mind in between.
@@ -33,6 +33,8 @@ pub use roots::{BadRoots, Roots};
 pub struct Terms {
     /// `authorization`, which has to be marked as sensitive.
     pub authorization: Option<HeaderValue>,
+    /// JSON that is posted; without it, the document is got.
+    pub post: Option<Bytes>,
     /// Longest document, in bytes.
     pub most: usize,
     /// From the name's look-up to the last byte.
@@ -42,7 +44,7 @@ pub struct Terms {
 impl Terms {
     /// For what is public, and short.
     pub const fn public() -> Self {
-        Self { authorization: None, most: 256 * 1024, within: Duration::from_secs(5) }
+        Self { authorization: None, post: None, most: 256 * 1024, within: Duration::from_secs(5) }
     }
 }
 

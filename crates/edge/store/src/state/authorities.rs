@@ -20,12 +20,22 @@ pub struct KeptAuthority {
     pub public_key: Vec<u8>,
     /// In DER; empty where it has none.
     pub certificate: Vec<u8>,
+    /// Where an outer authority signed that: it.
+    pub upstream: Option<KeptUpstream>,
     /// When it was made, when its standing began, when it ends: RFC 3339.
     pub made: String,
     pub since: String,
     pub ends: String,
     /// The private key, sealed; or nothing, sealed, where it is needed no more.
     pub sealed: Vec<u8>,
+}
+
+/// Certificates in PEM: from an authority to the roots of the outer one that signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptUpstream {
+    /// What stands below the roots, the authority's own first.
+    pub above: String,
+    pub roots: String,
 }
 
 /// The standing of one that is published no more.
@@ -59,14 +69,17 @@ pub enum Step {
     Moved,
 }
 
-const ALL: &str = "SELECT id, kind, standing, public_key, certificate, made, since, ends, sealed, \
-    (SELECT MAX(seq) FROM authority_acts WHERE domain = $1) FROM authorities WHERE domain = $1 AND standing <> 'gone' \
-    ORDER BY made, id";
+const ALL: &str = "SELECT a.id, kind, standing, public_key, certificate, made, since, ends, sealed, \
+    (SELECT MAX(seq) FROM authority_acts WHERE domain = $1), COALESCE(above, ''), COALESCE(roots, '') FROM authorities a \
+    LEFT JOIN authority_upstreams u ON u.domain = a.domain AND u.id = a.id \
+    WHERE a.domain = $1 AND standing <> 'gone' ORDER BY made, a.id";
 const LAST: &str = "SELECT seq FROM authority_acts WHERE domain = $1 ORDER BY seq DESC LIMIT 1";
 const INSERT: &str = "INSERT INTO authorities \
     (domain, id, kind, standing, public_key, certificate, made, since, ends, sealed) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
     ON CONFLICT (domain, id) DO UPDATE SET standing = $4, since = $8, sealed = $10";
+const UPSTREAM: &str =
+    "INSERT INTO authority_upstreams (domain, id, above, roots) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const ACT: &str = "INSERT INTO authority_acts (seq, domain, authority, act, time, actor, record) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 /// Those that are published were all done something with lately.
@@ -135,6 +148,9 @@ impl State {
             let times = times.map(|time| Value::Text(time));
             let values = [&texts[..], &bytes, &times, &[Value::Bytes(&one.sealed)]].concat();
             tx.execute(INSERT, &values).await?;
+            if let Some(KeptUpstream { above, roots }) = &one.upstream {
+                tx.execute(UPSTREAM, &[domain, &one.id, above, roots].map(Value::Text)).await?;
+            }
         }
         let texts = [domain, &act.authority, &act.act, &act.time, &act.actor, &act.record].map(Value::Text);
         tx.execute(ACT, &[&[Value::number(seq)?][..], &texts].concat()).await?;
@@ -145,12 +161,14 @@ impl State {
 }
 
 fn authority(row: &Row) -> Result<KeptAuthority, Error> {
+    let (above, roots) = (row.text(10)?, row.text(11)?);
     Ok(KeptAuthority {
         id: row.text(0)?,
         kind: row.text(1)?,
         standing: row.text(2)?,
         public_key: row.bytes(3)?,
         certificate: row.bytes(4)?,
+        upstream: (!above.is_empty()).then_some(KeptUpstream { above, roots }),
         made: row.text(5)?,
         since: row.text(6)?,
         ends: row.text(7)?,

@@ -25,7 +25,7 @@ use std::path::Path;
 use self::database::Database;
 
 pub use agents::{Again, Attest, KeptAgent};
-pub use authorities::{AuthorityAct, GONE, KeptAuthorities, KeptAuthority, Step};
+pub use authorities::{AuthorityAct, GONE, KeptAuthorities, KeptAuthority, KeptUpstream, Step};
 pub use changes::{Change, Changed, first_change};
 pub use epochs::{Append, BadPosition, KeptEpoch, Position};
 pub use fault::{Said, StateFault};

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_authorities.sql"),
     include_str!("migrations/0007_agent_keys.sql"),
     include_str!("migrations/0008_federated.sql"),
+    include_str!("migrations/0009_authority_upstreams.sql"),
 ];
 /// The format that they end in.
 const LATEST: u64 = MIGRATIONS.len() as u64;

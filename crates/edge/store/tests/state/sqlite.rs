@@ -106,7 +106,7 @@ fn an_older_format_is_read_only_once_a_server_brought_it_up_to_date() {
         place.tamper("UPDATE schema_version SET version = 0").await;
         let path = place.address();
         let older = State::read(path.as_ref()).await.err().unwrap();
-        let words = format!("the state in `{path}` has format 0, and this program reads 8: start a server on it once");
+        let words = format!("the state in `{path}` has format 0, and this program reads 9: start a server on it once");
         assert_eq!(older.to_string(), words);
         // a migration that broke off half-way runs again
         place.node().await.close().await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{
     Again, Append, Attest, AuthorityAct, Change, Changed, Enrol, GONE, KeptAgent, KeptAuthorities, KeptAuthority,
-    KeptBundle, KeptPlane, NewPlane, RevocationAct, State, Step,
+    KeptBundle, KeptPlane, KeptUpstream, NewPlane, RevocationAct, State, Step,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -353,12 +353,12 @@ async fn a_state_that_a_newer_program_wrote_is_left_as_it_is(place: Place) {
     let node = place.node().await;
     try_next(&node, "ada").await.unwrap();
     node.close().await;
-    place.tamper("UPDATE schema_version SET version = 9; ALTER TABLE changes ADD COLUMN later BIGINT").await;
+    place.tamper("UPDATE schema_version SET version = 10; ALTER TABLE changes ADD COLUMN later BIGINT").await;
     let refused = open(&place.address()).await.err().unwrap();
     let words =
-        format!("the state in `{}` has format 9, and this program knows 8: use the newer program", place.name());
+        format!("the state in `{}` has format 10, and this program knows 9: use the newer program", place.name());
     assert_eq!(refused.to_string(), words);
-    place.tamper("UPDATE schema_version SET version = 8").await;
+    place.tamper("UPDATE schema_version SET version = 9").await;
     assert_eq!(history(&place.node().await).await.len(), 1);
 }
 
@@ -403,6 +403,7 @@ fn authority(id: &str, standing: &str) -> KeptAuthority {
         standing: text(standing),
         public_key: vec![4, 0, 255],
         certificate: vec![0x30; 70_000],
+        upstream: None,
         made: text("2027-01-01T00:00:00.000000Z"),
         since: text("2027-01-01T00:00:00.000000Z"),
         ends: text("2027-01-02T00:00:00.000000Z"),
@@ -458,12 +459,15 @@ async fn what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_ar
     assert_eq!(node.authorities("a.test").await.unwrap(), KeptAuthorities::default());
     let first = authority("first", "active");
     node.step_authorities("a.test", 0, &done("prepare", "first"), std::slice::from_ref(&first)).await.unwrap();
-    let second = authority("second", "prepared");
+    // an outer authority signed this one
+    let upstream = KeptUpstream { above: "own and outer".to_owned(), roots: "root".to_owned() };
+    let signed = |standing| KeptAuthority { upstream: Some(upstream.clone()), ..authority("second", standing) };
+    let second = signed("prepared");
     node.step_authorities("a.test", 1, &done("prepare", "second"), std::slice::from_ref(&second)).await.unwrap();
     // what is neither standing, nor its time, nor the sealed key stays as it is
     let retired = KeptAuthority { sealed: vec![9], ..authority("first", "retired") };
     let changed = KeptAuthority { certificate: b"another".to_vec(), ..retired.clone() };
-    let active = authority("second", "active");
+    let active = signed("active");
     let becomes = [changed, active.clone()];
     assert_eq!(
         other.step_authorities("a.test", 2, &done("activate", "second"), &becomes).await.unwrap(),

@@ -122,7 +122,7 @@ impl Kubelet {
         };
         let remote = Remote::new(&self.url, Reach::Private, Plain::OnLoopback, roots)?;
         let authorization = self.token.as_ref().map(|file| authorization(bounded(file)?.trim())).transpose()?;
-        let terms = Terms { authorization, most: MAX_LIST, within: WITHIN };
+        let terms = Terms { authorization, most: MAX_LIST, within: WITHIN, ..Terms::public() };
         Ok(serde_json::from_slice(&fetch_on(&remote, &terms).await?.document)?)
     }
 }

@@ -56,7 +56,7 @@ async fn a_token_is_brought_along_and_never_shown() {
     let (address, mut heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", "").await;
     let mut token = HeaderValue::from_static("Bearer abc");
     token.set_sensitive(true);
-    let terms = Terms { authorization: Some(token), most: 2, within: Duration::from_secs(5) };
+    let terms = Terms { authorization: Some(token), most: 2, ..Terms::public() };
     let failed = fetch_on(&plain(address), &terms).await.unwrap_err();
     assert_eq!(chain(&failed), "the document is longer than 2 bytes");
     assert!(heard.request().await.contains("\r\nauthorization: Bearer abc\r\n"));
