@@ -10,7 +10,10 @@ use tracing_subscriber::EnvFilter;
 use super::args::{self, Dev, DevVerb};
 use super::reach::{DIRECTORY, Reach, announced, find};
 use super::{Client, Exit, Format, Stopped, output, tour};
-use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
+use crate::dev::{
+    self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, KubernetesFailed, KubernetesOptions, KubernetesReady,
+    Options, OwnApi, OwnApiFailed,
+};
 use crate::epochs::ApplyFailed;
 
 /// Runs `dev`, its tour, or `dev token`.
@@ -20,6 +23,11 @@ use crate::epochs::ApplyFailed;
 pub fn dev(dev: &Dev, reach: &Reach, format: Format) -> Result<(), Stopped> {
     match &dev.verb {
         Some(DevVerb::Token { name }) => token(name, reach),
+        Some(DevVerb::Kubernetes { listen, tls_cert_file, tls_private_key_file }) => {
+            let pair = tls_cert_file.clone().zip(tls_private_key_file.clone());
+            let directory = reach.dir.clone().unwrap_or_else(|| PathBuf::from(DIRECTORY)).join("kubernetes");
+            kubernetes(KubernetesOptions { directory, listen: *listen, pair })
+        }
         None if dev.tour => walk(reach.dir.as_deref()),
         None => serve(dev, reach.dir.clone(), format),
     }
@@ -38,6 +46,25 @@ fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), St
     runtime()?
         .block_on(dev::run(options, |running| output::dev_ready(running, format)))
         .map_err(|error| stopped(&error))
+}
+
+fn kubernetes(options: KubernetesOptions) -> Result<(), Stopped> {
+    log();
+    let ready = |ready: &KubernetesReady| {
+        output::line(&format!("API server: {}", ready.url));
+        output::line(&format!("admin's token: {}", ready.admin.display()));
+        output::line(&format!("reviewer's token: {}", ready.reviewer.display()));
+    };
+    let exit = |error: &KubernetesFailed| match error {
+        KubernetesFailed::NotLoopback { .. } => Exit::Usage,
+        KubernetesFailed::Io { .. }
+        | KubernetesFailed::Listen { .. }
+        | KubernetesFailed::Key(_)
+        | KubernetesFailed::Pem { .. }
+        | KubernetesFailed::Pair(_)
+        | KubernetesFailed::Signals(_) => Exit::Failed,
+    };
+    runtime()?.block_on(dev::kubernetes(options, ready)).map_err(|error| Stopped::because(exit(&error), &error))
 }
 
 /// The parser has seen to it that these flags come together.

@@ -52,7 +52,7 @@ use crate::issuing::Issuer;
 use crate::live::{Current, End, ends};
 use crate::vitals::Vitals;
 
-pub use agents::Planes;
+pub use agents::{Clusters, Planes};
 pub use authorities::{AuthorityKind, AuthorityOrder, AuthorityRequest, AuthorityVerb};
 pub use command::{
     Command, EstateRequest, EvictionRequest, Registering, Replay, ResolveRequest, RollBackRequest, Selector, Shown,

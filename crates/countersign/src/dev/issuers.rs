@@ -30,6 +30,8 @@ pub enum Issuer {
     Platform,
     /// A company's people: ES256.
     People,
+    /// A Kubernetes cluster, for its service accounts: RS256.
+    Cluster,
 }
 
 /// Why a sample issuer's key cannot be used.
@@ -55,12 +57,13 @@ impl Issuer {
             Self::Github => "github",
             Self::Platform => "platform",
             Self::People => "people",
+            Self::Cluster => "cluster",
         }
     }
 
     pub const fn algorithm(self) -> &'static str {
         match self {
-            Self::Github => "RS256",
+            Self::Github | Self::Cluster => "RS256",
             Self::Platform => "PS256",
             Self::People => "ES256",
         }
@@ -71,6 +74,7 @@ impl Issuer {
             Self::Github => Some("github-1"),
             Self::Platform => None,
             Self::People => Some("people-1"),
+            Self::Cluster => Some("cluster-1"),
         }
     }
 
@@ -92,7 +96,7 @@ impl Issuer {
         };
         let rejected = |source| BadKey::Rejected { path: path.clone(), source };
         match self {
-            Self::Github | Self::Platform => {
+            Self::Github | Self::Platform | Self::Cluster => {
                 RsaKeyPair::from_pkcs8(&pkcs8).map(Box::new).map(SigningKey::Rsa).map_err(rejected)
             }
             Self::People => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8)
@@ -141,7 +145,7 @@ impl Issuer {
             SigningKey::Rsa(key) => {
                 let padding: &dyn aws_lc_rs::signature::RsaEncoding = match self {
                     Self::Platform => &RSA_PSS_SHA256,
-                    Self::Github | Self::People => &RSA_PKCS1_SHA256,
+                    Self::Github | Self::People | Self::Cluster => &RSA_PKCS1_SHA256,
                 };
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(padding, &random, signed.as_bytes(), &mut signature)?;
@@ -154,7 +158,7 @@ impl Issuer {
 
     fn generate(self) -> Result<Vec<u8>, BadKey> {
         Ok(match self {
-            Self::Github | Self::Platform => {
+            Self::Github | Self::Platform | Self::Cluster => {
                 let pkcs8: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
                 pkcs8.as_ref().to_vec()
             }

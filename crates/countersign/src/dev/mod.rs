@@ -5,6 +5,7 @@ mod assertion;
 mod callers;
 mod directory;
 mod issuers;
+mod kubernetes;
 mod own_api;
 mod run;
 mod sample_api;
@@ -13,5 +14,6 @@ mod watch;
 
 pub use callers::{Caller, token};
 pub use directory::{DevJson, Directory, Fresh};
+pub use kubernetes::{KubernetesFailed, KubernetesOptions, KubernetesReady, kubernetes};
 pub use own_api::{DiscoveryFailed, LaidOut, OwnApi, OwnApiFailed};
 pub use run::{About, DevFailed, Options, Running, run, start};

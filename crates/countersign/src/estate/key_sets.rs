@@ -27,6 +27,8 @@ pub enum Jwks {
     Here(Arc<KeySet>),
     /// To be fetched.
     Url(RemoteKeys),
+    /// Nowhere: whoever issues the tokens is asked about each of them.
+    Nowhere,
 }
 
 impl Jwks {
@@ -34,7 +36,7 @@ impl Jwks {
     pub(super) fn keys(&self) -> SourceKeys {
         match self {
             Self::Here(keys) => SourceKeys::Given(Arc::clone(keys)),
-            Self::Url(_) => SourceKeys::Fetched(None),
+            Self::Url(_) | Self::Nowhere => SourceKeys::Fetched(None),
         }
     }
 }

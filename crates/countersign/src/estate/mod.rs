@@ -3,6 +3,7 @@
 
 mod asks;
 mod bundle;
+mod clusters;
 mod document;
 mod environment;
 mod federations;
@@ -38,6 +39,7 @@ use self::environment::{Choice, Environment, Environments};
 use self::routes::Declared;
 
 pub use bundle::{Bundle, BundleError};
+pub use clusters::ClusterSettings;
 pub use document::kinds;
 pub use federations::{Federation, Server};
 pub use key_sets::{Jwks, RemoteKeys};
@@ -87,7 +89,7 @@ impl Estate {
     pub fn remote_keys(&self) -> Vec<RemoteKeys> {
         let remote = |(_, jwks): &(Source, Jwks)| match jwks {
             Jwks::Url(keys) => Some(keys.clone()),
-            Jwks::Here(_) => None,
+            Jwks::Here(_) | Jwks::Nowhere => None,
         };
         self.sources.iter().filter_map(remote).collect()
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use credential::{
-    Algorithm, CredentialCache, ExtraAudiences, NodeAuthorities, NodeMethod, NodeTrust, Picked, Source, TokenRules,
+    Algorithm, CredentialCache, ExtraAudiences, NodeAuthorities, NodeMethod, NodeTrust, Picked, Review, ReviewedKeys,
+    Source, TokenRules,
 };
 use model::{PrincipalKind, SourceName};
 use net::causes::chain;
@@ -68,10 +69,7 @@ impl Reading<'_> {
     pub(super) fn read(&self, reader: &mut Reader<'_>, method: NodeMethod, node: &Node) -> Option<Read> {
         match method {
             NodeMethod::X509Pop => Some((self.x509pop(reader, node)?, None)),
-            NodeMethod::K8sPsat => {
-                let rules = |accounts: Vec<String>, _: &str| (String::new(), TokenRules::kubernetes(accounts));
-                self.tokens(reader, node, ("kubernetes", "serviceAccounts"), rules)
-            }
+            NodeMethod::K8sPsat => self.kubernetes(reader, node),
             NodeMethod::GcpIit => {
                 let rules = |projects: Vec<String>, _: &str| (GOOGLE.to_owned(), TokenRules::google(projects));
                 self.tokens(reader, node, ("google", "projects"), rules)
@@ -83,6 +81,34 @@ impl Reading<'_> {
                 self.tokens(reader, node, ("azure", "tenants"), rules)
             }
         }
+    }
+
+    /// A cluster's tokens: by its keys, by what its API server says of each, or by both.
+    fn kubernetes(&self, reader: &mut Reader<'_>, node: &Node) -> Option<Read> {
+        let mut fields = reader.fields(node, "kubernetes")?;
+        let audience = fields.required(reader, "audience").and_then(|node| reader.words(node));
+        let accounts = fields.required(reader, "serviceAccounts");
+        let accounts = accounts.and_then(|node| reader.some(node, |r, n| r.words(n)));
+        let (reach, plain) = sources::reach(reader, &mut fields, self.of.development);
+        let review = fields.optional("tokenReview").map(|node| node_labels(reader, node));
+        let jwks = fields.optional("jwks");
+        fields.close(reader);
+        let keys = key_sets::Reading { document: self.document, bundle: self.of.bundle, reach, plain };
+        let (jwks, keys) = match (jwks, &review) {
+            (Some(node), _) => (keys.read(reader, node)?, ReviewedKeys::Checked),
+            (None, Some(_)) => (Jwks::Nowhere, ReviewedKeys::None),
+            (None, None) => {
+                reader.problem(node.at, "kubernetes: expected `jwks`, `tokenReview` or both");
+                return None;
+            }
+        };
+        let rules = TokenRules::kubernetes(accounts?);
+        let rules = match review {
+            Some(node_labels) => rules.reviewed(Review { keys, node_labels: node_labels? }),
+            None => rules,
+        };
+        let source = self.source(String::new(), audience?, &rules, &jwks);
+        Some((NodeTrust::Token(rules), Some((source, jwks))))
     }
 
     /// A platform's tokens; `rules` gives the issuer that they must name, if that is known, and what is asked of them.
@@ -104,12 +130,17 @@ impl Reading<'_> {
         let list = list?;
         let first = list.first().cloned().unwrap_or_default();
         let (issuer, rules) = rules(list, &first);
-        let source = Source {
+        let source = self.source(issuer, audience?, &rules, &jwks);
+        Some((NodeTrust::Token(rules), Some((source, jwks))))
+    }
+
+    fn source(&self, issuer: String, audience: String, rules: &TokenRules, jwks: &Jwks) -> Source {
+        Source {
             name: self.name.clone(),
             picked: Picked::ByName,
             proves: vec![PrincipalKind::Workload],
             issuer,
-            audiences: vec![audience?],
+            audiences: vec![audience],
             extra_audiences: ExtraAudiences::Refused,
             algorithms: ALGORITHMS.to_vec(),
             required_claims: ["iss", "sub", "aud", "exp", "iat"].map(str::to_owned).to_vec(),
@@ -120,8 +151,7 @@ impl Reading<'_> {
             evidence: Vec::new(),
             keys: jwks.keys(),
             cache: CredentialCache::Off,
-        };
-        Some((NodeTrust::Token(rules), Some((source, jwks))))
+        }
     }
 
     fn x509pop(&self, reader: &mut Reader<'_>, node: &Node) -> Option<NodeTrust> {
@@ -147,4 +177,12 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// `{}`, or `{nodeLabels: [topology.kubernetes.io/zone]}`.
+fn node_labels(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let mut fields = reader.fields(node, "tokenReview")?;
+    let labels = fields.optional("nodeLabels").map(|node| reader.some(node, |r, n| r.words(n)));
+    fields.close(reader);
+    labels.unwrap_or_else(|| Some(Vec::new()))
 }

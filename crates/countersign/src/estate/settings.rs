@@ -12,6 +12,7 @@ use http::uri::Authority;
 use issuer::pem;
 use model::{OperatorName, TrustDomain};
 
+use super::clusters::{ClusterSettings, clusters};
 use super::federations::{SPIFFE, WEB};
 use super::upstream::{UpstreamSettings, upstream};
 use crate::issuing::Lives;
@@ -47,6 +48,8 @@ pub struct ServerSettings {
     pub bundle: Option<BundleSettings>,
     /// Who signs X.509 authorities; none where they sign themselves.
     pub upstream: Option<UpstreamSettings>,
+    /// API servers that are asked about tokens of their clusters.
+    pub clusters: Vec<ClusterSettings>,
 }
 
 /// The bundle endpoint.
@@ -123,6 +126,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         let bundle_node = fields.optional("bundle");
         let server = bundle_node.map(|node| bundle_server(reader, node, folder));
         let upstream = fields.optional("upstream").map(|node| upstream(reader, node, folder));
+        let clusters = fields.optional("clusters").map(|node| clusters(reader, node, folder));
         fields.close(reader);
         let mut listen = reader.fields(listen?, "listen")?;
         let planes = listen.required(reader, "planes").and_then(|node| reader.parse(node));
@@ -162,6 +166,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             token: token.flatten(),
             bundle,
             upstream: upstream.flatten(),
+            clusters: clusters.unwrap_or_default(),
         })
     })
 }

@@ -16,7 +16,7 @@ use super::bundle::{BadPair, BundleDoor, Pair};
 use super::process::{NotStarted, Operated, Process, listen, url};
 use super::ready::Ready;
 use crate::admin::{Admin, Source};
-use crate::control::{Feed, OwnPart, Planes, Post};
+use crate::control::{Clusters, Feed, OwnPart, Planes, Post};
 use crate::epochs::{Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{BadSettings, BundleServer, ServerSettings, StateSettings, TokenSettings, Vars, server_settings};
 use crate::federation;
@@ -59,6 +59,7 @@ pub enum ServerFailed {
 pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), ServerFailed> {
     let settings = server_settings(config)?;
     let ServerSettings { environment, trust_domain, planes, admin, names, directory, state, operators, .. } = settings;
+    let clusters = Clusters::new(settings.clusters);
     let mut process = Process::begin(&directory, MARK)?;
     let owner = process.home.owner()?;
     let (planes, admin) = (listen(planes).await?, listen(admin).await?);
@@ -99,7 +100,7 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     let changed = epochs.changed();
     process.run(|stop| keep(own, names, changed, stop));
     let tls = tls::server(Arc::clone(control.own_svid()), control.callers());
-    process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control))));
+    process.serve(Listener::Tls(planes, tls), Arc::new(Planes::new(Arc::clone(&control), clusters)));
     if let Some((listener, pair)) = published {
         let used = pair.as_ref().map_or_else(|| Arc::clone(control.own_svid()), |pair| Arc::clone(&pair.used));
         process.serve(Listener::Tls(listener, tls::open(used)), Arc::new(BundleDoor(Arc::clone(&control))));

@@ -73,6 +73,12 @@ pub enum Cause {
     NodeSourceUnknown { method: &'static str },
     #[error("`{found}` is not among those whose nodes this source vouches for")]
     NotListed { found: String },
+    #[error("the API server of the cluster was not asked whether the token holds, or gave no answer that can be used")]
+    NotReviewed,
+    #[error("the API server of the cluster says that the token does not hold: {why}")]
+    NotAuthenticated { why: String },
+    #[error("what the API server of the cluster says of the token does not fit: {what}")]
+    ReviewMismatch { what: &'static str },
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
     #[error("expected `{expected}`, found `{found}`")]
@@ -122,7 +128,7 @@ impl Cause {
             }
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Code::ChainInvalid,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
-            Self::KeysUnavailable => Code::KeysUnavailable,
+            Self::KeysUnavailable | Self::NotReviewed => Code::KeysUnavailable,
             Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
             Self::SignatureInvalid => Code::SignatureInvalid,
             Self::Expired { .. } => Code::Expired,
@@ -130,8 +136,8 @@ impl Cause {
             Self::TooOld => Code::TooOld,
             Self::AudienceWrong => Code::AudienceWrong,
             Self::NotListed { .. } => Code::PrincipalUnknown,
-            Self::BindingMismatch { .. } => Code::BindingMismatch,
-            Self::Revoked { .. } => Code::Revoked,
+            Self::BindingMismatch { .. } | Self::ReviewMismatch { .. } => Code::BindingMismatch,
+            Self::Revoked { .. } | Self::NotAuthenticated { .. } => Code::Revoked,
         }
     }
 
@@ -155,7 +161,9 @@ impl Cause {
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
             Self::AudienceWrong | Self::NotListed { .. } => Step::Audience,
             Self::BindingMismatch { .. } => Step::Binding,
-            Self::Revoked { .. } => Step::Revocation,
+            Self::Revoked { .. } | Self::NotReviewed | Self::NotAuthenticated { .. } | Self::ReviewMismatch { .. } => {
+                Step::Revocation
+            }
         }
     }
 }

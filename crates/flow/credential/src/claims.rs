@@ -124,7 +124,7 @@ pub(crate) fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
         Some(Json::Integer(seconds)) => Ok(Some(Time::from_unix_seconds(*seconds))),
         Some(
             Json::Null
-            | Json::Bool
+            | Json::Bool(_)
             | Json::Large(_)
             | Json::Number
             | Json::String(_)
@@ -139,7 +139,7 @@ pub(crate) fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {
     let named = match json {
         Json::String(one) => Some(vec![one.as_str()]),
         Json::Array(many) => many.iter().map(Json::as_str).collect(),
-        Json::Null | Json::Bool | Json::Integer(_) | Json::Large(_) | Json::Number | Json::Object(_) => None,
+        Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Large(_) | Json::Number | Json::Object(_) => None,
     };
     named.map(Some).ok_or_else(|| wrong_type("aud", "a string or an array of strings"))
 }

@@ -90,7 +90,7 @@ fn facts(source: &Source, claims: &Object) -> BTreeSet<Fact> {
     established.map(|rule| rule.fact.clone()).collect()
 }
 
-fn credential_id(jti: Option<&str>, digest: Digest) -> String {
+pub(crate) fn credential_id(jti: Option<&str>, digest: Digest) -> String {
     let names = |id: &&str| {
         !id.is_empty() && id.len() <= MAX_TEXT && !id.starts_with(BY_DIGEST) && !id.chars().any(char::is_control)
     };

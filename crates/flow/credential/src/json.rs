@@ -13,7 +13,7 @@ use crate::cause::shown;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Json {
     Null,
-    Bool,
+    Bool(bool),
     /// Written without fraction or exponent, and within `i64`.
     Integer(i64),
     /// The same above `i64`, and within `u64`.
@@ -26,7 +26,7 @@ pub(crate) enum Json {
 }
 
 /// The members of an object, in their order. INVARIANT: no two have the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Object(Vec<(String, Json)>);
 
 /// Reads one JSON text (RFC 8259) and nothing behind it. The depth is bounded by `serde_json` (128).
@@ -51,7 +51,7 @@ impl Json {
         match self {
             Self::String(text) => Some(text),
             Self::Null
-            | Self::Bool
+            | Self::Bool(_)
             | Self::Integer(_)
             | Self::Large(_)
             | Self::Number
@@ -64,7 +64,7 @@ impl Json {
         match self {
             Self::Object(object) => Some(object),
             Self::Null
-            | Self::Bool
+            | Self::Bool(_)
             | Self::Integer(_)
             | Self::Large(_)
             | Self::Number
@@ -77,7 +77,7 @@ impl Json {
         match self {
             Self::Array(items) => Some(items),
             Self::Null
-            | Self::Bool
+            | Self::Bool(_)
             | Self::Integer(_)
             | Self::Large(_)
             | Self::Number
@@ -86,12 +86,16 @@ impl Json {
         }
     }
 
+    pub(crate) const fn is_true(&self) -> bool {
+        matches!(self, Self::Bool(true))
+    }
+
     /// An integer from 0 up.
     pub(crate) fn as_count(&self) -> Option<u64> {
         match self {
             Self::Integer(number) => u64::try_from(*number).ok(),
             Self::Large(number) => Some(*number),
-            Self::Null | Self::Bool | Self::Number | Self::String(_) | Self::Array(_) | Self::Object(_) => None,
+            Self::Null | Self::Bool(_) | Self::Number | Self::String(_) | Self::Array(_) | Self::Object(_) => None,
         }
     }
 }
@@ -132,8 +136,8 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Json, E> {

@@ -80,7 +80,7 @@ fn text(header: &Object, name: &'static str) -> Result<Option<String>, Cause> {
         Some(Json::String(text)) => Ok(Some(text.clone())),
         Some(
             Json::Null
-            | Json::Bool
+            | Json::Bool(_)
             | Json::Integer(_)
             | Json::Large(_)
             | Json::Number
@@ -95,7 +95,7 @@ fn read_object(json: &[u8], name: &'static str) -> Result<Object, Cause> {
         Ok(Json::Object(object)) => Ok(object),
         Ok(
             Json::Null
-            | Json::Bool
+            | Json::Bool(_)
             | Json::Integer(_)
             | Json::Large(_)
             | Json::Number

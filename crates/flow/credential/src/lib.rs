@@ -41,8 +41,8 @@ pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, check_asked
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{
-    CHALLENGE, Challenge, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Possession,
-    Statement, TokenRules,
+    Answers, CHALLENGE, Challenge, MAX_ANSWER, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources,
+    NodeTrust, Possession, Review, ReviewQuestion, ReviewedKeys, Statement, TokenRules, is_reviewed, review_question,
 };
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;

@@ -256,7 +256,7 @@ pub(crate) fn check_signature(key: &Key, algorithm: Algorithm, jws: &Jws<'_>) ->
     verifier.verify_sig(jws.signed, &jws.signature).ok().ok_or(Cause::SignatureInvalid)
 }
 
-fn check_times(source: &Source, claims: &Registered<'_>, expires: Time, at: Time) -> Result<(), Cause> {
+pub(crate) fn check_times(source: &Source, claims: &Registered<'_>, expires: Time, at: Time) -> Result<(), Cause> {
     if expires.plus(LEEWAY) <= at {
         return Err(Cause::Expired { at: expires });
     }
@@ -281,7 +281,7 @@ fn holds_from(source: &Source, claims: &Registered<'_>, expires: Time) -> Time {
 }
 
 /// RFC 7519 §4.1.3, by equality of strings and no other comparison.
-fn check_audience(source: &Source, named: &[&str]) -> Result<(), Cause> {
+pub(crate) fn check_audience(source: &Source, named: &[&str]) -> Result<(), Cause> {
     let is_ours = |audience: &&str| source.audiences.iter().any(|ours| ours == audience);
     let accepted = match (source.extra_audiences, named) {
         (ExtraAudiences::Refused, [only]) => is_ours(only),

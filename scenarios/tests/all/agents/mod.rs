@@ -3,6 +3,7 @@
 mod attested;
 mod authorities;
 mod clients;
+mod cluster;
 mod conforming;
 mod discovery;
 mod envoy;

@@ -2,6 +2,7 @@
 //! an issuer that can be made to lie.
 
 mod agent;
+mod cluster;
 mod dev;
 mod envoy;
 mod estate;
@@ -19,6 +20,7 @@ mod tls;
 mod upstream;
 
 pub use agent::{Sockets, curl, discovery};
+pub use cluster::Cluster;
 pub use dev::Dev;
 pub use envoy::Envoy;
 pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST, REPORTER};

@@ -62,6 +62,20 @@ pub enum DevVerb {
         /// ci-main, ci-fork, ci-lookalike, dunning or alice
         name: String,
     },
+    /// Serve a slice of a Kubernetes API server on loopback, to try node attestation without a cluster
+    #[command(after_help = "Examples:
+  countersign dev kubernetes
+  countersign dev kubernetes --listen 127.0.0.1:0 --dir /tmp/demo
+  curl -H \"Authorization: Bearer $(cat .countersign/kubernetes/admin.token)\" http://127.0.0.1:8490/version")]
+    Kubernetes {
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8490")]
+        listen: SocketAddr,
+        /// A certificate in PEM; without one it speaks plain HTTP
+        #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
+        tls_cert_file: Option<PathBuf>,
+        #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+        tls_private_key_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use credential::{CHALLENGE, Challenge, Message, NodeEvidence, NodeMethod, NodeProof, Possession, Statement, Token};
+use credential::{
+    CHALLENGE, Challenge, Message, NodeEvidence, NodeMethod, NodeProof, Possession, Statement, Token, is_reviewed,
+};
 use futures_util::{StreamExt, stream};
 use net::{Peer, challenge};
 use tokio::time::timeout;
@@ -48,9 +50,7 @@ impl Agents {
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
             Method::Node(method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi)) => {
-                let proof = NodeProof::Token(method, Token::new(&evidence.payload));
-                let presented = NodeEvidence { source: &evidence.source, proof };
-                let svid = self.attest(&peer, Message::Node(&presented), method.as_str(), &evidence).await?;
+                let svid = self.by_token(&peer, method, &evidence).await?;
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
             Method::Node(NodeMethod::X509Pop) => {
@@ -67,6 +67,26 @@ impl Agents {
                 Ok(stream::iter([Ok(asked)]).chain(stream::once(answered)).boxed())
             }
         }
+    }
+
+    /// A token of a platform; what the platform's own server says of it beside, where it is asked.
+    async fn by_token(&self, peer: &Peer, method: NodeMethod, evidence: &Evidence) -> Result<AgentSvid, Status> {
+        let token = Token::new(&evidence.payload);
+        let live = self.live();
+        let sources = &live.snapshot.sources;
+        let reviewed = evidence.source.parse().ok().filter(|source| is_reviewed(sources, source));
+        let answers = match &reviewed {
+            Some(source) if method == NodeMethod::K8sPsat => {
+                Some(self.clusters.review(sources, source, &evidence.payload).await)
+            }
+            Some(_) | None => None,
+        };
+        let proof = match &answers {
+            Some(answers) => NodeProof::Reviewed(token, answers),
+            None => NodeProof::Token(method, token),
+        };
+        let presented = NodeEvidence { source: &evidence.source, proof };
+        self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await
     }
 
     /// What answers a challenge to sign.

@@ -2,6 +2,7 @@
 //! same gates as everyone.
 
 mod attest;
+mod clusters;
 mod errand;
 mod follow;
 mod mint;
@@ -23,6 +24,7 @@ use store::{KeptAgent, StateFault};
 use tonic::codegen::Service;
 use wire::agent::control_plane_server::ControlPlaneServer;
 
+pub use self::clusters::Clusters;
 pub(super) use self::nodes::Nodes;
 use self::service::Agents;
 use super::{Control, ControlBody, planes};
@@ -89,8 +91,9 @@ pub enum PlanesBody {
 }
 
 impl Planes {
-    pub fn new(control: Arc<Control>) -> Self {
-        let agents = ControlPlaneServer::new(Agents::new(Arc::clone(&control)));
+    /// `clusters` are asked about tokens of their nodes.
+    pub fn new(control: Arc<Control>, clusters: Clusters) -> Self {
+        let agents = ControlPlaneServer::new(Agents::new(Arc::clone(&control), clusters));
         Self { control, agents: agents.max_decoding_message_size(MAX_MESSAGE) }
     }
 }

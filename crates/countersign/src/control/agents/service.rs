@@ -25,11 +25,13 @@ use super::super::audience::Audience;
 use super::super::perform::{Settling, enrolment_token};
 use super::super::reading::ReadingSlot;
 use super::super::svids::{self, Bearer, SvidOrder, Unminted};
+use super::clusters::Clusters;
 use super::errand::{AgentErrand, Claimed, PROTOCOL};
 use super::follow::Following;
 use super::mint::{Minting, NotMinted};
 use super::nodes::Node;
 use crate::issuing::certificates_in;
+use crate::live::Live;
 
 /// Most orders of one request.
 const MOST_ORDERS: usize = 500;
@@ -47,11 +49,12 @@ pub(super) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Sen
 #[derive(Clone)]
 pub(super) struct Agents {
     control: Arc<Control>,
+    pub(super) clusters: Arc<Clusters>,
 }
 
 impl Agents {
-    pub(super) const fn new(control: Arc<Control>) -> Self {
-        Self { control }
+    pub(super) fn new(control: Arc<Control>, clusters: Clusters) -> Self {
+        Self { control, clusters: Arc::new(clusters) }
     }
 
     pub(super) async fn admit(
@@ -68,6 +71,11 @@ impl Agents {
         };
         let presented = Presented { channel, message };
         self.control.judge(PROTOCOL, errand.operation(), &presented, errand.asked()).await
+    }
+
+    /// What is in force.
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.control.epochs.live().load_full()
     }
 
     /// The trust domain of what is in force.
@@ -349,6 +357,10 @@ fn unminted(why: &Unminted) -> Status {
 /// What guard refused, as gRPC says it. Who is not proved learns nothing of why.
 pub(super) fn status(refusal: &guard::Refusal) -> Status {
     let record = refusal.record.map(|record| record.to_string()).unwrap_or_default();
+    if refusal.code == Code::KeysUnavailable {
+        // it may be proved in a while: whoever is what it says comes again
+        return Status::unavailable(format!("who asks cannot be proved now (record {record})"));
+    }
     if refusal.peer == guard::Peer::Unproved || refusal.code.layer() == Layer::Identity {
         return Status::unauthenticated(format!("who asks is not proved (record {record})"));
     }

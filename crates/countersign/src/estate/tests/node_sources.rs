@@ -79,3 +79,20 @@ fn nobody_else_is_bound_to_a_source_of_nodes() {
         ),
     );
 }
+
+#[test]
+fn a_cluster_is_known_by_its_keys_or_by_its_api_server_or_by_both() {
+    let with = |more: &str| {
+        let more = more.replace("KEYS", KEYS);
+        and(&vouching("a", &format!("kubernetes: {{audience: countersign, serviceAccounts: [\"n:a\"]{more}}}")))
+    };
+    for sound in [", tokenReview: {}", ", jwks: {inline: KEYS}, tokenReview: {nodeLabels: [zone]}"] {
+        loaded(&with(sound)).map_err(|problems| problems[0].to_string()).unwrap();
+    }
+    let line = before() + 7;
+    check(&with(""), &format!("estate.yaml:{line}:15: kubernetes: expected `jwks`, `tokenReview` or both"));
+    check(
+        &with(", tokenReview: {nodelabels: [a]}"),
+        &format!("estate.yaml:{line}:79: tokenReview: unknown field `nodelabels`\n  help: did you mean `nodeLabels`?"),
+    );
+}

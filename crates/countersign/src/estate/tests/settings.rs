@@ -178,3 +178,22 @@ fn an_outer_authority_is_on_disk_or_in_openbao_and_its_roots_are_named() {
         "server.yaml:7:21: openbao: `mount` is names of letters, digits, `-` and `_` between slashes",
     );
 }
+
+#[test]
+fn a_cluster_has_one_api_server_that_can_be_reached() {
+    let read = |clusters: &str| read(&format!("  []\nclusters:\n{clusters}"));
+    let sound = "  - {source: prod-eu, server: \"https://10.0.0.1:6443/\", ca: a.pem, tokenFile: a.token}\n";
+    let found = read(sound).unwrap().clusters;
+    assert_eq!((found[0].server.as_str(), found[0].source.as_str()), ("https://10.0.0.1:6443", "prod-eu"));
+    for (clusters, expected) in [
+        (sound.repeat(2), "server.yaml:9:5: clusters: source `prod-eu` has an API server already"),
+        (sound.replace("https", "http"), "server.yaml:8:5: clusters: `http://10.0.0.1:6443`: expected `https://`"),
+        (
+            sound.replace("10.0.0.1", "169.254.169.254"),
+            "server.yaml:8:5: clusters: `https://169.254.169.254:6443`: 169.254.169.254 is a link-local address, from which nothing is fetched",
+        ),
+        (sound.replace("6443/", "6443/?a=b"), "server.yaml:8:5: clusters: `server` is a URL without a query"),
+    ] {
+        assert_eq!(read(&clusters).unwrap_err(), expected);
+    }
+}

@@ -108,7 +108,7 @@ fn keys_that_are_fetched_are_kept_as_written() {
     let jwks = |more: &str| quickstart("github/jwks\"}", &format!("github/jwks\"{more}}}"));
     let kept = |more: &str| match &loaded(&jwks(more)).ok().unwrap().sources[0].1 {
         Jwks::Url(keys) => (keys.refresh.as_secs(), keys.max_stale.as_secs()),
-        Jwks::Here(_) => panic!("these keys lie elsewhere"),
+        Jwks::Here(_) | Jwks::Nowhere => panic!("these keys lie elsewhere"),
     };
     assert_eq!(kept(""), (300, 3600));
     assert_eq!(kept(", refresh: 1s, maxStale: 1s"), (1, 1));

@@ -29,7 +29,9 @@ pub(super) async fn exchange(
     let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(FetchFailed::Http)?;
     let exchange = async {
         let answer = sender.send_request(request).await.map_err(FetchFailed::Http)?;
-        if answer.status() != StatusCode::OK {
+        // what is posted may be made by it (RFC 9110 §15.3.2)
+        let made = terms.post.is_some() && answer.status() == StatusCode::CREATED;
+        if answer.status() != StatusCode::OK && !made {
             return Err(FetchFailed::Status(answer.status()));
         }
         let max_age = max_age(answer.headers());

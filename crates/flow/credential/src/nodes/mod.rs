@@ -1,6 +1,7 @@
 //! What a machine presents to prove which node it is, and the sources that an estate declares for it: one module an outside
 //! party. Challenges are made and answers of other servers are fetched by the edge before; here they are bytes.
 
+mod review;
 mod token;
 mod x509pop;
 
@@ -10,6 +11,7 @@ use model::{Binding, Digest, SourceName, Time};
 
 use crate::{Cause, CredentialKind, Finding, Sources, Token, digest_of};
 
+pub use review::{Answers, MAX_ANSWER, Review, ReviewQuestion, ReviewedKeys};
 pub use token::TokenRules;
 pub use x509pop::{CHALLENGE, Challenge, NodeAuthorities, Possession, Statement};
 
@@ -45,6 +47,8 @@ pub struct NodeEvidence<'a> {
 pub enum NodeProof<'a> {
     X509Pop(Possession<'a>),
     Token(NodeMethod, Token<'a>),
+    /// A token of a Kubernetes cluster, and what its API server says of it.
+    Reviewed(Token<'a>, &'a Answers),
 }
 
 /// Every source of nodes.
@@ -118,6 +122,7 @@ impl NodeProof<'_> {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
             Self::Token(method, _) => *method,
+            Self::Reviewed(..) => NodeMethod::K8sPsat,
         }
     }
 
@@ -129,9 +134,27 @@ impl NodeProof<'_> {
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::X509Pop(possession) => digest_of(possession.chain.first().map_or(&[], Vec::as_slice)),
-            Self::Token(_, token) => token.digest(),
+            Self::Token(_, token) | Self::Reviewed(token, _) => token.digest(),
         }
     }
+}
+
+/// Whether the API server of a source's cluster is asked about each of its tokens.
+pub fn is_reviewed(sources: &Sources, source: &SourceName) -> bool {
+    matches!(sources.nodes().get(source), Some(NodeTrust::Token(rules)) if rules.review().is_some())
+}
+
+/// What the API server of a source's cluster is to be asked next about a token; nothing where nothing is left to ask, or where
+/// more would change nothing.
+pub fn review_question(
+    sources: &Sources,
+    source: &SourceName,
+    token: Token<'_>,
+    answers: &Answers,
+    at: Time,
+) -> Option<ReviewQuestion> {
+    let Some(NodeTrust::Token(rules)) = sources.nodes().get(source) else { return None };
+    review::question(sources.with_name(source)?, rules, token, answers, at)
 }
 
 /// What evidence proves at `at`, whatever was revoked.
@@ -155,8 +178,16 @@ pub(crate) fn check(
             let source = sources.with_name(source).ok_or_else(unknown)?;
             token::check(source, rules, *token, at)
         }
+        (NodeTrust::Token(rules), NodeProof::Reviewed(token, answers)) => {
+            let source = sources.with_name(source).ok_or_else(unknown)?;
+            match rules.review() {
+                Some(review) => review::check(source, rules, review, (*token, answers), at),
+                None => return Err(unknown()),
+            }
+        }
         // a source's method is the evidence's
-        (NodeTrust::X509Pop(_), NodeProof::Token(..)) | (NodeTrust::Token(_), NodeProof::X509Pop(_)) => {
+        (NodeTrust::X509Pop(_), NodeProof::Token(..) | NodeProof::Reviewed(..))
+        | (NodeTrust::Token(_), NodeProof::X509Pop(_)) => {
             return Err(unknown());
         }
     };

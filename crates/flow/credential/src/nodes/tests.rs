@@ -1,5 +1,6 @@
 //! Evidence of nodes: what holds, and the attacks that must not.
 
+mod review;
 mod tokens;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::Time;
 
 use super::NodeMethod;
+use super::review::Review;
 use crate::cause::shown;
 use crate::claims::Registered;
 use crate::jws::Jws;
@@ -42,6 +43,7 @@ pub struct TokenRules {
     /// Claims that together are one word of the list.
     listed: Vec<ClaimPath>,
     list: Vec<String>,
+    review: Option<Review>,
 }
 
 impl TokenRules {
@@ -49,6 +51,12 @@ impl TokenRules {
     pub fn kubernetes(service_accounts: Vec<String>) -> Self {
         let listed = [r"kubernetes\.io.namespace", r"kubernetes\.io.serviceaccount.name"];
         Self::new(NodeMethod::K8sPsat, OF_KUBERNETES, &listed, service_accounts)
+    }
+
+    /// The same, where the cluster's API server is asked about each token.
+    #[must_use]
+    pub fn reviewed(self, review: Review) -> Self {
+        Self { review: Some(review), ..self }
     }
 
     /// Instances of these projects.
@@ -74,7 +82,21 @@ impl TokenRules {
 
     fn new(method: NodeMethod, attested: &[(&'static str, &str)], listed: &[&str], list: Vec<String>) -> Self {
         let attested = attested.iter().map(|(name, text)| (*name, path(text))).collect();
-        Self { method, attested, listed: listed.iter().map(|text| path(text)).collect(), list }
+        Self { method, attested, listed: listed.iter().map(|text| path(text)).collect(), list, review: None }
+    }
+
+    pub(super) const fn review(&self) -> Option<&Review> {
+        self.review.as_ref()
+    }
+
+    /// Whether these parts together are a word of the list.
+    pub(super) fn lists(&self, parts: &[&str]) -> bool {
+        self.check_listed(parts).is_ok()
+    }
+
+    pub(super) fn check_listed(&self, parts: &[&str]) -> Result<(), Cause> {
+        let found = parts.join(":");
+        if self.list.contains(&found) { Ok(()) } else { Err(Cause::NotListed { found: shown(&found) }) }
     }
 
     pub(crate) const fn method(&self) -> NodeMethod {
@@ -89,8 +111,16 @@ fn path(text: &str) -> ClaimPath {
     text.parse().expect("a claim's path")
 }
 
-/// The checks of every token, in their order, and then whether its node is among those that are vouched for.
+/// A token of a source that nobody else is asked about.
 pub(super) fn check(source: &Source, rules: &TokenRules, token: Token<'_>, at: Time) -> Result<Finding, Cause> {
+    if rules.review.is_some() {
+        return Err(Cause::NotReviewed);
+    }
+    by_keys(source, rules, token, at)
+}
+
+/// The checks of every token, in their order, and then whether its node is among those that are vouched for.
+pub(super) fn by_keys(source: &Source, rules: &TokenRules, token: Token<'_>, at: Time) -> Result<Finding, Cause> {
     let jws = Jws::read(token.bytes())?;
     let claims = Registered::read(&jws.claims)?;
     if !source.issuer.is_empty() && claims.issuer != source.issuer {
@@ -98,10 +128,7 @@ pub(super) fn check(source: &Source, rules: &TokenRules, token: Token<'_>, at: T
     }
     let held = verify::check(source, &jws, &claims, (token, None), at)?;
     let part = |path: &ClaimPath| path.find_text(&jws.claims).ok_or_else(|| missing(&path.to_string()));
-    let found = rules.listed.iter().map(part).collect::<Result<Vec<_>, _>>()?.join(":");
-    if !rules.list.contains(&found) {
-        return Err(Cause::NotListed { found: shown(&found) });
-    }
+    rules.check_listed(&rules.listed.iter().map(part).collect::<Result<Vec<_>, _>>()?)?;
     let attested = rules.attested.iter().filter_map(|(name, path)| {
         let value = path.find_text(&jws.claims)?;
         let fits = !value.is_empty() && value.len() <= MAX_VALUE && !value.chars().any(char::is_control);

@@ -92,7 +92,7 @@ fn undisputed() -> impl Strategy<Value = serde_json::Value> {
 fn equal(ours: &Json, theirs: &serde_json::Value) -> bool {
     match ours {
         Json::Null => theirs.is_null(),
-        Json::Bool => theirs.is_boolean(),
+        Json::Bool(value) => theirs.as_bool() == Some(*value),
         Json::Integer(number) => theirs.as_i64() == Some(*number),
         Json::Large(number) => theirs.as_u64() == Some(*number),
         Json::Number => theirs.is_f64(),
