@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use credential::{
     Algorithm, CredentialCache, ExtraAudiences, NodeAuthorities, NodeMethod, NodeTrust, Picked, Review, ReviewedKeys,
-    Source, TokenRules,
+    Source, TokenRules, TpmTrust,
 };
-use model::{PrincipalKind, SourceName};
+use model::{Digest, PrincipalKind, SourceName};
 use net::causes::chain;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -17,11 +17,12 @@ use super::key_sets::{self, Jwks, named};
 use super::sources;
 
 /// The fields, and the method that each is of.
-pub(super) const FIELDS: [(&str, NodeMethod); 4] = [
+pub(super) const FIELDS: [(&str, NodeMethod); 5] = [
     ("x509pop", NodeMethod::X509Pop),
     ("kubernetes", NodeMethod::K8sPsat),
     ("google", NodeMethod::GcpIit),
     ("azure", NodeMethod::AzureMsi),
+    ("tpm", NodeMethod::Tpm),
 ];
 
 /// The issuer of identity tokens of Google: that of humans too.
@@ -69,6 +70,7 @@ impl Reading<'_> {
     pub(super) fn read(&self, reader: &mut Reader<'_>, method: NodeMethod, node: &Node) -> Option<Read> {
         match method {
             NodeMethod::X509Pop => Some((self.x509pop(reader, node)?, None)),
+            NodeMethod::Tpm => Some((self.tpm(reader, node)?, None)),
             NodeMethod::K8sPsat => self.kubernetes(reader, node),
             NodeMethod::GcpIit => {
                 let rules = |projects: Vec<String>, _: &str| (GOOGLE.to_owned(), TokenRules::google(projects));
@@ -159,6 +161,40 @@ impl Reading<'_> {
         let authorities = fields.required(reader, "authorities");
         fields.close(reader);
         let node = authorities?;
+        let certificates = self.authorities(reader, node)?;
+        match NodeAuthorities::new(self.of.domain.clone(), &certificates) {
+            Ok(authorities) => Some(NodeTrust::X509Pop(authorities)),
+            Err(bad) => {
+                reader.problem(node.at, chain(&bad));
+                None
+            }
+        }
+    }
+
+    /// TPMs that an authority vouches for, those that are listed, or those of the list that one vouches for.
+    fn tpm(&self, reader: &mut Reader<'_>, node: &Node) -> Option<NodeTrust> {
+        let mut fields = reader.fields(node, "tpm")?;
+        let (authorities, keys) = (fields.optional("authorities"), fields.optional("keys"));
+        fields.close(reader);
+        if authorities.is_none() && keys.is_none() {
+            reader.problem(node.at, "tpm: expected `authorities`, `keys` or both");
+        }
+        let at = authorities.map_or(node.at, |node| node.at);
+        let certificates = authorities.map(|node| self.authorities(reader, node));
+        let keys = keys.map(|node| reader.some(node, Reader::parse::<Digest>));
+        let certificates = certificates.map_or(Some(None), |read| read.map(Some))?;
+        let keys = keys.map_or(Some(None), |read| read.map(Some))?;
+        match TpmTrust::new(certificates.as_deref(), keys.map(|keys| keys.into_iter().collect())) {
+            Ok(trust) => Some(NodeTrust::Tpm(trust)),
+            Err(bad) => {
+                reader.problem(at, chain(&bad));
+                None
+            }
+        }
+    }
+
+    /// `{file: NAME}`: certificates in DER.
+    fn authorities(&self, reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Vec<u8>>> {
         let mut fields = reader.fields(node, "authorities")?;
         let file = fields.required(reader, "file");
         fields.close(reader);
@@ -168,14 +204,7 @@ impl Reading<'_> {
             reader.problem(node.at, "not certificates of authorities in PEM");
             return None;
         };
-        let certificates: Vec<Vec<u8>> = certificates.iter().map(|der| der.to_vec()).collect();
-        match NodeAuthorities::new(self.of.domain.clone(), &certificates) {
-            Ok(authorities) => Some(NodeTrust::X509Pop(authorities)),
-            Err(bad) => {
-                reader.problem(node.at, chain(&bad));
-                None
-            }
-        }
+        Some(certificates.iter().map(|der| der.to_vec()).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use model::{Binding, Code, Digest, SourceName, SpiffeId, Time, TrustDomain};
 
-use crate::{CredentialKind, Finding, Flaw, Revocable};
+use crate::{CredentialKind, Finding, Flaw, Revocable, TpmFlaw};
 
 /// The steps of verification, in the order of a token's: what is refused at one of them passed those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ pub enum Cause {
     NotAuthenticated { why: String },
     #[error("what the API server of the cluster says of the token does not fit: {what}")]
     ReviewMismatch { what: &'static str },
+    #[error("{flaw}")]
+    Tpm { flaw: TpmFlaw },
     #[error("trust domain `{domain}` is not trusted here")]
     TrustDomainUnknown { domain: TrustDomain },
     #[error("expected `{expected}`, found `{found}`")]
@@ -127,6 +129,11 @@ impl Cause {
                 Code::IssuerUnknown
             }
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Code::ChainInvalid,
+            Self::Tpm { flaw } => match flaw {
+                TpmFlaw::Endorsement | TpmFlaw::Attestation => Code::CredentialMalformed,
+                TpmFlaw::OtherKey => Code::ChainInvalid,
+                TpmFlaw::OtherStatement => Code::SignatureInvalid,
+            },
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
             Self::KeysUnavailable | Self::NotReviewed => Code::KeysUnavailable,
             Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
@@ -157,7 +164,7 @@ impl Cause {
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
             Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
-            Self::SignatureInvalid => Step::Signature,
+            Self::SignatureInvalid | Self::Tpm { .. } => Step::Signature,
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
             Self::AudienceWrong | Self::NotListed { .. } => Step::Audience,
             Self::BindingMismatch { .. } => Step::Binding,

@@ -181,6 +181,19 @@ pub(crate) fn check_device(certificate: &X509Certificate<'_>) -> Result<(), Flaw
     check_key(certificate)
 }
 
+/// Whether a certificate may be of a TPM's endorsement key, which encrypts and signs nothing.
+pub(crate) fn check_endorsement(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
+    if is_authority(certificate)? {
+        return Err(Flaw::IsAuthority);
+    }
+    if let Some(usage) = certificate.key_usage().or(Err(Flaw::Extension))?
+        && (usage.value.key_cert_sign() || usage.value.crl_sign())
+    {
+        return Err(Flaw::Signs);
+    }
+    check_key(certificate)
+}
+
 /// Whether a certificate may be an operator's. Nobody's signature on it is looked at: it counts by its exact bytes.
 pub(crate) fn check_operator(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
     if !uris(certificate)?.is_empty() {

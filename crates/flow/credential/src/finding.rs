@@ -17,6 +17,8 @@ pub enum CredentialKind {
     Kernel,
     /// A node's certificate, by its key's signature over a challenge.
     X509Pop,
+    /// A TPM's endorsement key, by what the TPM says and signs.
+    Tpm,
 }
 
 /// What one credential proves. Plain facts: anyone may write one down, to ask what would follow from it.

@@ -41,8 +41,9 @@ pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, check_asked
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{
-    Answers, CHALLENGE, Challenge, MAX_ANSWER, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources,
-    NodeTrust, Possession, Review, ReviewQuestion, ReviewedKeys, Statement, TokenRules, is_reviewed, review_question,
+    Answers, CHALLENGE, Challenge, EndorsementKey, EndorsementPublic, MAX_ANSWER, NodeAuthorities, NodeEvidence,
+    NodeMethod, NodeProof, NodeSources, NodeTrust, Point, Possession, Review, ReviewQuestion, ReviewedKeys, Statement,
+    TokenRules, TpmFlaw, TpmHash, TpmProof, TpmQuote, TpmTrust, is_reviewed, review_question, tpm_name, tpm_qualifying,
 };
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;

@@ -37,8 +37,20 @@ pub(crate) struct Path {
     pub(crate) anchors: Vec<usize>,
 }
 
+/// What an endorsement key's certificate is for (`tcg-kp-EKCertificate`, 2.23.133.8.1).
+const ENDORSEMENT: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];
+
 /// Path validation up to one of `anchors`. What else an authority in the chain has to be was checked before.
 pub(crate) fn verify(chain: &[Vec<u8>], anchors: &[Authority], at: Time) -> Result<Path, Flaw> {
+    verify_for(chain, anchors, KeyUsage::client_auth(), at)
+}
+
+/// The same for the certificate of a TPM's endorsement key.
+pub(crate) fn verify_endorsement(chain: &[Vec<u8>], anchors: &[Authority], at: Time) -> Result<Path, Flaw> {
+    verify_for(chain, anchors, KeyUsage::required_if_present(ENDORSEMENT), at)
+}
+
+fn verify_for(chain: &[Vec<u8>], anchors: &[Authority], usage: KeyUsage, at: Time) -> Result<Path, Flaw> {
     let path = |error: webpki::Error| Flaw::Path { why: error.to_string() };
     let (leaf, above) = chain.split_first().ok_or(Flaw::Unreadable)?;
     let mut ends = certificate::validity(&certificate::parse(leaf)?)?.1;
@@ -53,8 +65,7 @@ pub(crate) fn verify(chain: &[Vec<u8>], anchors: &[Authority], at: Time) -> Resu
     let leaf = EndEntityCert::try_from(&leaf).map_err(path)?;
     let seconds = u64::try_from(at.as_micros() / 1_000_000).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let verified =
-        leaf.verify_for_usage(ALGORITHMS, &trusted, &above, time, KeyUsage::client_auth(), None, None).map_err(path)?;
+    let verified = leaf.verify_for_usage(ALGORITHMS, &trusted, &above, time, usage, None, None).map_err(path)?;
     let same = |authority: &Authority| authority.anchor == *verified.anchor();
     let signed: Vec<(usize, &Authority)> =
         anchors.iter().enumerate().filter(|(_, authority)| same(authority)).collect();

@@ -211,6 +211,7 @@ fn kind(kind: CredentialKind) -> String {
         CredentialKind::X509 => "x509",
         CredentialKind::Kernel => "kernel",
         CredentialKind::X509Pop => "x509pop",
+        CredentialKind::Tpm => "tpm",
     }
     .to_owned()
 }

@@ -115,7 +115,7 @@ fn findings(entry: &audit::Judgement) -> Result<(Option<Finding>, Option<Finding
         let finding = finding(presented)?;
         match finding.kind {
             CredentialKind::Kernel | CredentialKind::X509Svid | CredentialKind::X509 => channel = Some(finding),
-            CredentialKind::Jwt | CredentialKind::X509Pop => message = Some(finding),
+            CredentialKind::Jwt | CredentialKind::X509Pop | CredentialKind::Tpm => message = Some(finding),
         }
     }
     Ok((channel, message))
@@ -132,6 +132,7 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
             "x509" => CredentialKind::X509,
             "kernel" => CredentialKind::Kernel,
             "x509pop" => CredentialKind::X509Pop,
+            "tpm" => CredentialKind::Tpm,
             other => return Err(Unreplayable::Field { field: "kind", value: other.to_owned() }),
         },
         binding: parse("binding", &presented.binding)?,

@@ -13,10 +13,12 @@ use net::tls::{BadSvid, sign_with};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::oneshot;
+use tokio::task::{JoinError, spawn_blocking};
 use wire::Message;
 use wire::agent::{AgentSvid, AttestRequest, Chain, Evidence, Possession, attest_request, attest_response};
 
 use crate::control::{Client, NoContact};
+use crate::tpm::{NoTpm, Tpm};
 
 /// How a node proves itself that has nothing but what an operator gave it.
 const JOIN_TOKEN: &str = "join_token";
@@ -34,6 +36,8 @@ pub struct Attestation {
 pub enum Means {
     /// A certificate of the machine, with those between it and its authority, and its key; in PEM.
     X509Pop { certificate: PathBuf, key: PathBuf },
+    /// The TPM at this device, and certificates between its own and an authority; in PEM.
+    Tpm { device: PathBuf, certificates: Option<PathBuf> },
     /// A token that the platform writes into a file, and replaces there.
     Token { method: NodeMethod, file: PathBuf },
 }
@@ -49,12 +53,24 @@ pub enum NoEvidence {
     Key { path: PathBuf },
     #[error("the key in `{}` does not sign for the certificate", .path.display())]
     Sign { path: PathBuf, source: BadSvid },
+    #[error(transparent)]
+    Tpm(#[from] NoTpm),
+    #[error("what asks the TPM was stopped")]
+    Stopped(#[from] JoinError),
 }
 
 /// Evidence of the node, and what answers a challenge.
 pub(crate) struct Proof {
     evidence: Evidence,
-    device: Option<Device>,
+    answers: Answers,
+}
+
+/// What answers a challenge.
+enum Answers {
+    /// Nothing: there is none.
+    Nothing,
+    Device(Device),
+    Tpm(Tpm, TrustDomain),
 }
 
 /// A certificate of the machine, and where its key is.
@@ -69,34 +85,45 @@ impl Proof {
     pub(crate) fn by_token(token: &str, request: &[u8]) -> Self {
         let (method, payload) = (JOIN_TOKEN.to_owned(), Bytes::copy_from_slice(token.as_bytes()));
         let csr = Bytes::copy_from_slice(request);
-        Self { evidence: Evidence { method, payload, csr, source: String::new() }, device: None }
+        Self { evidence: Evidence { method, payload, csr, source: String::new() }, answers: Answers::Nothing }
     }
 
     /// As the settings say, in a trust domain.
     ///
     /// # Errors
     /// [`NoEvidence`].
-    pub(crate) fn of(attestation: &Attestation, domain: &TrustDomain, request: &[u8]) -> Result<Self, NoEvidence> {
+    pub(crate) async fn of(
+        attestation: &Attestation,
+        domain: &TrustDomain,
+        request: &[u8],
+    ) -> Result<Self, NoEvidence> {
         let (source, csr) = (attestation.source.clone(), Bytes::copy_from_slice(request));
         match &attestation.by {
             Means::Token { method, file } => {
                 let payload = Bytes::copy_from_slice(read(file)?.trim_ascii());
                 Ok(Self {
                     evidence: Evidence { method: method.as_str().to_owned(), payload, csr, source },
-                    device: None,
+                    answers: Answers::Nothing,
                 })
             }
             Means::X509Pop { certificate: path, key } => {
-                let pem = read(path)?;
-                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-                let chain = chain.ok().unwrap_or_default();
+                let chain = chain(path)?;
                 let certificate =
                     chain.first().cloned().ok_or_else(|| NoEvidence::Certificate { path: path.clone() })?;
                 let certificates = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
                 let payload = Bytes::from(Chain { certificates }.encode_to_vec());
                 let method = NodeMethod::X509Pop.as_str().to_owned();
-                let device = Some(Device { certificate, key: key.clone(), domain: domain.clone() });
-                Ok(Self { evidence: Evidence { method, payload, csr, source }, device })
+                let device = Device { certificate, key: key.clone(), domain: domain.clone() };
+                Ok(Self { evidence: Evidence { method, payload, csr, source }, answers: Answers::Device(device) })
+            }
+            Means::Tpm { device, certificates } => {
+                let more = certificates.as_deref().map_or(Ok(Vec::new()), chain)?;
+                let more = more.iter().map(|der| der.to_vec()).collect();
+                let device = device.clone();
+                let (tpm, keys) = spawn_blocking(move || Tpm::open(&device, more)).await??;
+                let payload = Bytes::from(keys.encode_to_vec());
+                let evidence = Evidence { method: NodeMethod::Tpm.as_str().to_owned(), payload, csr, source };
+                Ok(Self { evidence, answers: Answers::Tpm(tpm, domain.clone()) })
             }
         }
     }
@@ -106,7 +133,8 @@ impl Proof {
     /// # Errors
     /// [`NotAttested`].
     pub(crate) async fn present(self, mut client: Client) -> Result<AgentSvid, NotAttested> {
-        let Self { evidence, device } = self;
+        let Self { evidence, answers } = self;
+        let mut answers = Some(answers);
         let first = AttestRequest { step: Some(attest_request::Step::Evidence(evidence.clone())) };
         let (answer, answered) = oneshot::channel();
         let mut answer = Some(answer);
@@ -116,10 +144,8 @@ impl Proof {
             match heard.message().await.map_err(NoContact::from)?.and_then(|message| message.step) {
                 Some(attest_response::Step::Svid(svid)) => return Ok(svid),
                 Some(attest_response::Step::Challenge(asked)) => {
-                    let (device, answer) = device.as_ref().zip(answer.take()).ok_or(NoContact::Answer)?;
-                    let asked = Challenge::try_from(asked.as_ref()).or(Err(NoContact::Answer))?;
-                    let possession = device.answer(&evidence, &asked)?;
-                    let step = attest_request::Step::Answer(Bytes::from(possession.encode_to_vec()));
+                    let (answers, answer) = answers.take().zip(answer.take()).ok_or(NoContact::Answer)?;
+                    let step = attest_request::Step::Answer(answers.to(evidence.clone(), asked).await?);
                     // whoever hears no more says so itself
                     let _ = answer.send(AttestRequest { step: Some(step) });
                 }
@@ -145,6 +171,24 @@ impl NotAttested {
     }
 }
 
+impl Answers {
+    /// What answers this challenge.
+    async fn to(self, evidence: Evidence, asked: Bytes) -> Result<Bytes, NotAttested> {
+        match self {
+            Self::Nothing => Err(NoContact::Answer.into()),
+            Self::Device(device) => {
+                let asked = Challenge::try_from(asked.as_ref()).or(Err(NoContact::Answer))?;
+                Ok(device.answer(&evidence, &asked)?.encode_to_vec().into())
+            }
+            Self::Tpm(tpm, domain) => {
+                let quote = spawn_blocking(move || tpm.answer(&evidence, &domain, &asked)).await;
+                let quote = quote.map_err(NoEvidence::from)?.map_err(NoEvidence::from)?;
+                Ok(quote.encode_to_vec().into())
+            }
+        }
+    }
+}
+
 impl Device {
     fn answer(&self, evidence: &Evidence, asked: &Challenge) -> Result<Possession, NoEvidence> {
         let nonce = challenge();
@@ -157,6 +201,13 @@ impl Device {
         let signature = signature.map_err(|source| NoEvidence::Sign { path: path(), source })?;
         Ok(Possession { nonce: Bytes::copy_from_slice(&nonce), signature: Bytes::from(signature) })
     }
+}
+
+/// Certificates in PEM; none where there are none.
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, NoEvidence> {
+    let pem = read(path)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    Ok(chain.ok().unwrap_or_default())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NoEvidence> {

@@ -22,6 +22,7 @@ mod sds;
 mod settings;
 mod svids;
 mod tokens;
+mod tpm;
 mod trust;
 mod workload;
 

@@ -68,18 +68,25 @@ fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<At
     let mut fields = reader.fields(node, "attestation")?;
     let source = fields.required(reader, "source").and_then(|node| reader.words(node));
     let x509pop = fields.optional("x509pop").map(|node| x509pop_means(reader, node, folder));
+    let tpm = fields.optional("tpm").map(|node| tpm_means(reader, node, folder));
     let tokens = TOKENS.iter().filter_map(|(name, method)| Some((*name, *method, fields.optional(name)?)));
     let tokens: Vec<_> = tokens.collect();
     fields.close(reader);
     let tokens = tokens.into_iter().map(|(name, method, node)| token_means(reader, (name, method), node, folder));
-    let mut means = x509pop.into_iter().chain(tokens);
+    let mut means = x509pop.into_iter().chain(tpm).chain(tokens);
     let (Some(by), None) = (means.next(), means.next()) else {
         let names: Vec<String> = TOKENS.iter().map(|(name, _)| format!("`{name}`")).collect();
-        reader.problem(node.at, format!("a node proves itself in exactly one way: `x509pop`, {}", names.join(", ")));
+        reader.problem(
+            node.at,
+            format!("a node proves itself in exactly one way: `x509pop`, `tpm`, {}", names.join(", ")),
+        );
         return None;
     };
     Some(Attestation { source: source?, by: by? })
 }
+
+/// The kernel's own manager of the TPM's resources.
+const TPM: &str = "/dev/tpmrm0";
 
 /// Methods by a token that lies in a file.
 const TOKENS: &[(&str, NodeMethod)] =
@@ -95,6 +102,15 @@ fn token_means(
     let file = fields.required(reader, "tokenFile").and_then(|node| reader.words(node));
     fields.close(reader);
     Some(Means::Token { method, file: folder.join(file?) })
+}
+
+fn tpm_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Means> {
+    let mut fields = reader.fields(node, "tpm")?;
+    let device = fields.optional("device").map_or(Some(TPM.to_owned()), |node| reader.words(node));
+    let certificates = fields.optional("certificates").map(|node| reader.words(node));
+    fields.close(reader);
+    let certificates = certificates.map_or(Some(None), |read| read.map(Some))?;
+    Some(Means::Tpm { device: folder.join(device?), certificates: certificates.map(|path| folder.join(path)) })
 }
 
 fn x509pop_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Means> {

@@ -8,6 +8,7 @@ mod conforming;
 mod discovery;
 mod envoy;
 mod joining;
+mod tpm;
 mod watching;
 mod workloads;
 

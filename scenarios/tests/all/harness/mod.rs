@@ -17,6 +17,7 @@ mod mint;
 mod process;
 mod scripted;
 mod tls;
+mod tpm;
 mod upstream;
 
 pub use agent::{Sockets, curl, discovery};
@@ -35,4 +36,5 @@ pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_s
 pub use process::{Ran, agent_binary, binary, command, end, finish, folder, peer, run, signal, until, until_within};
 pub use scripted::Scripted;
 pub use tls::{Identity, shake_hands};
+pub use tpm::Tpm;
 pub use upstream::Upstream;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use credential::{
     CHALLENGE, Challenge, Message, NodeEvidence, NodeMethod, NodeProof, Possession, Statement, Token, is_reviewed,
 };
@@ -53,14 +54,14 @@ impl Agents {
                 let svid = self.by_token(&peer, method, &evidence).await?;
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
+            Method::Node(NodeMethod::Tpm) => self.by_tpm(peer, said, evidence).await,
             Method::Node(NodeMethod::X509Pop) => {
                 let chain = Chain::decode(evidence.payload.clone()).map_err(|why| {
                     Status::invalid_argument(format!("the evidence is no chain of certificates: {why}"))
                 })?;
                 let challenge = challenge();
-                let asked = AttestResponse {
-                    step: Some(attest_response::Step::Challenge(bytes::Bytes::copy_from_slice(&challenge))),
-                };
+                let asked =
+                    AttestResponse { step: Some(attest_response::Step::Challenge(Bytes::copy_from_slice(&challenge))) };
                 let agents = self.clone();
                 let answered =
                     async move { agents.possession(&peer, said, &evidence, &chain, &challenge).await.map(last) };
@@ -98,19 +99,9 @@ impl Agents {
         chain: &Chain,
         challenge: &Challenge,
     ) -> Result<AgentSvid, Status> {
-        let answer = match step(&mut said).await? {
-            Some(attest_request::Step::Answer(answer)) if answer.len() <= MAX_EVIDENCE => answer,
-            Some(_) | None => {
-                return Err(Status::invalid_argument("the second message is the answer to the challenge"));
-            }
-        };
-        let answer = wire::agent::Possession::decode(answer)
+        let answer = wire::agent::Possession::decode(answer(&mut said).await?)
             .map_err(|why| Status::invalid_argument(format!("the answer is no proof of possession: {why}")))?;
-        let nonce: &Challenge = answer
-            .nonce
-            .as_ref()
-            .try_into()
-            .or(Err(Status::invalid_argument(format!("a node's nonce has {CHALLENGE} bytes"))))?;
+        let nonce = nonce(&answer.nonce)?;
         let domain =
             self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))?;
         let source = evidence.source.as_str();
@@ -121,7 +112,7 @@ impl Agents {
         self.attest(peer, Message::Node(&presented), NodeMethod::X509Pop.as_str(), evidence).await
     }
 
-    async fn attest(
+    pub(super) async fn attest(
         &self,
         peer: &Peer,
         message: Message<'_>,
@@ -150,6 +141,19 @@ async fn step(said: &mut Streaming<AttestRequest>) -> Result<Option<attest_reque
     Ok(message?.and_then(|message| message.step))
 }
 
-fn last(svid: AgentSvid) -> AttestResponse {
+/// The second message: what answers a challenge.
+pub(super) async fn answer(said: &mut Streaming<AttestRequest>) -> Result<Bytes, Status> {
+    match step(said).await? {
+        Some(attest_request::Step::Answer(answer)) if answer.len() <= MAX_EVIDENCE => Ok(answer),
+        Some(_) | None => Err(Status::invalid_argument("the second message is the answer to the challenge")),
+    }
+}
+
+/// Random bytes of a node.
+pub(super) fn nonce(bytes: &[u8]) -> Result<&Challenge, Status> {
+    bytes.try_into().or(Err(Status::invalid_argument(format!("a node's nonce has {CHALLENGE} bytes"))))
+}
+
+pub(super) fn last(svid: AgentSvid) -> AttestResponse {
     AttestResponse { step: Some(attest_response::Step::Svid(svid)) }
 }

@@ -7,7 +7,9 @@ mod errand;
 mod follow;
 mod mint;
 mod nodes;
+mod sealed;
 mod service;
+mod tpm;
 
 use std::pin::Pin;
 use std::sync::Arc;

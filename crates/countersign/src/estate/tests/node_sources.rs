@@ -47,7 +47,7 @@ fn a_source_vouches_in_one_way_and_for_agents_alone() {
     let at = before() + 2;
     let both =
         format!("{}  x509pop: {{authorities: {{file: a.pem}}}}\n", vouching("a", &tokens("google", "projects: [p]")));
-    let one_of = "a trust source has exactly one of `oidc`, `x509pop`, `kubernetes`, `google`, `azure`";
+    let one_of = "a trust source has exactly one of `oidc`, `x509pop`, `kubernetes`, `google`, `azure`, `tpm`";
     check(&and(&both), &format!("estate.yaml:{at}:1: {one_of}"));
     check(&and(&vouching("a", "display: [sub]")), &format!("estate.yaml:{at}:1: {one_of}"));
     let key = vouching("a", &format!("{}\n  identityKey: [sub]", tokens("google", "projects: [p]")));
@@ -94,5 +94,22 @@ fn a_cluster_is_known_by_its_keys_or_by_its_api_server_or_by_both() {
     check(
         &with(", tokenReview: {nodelabels: [a]}"),
         &format!("estate.yaml:{line}:79: tokenReview: unknown field `nodelabels`\n  help: did you mean `nodeLabels`?"),
+    );
+}
+
+#[test]
+fn tpms_are_listed_or_somebody_vouches_for_them() {
+    let key = "ab".repeat(32);
+    let with = |more: &str| and(&vouching("machines", &format!("tpm: {{{more}}}")));
+    let estate = loaded(&with(&format!("keys: [{key}]"))).map_err(|problems| problems[0].to_string()).unwrap();
+    let id = format!("spiffe://prod.acme.test/countersign/agent/tpm/machines/{key}").parse().unwrap();
+    assert!(estate.directory.principal(&id).is_some());
+    let line = before() + 7;
+    check(&with(""), &format!("estate.yaml:{line}:8: tpm: expected `authorities`, `keys` or both"));
+    check(&with("keys: []"), &format!("estate.yaml:{line}:15: expected at least one"));
+    check(&with("keys: [abc]"), &format!("estate.yaml:{line}:16: expected a digest"));
+    check(
+        &with("authorities: {file: billing.cedar}"),
+        &format!("estate.yaml:{line}:22: not certificates of authorities in PEM"),
     );
 }

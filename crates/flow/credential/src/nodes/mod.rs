@@ -3,6 +3,7 @@
 
 mod review;
 mod token;
+mod tpm;
 mod x509pop;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,9 @@ use crate::{Cause, CredentialKind, Finding, Sources, Token, digest_of};
 
 pub use review::{Answers, MAX_ANSWER, Review, ReviewQuestion, ReviewedKeys};
 pub use token::TokenRules;
+pub use tpm::{
+    EndorsementKey, EndorsementPublic, Point, TpmFlaw, TpmHash, TpmProof, TpmQuote, TpmTrust, tpm_name, tpm_qualifying,
+};
 pub use x509pop::{CHALLENGE, Challenge, NodeAuthorities, Possession, Statement};
 
 /// How a node proves which one it is.
@@ -26,12 +30,15 @@ pub enum NodeMethod {
     GcpIit,
     /// The token of a managed identity of Azure.
     AzureMsi,
+    /// The endorsement key of its TPM.
+    Tpm,
 }
 
 /// What is accepted of a party that vouches for nodes.
 #[derive(Debug, Clone)]
 pub enum NodeTrust {
     X509Pop(NodeAuthorities),
+    Tpm(TpmTrust),
     /// Tokens of the source of the same name, and what is asked of them beside.
     Token(TokenRules),
 }
@@ -46,6 +53,7 @@ pub struct NodeEvidence<'a> {
 /// The proof, by its method.
 pub enum NodeProof<'a> {
     X509Pop(Possession<'a>),
+    Tpm(TpmProof<'a>),
     Token(NodeMethod, Token<'a>),
     /// A token of a Kubernetes cluster, and what its API server says of it.
     Reviewed(Token<'a>, &'a Answers),
@@ -55,7 +63,7 @@ pub enum NodeProof<'a> {
 pub type NodeSources = BTreeMap<SourceName, NodeTrust>;
 
 impl NodeMethod {
-    pub const ALL: &'static [Self] = &[Self::X509Pop, Self::K8sPsat, Self::GcpIit, Self::AzureMsi];
+    pub const ALL: &'static [Self] = &[Self::X509Pop, Self::K8sPsat, Self::GcpIit, Self::AzureMsi, Self::Tpm];
 
     /// As it stands in SPIFFE IDs and in front of selectors.
     pub const fn as_str(self) -> &'static str {
@@ -64,6 +72,7 @@ impl NodeMethod {
             Self::K8sPsat => "k8s_psat",
             Self::GcpIit => "gcp_iit",
             Self::AzureMsi => "azure_msi",
+            Self::Tpm => "tpm",
         }
     }
 
@@ -74,13 +83,14 @@ impl NodeMethod {
             Self::K8sPsat => &["node"],
             Self::GcpIit => &["project", "instance"],
             Self::AzureMsi => &["tenant", "principal"],
+            Self::Tpm => &["endorsement"],
         }
     }
 
     /// Whether anybody on the node can have its evidence, and not its agent alone.
     pub const fn is_anybodys(self) -> bool {
         match self {
-            Self::X509Pop | Self::K8sPsat => false,
+            Self::X509Pop | Self::K8sPsat | Self::Tpm => false,
             Self::GcpIit | Self::AzureMsi => true,
         }
     }
@@ -88,13 +98,14 @@ impl NodeMethod {
     pub(crate) const fn kind(self) -> CredentialKind {
         match self {
             Self::X509Pop => CredentialKind::X509Pop,
+            Self::Tpm => CredentialKind::Tpm,
             Self::K8sPsat | Self::GcpIit | Self::AzureMsi => CredentialKind::Jwt,
         }
     }
 
     const fn binding(self) -> Binding {
         match self {
-            Self::X509Pop => Binding::Proof,
+            Self::X509Pop | Self::Tpm => Binding::Proof,
             Self::K8sPsat | Self::GcpIit | Self::AzureMsi => Binding::Bearer,
         }
     }
@@ -104,6 +115,7 @@ impl NodeTrust {
     pub const fn method(&self) -> NodeMethod {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
+            Self::Tpm(_) => NodeMethod::Tpm,
             Self::Token(rules) => rules.method(),
         }
     }
@@ -112,6 +124,7 @@ impl NodeTrust {
     pub(crate) const fn digest(&self) -> Option<Digest> {
         match self {
             Self::X509Pop(authorities) => Some(authorities.digest()),
+            Self::Tpm(trust) => Some(trust.digest()),
             Self::Token(_) => None,
         }
     }
@@ -121,6 +134,7 @@ impl NodeProof<'_> {
     pub(crate) const fn method(&self) -> NodeMethod {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
+            Self::Tpm(_) => NodeMethod::Tpm,
             Self::Token(method, _) => *method,
             Self::Reviewed(..) => NodeMethod::K8sPsat,
         }
@@ -134,6 +148,7 @@ impl NodeProof<'_> {
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::X509Pop(possession) => digest_of(possession.chain.first().map_or(&[], Vec::as_slice)),
+            Self::Tpm(proof) => digest_of(proof.endorsement),
             Self::Token(_, token) | Self::Reviewed(token, _) => token.digest(),
         }
     }
@@ -174,6 +189,7 @@ pub(crate) fn check(
         (NodeTrust::X509Pop(authorities), NodeProof::X509Pop(possession)) => {
             x509pop::check(source, authorities, possession, at)
         }
+        (NodeTrust::Tpm(trust), NodeProof::Tpm(proof)) => tpm::check(source, trust, proof, at),
         (NodeTrust::Token(rules), NodeProof::Token(_, token)) => {
             let source = sources.with_name(source).ok_or_else(unknown)?;
             token::check(source, rules, *token, at)
@@ -186,10 +202,7 @@ pub(crate) fn check(
             }
         }
         // a source's method is the evidence's
-        (NodeTrust::X509Pop(_), NodeProof::Token(..) | NodeProof::Reviewed(..))
-        | (NodeTrust::Token(_), NodeProof::X509Pop(_)) => {
-            return Err(unknown());
-        }
+        (NodeTrust::X509Pop(_) | NodeTrust::Tpm(_) | NodeTrust::Token(_), _) => return Err(unknown()),
     };
     found.map_err(|cause| (cause, Some(source.clone())))
 }

@@ -2,6 +2,7 @@
 
 mod review;
 mod tokens;
+mod tpm;
 
 use std::time::Duration;
 

@@ -72,7 +72,7 @@ impl TokenRules {
     /// The claims that are the key of a node.
     pub fn identity_key(&self) -> Vec<ClaimPath> {
         let paths: &[&str] = match self.method {
-            NodeMethod::X509Pop => &[],
+            NodeMethod::X509Pop | NodeMethod::Tpm => &[],
             NodeMethod::K8sPsat => &[r"kubernetes\.io.node.uid"],
             NodeMethod::GcpIit => &["google.compute_engine.project_id", "google.compute_engine.instance_id"],
             NodeMethod::AzureMsi => &["tid", "sub"],

@@ -80,10 +80,15 @@ pub struct Statement<'a> {
 impl Statement<'_> {
     /// The bytes that are signed: each part with its length, so that no two statements have the same.
     pub fn bytes(&self) -> Vec<u8> {
+        self.bytes_of(CONTEXT)
+    }
+
+    /// The same for what signs in another way: nothing that is signed for the one is taken by the other.
+    pub(super) fn bytes_of(&self, context: &[u8]) -> Vec<u8> {
         let request = digest_of(self.request);
         let parts: [&[u8]; 5] =
             [self.domain.as_str().as_bytes(), self.source.as_bytes(), self.challenge, self.nonce, request.as_bytes()];
-        let mut bytes = CONTEXT.to_vec();
+        let mut bytes = context.to_vec();
         for part in parts {
             bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             bytes.extend_from_slice(part);
