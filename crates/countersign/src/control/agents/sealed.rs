@@ -126,3 +126,6 @@ impl Known for TpmHash {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,7 @@ fn tpms_are_listed_or_somebody_vouches_for_them() {
     let line = before() + 7;
     check(&with(""), &format!("estate.yaml:{line}:8: tpm: expected `authorities`, `keys` or both"));
     check(&with("keys: []"), &format!("estate.yaml:{line}:15: expected at least one"));
-    check(&with("keys: [abc]"), &format!("estate.yaml:{line}:16: expected a digest"));
+    check(&with("keys: [abc]"), &format!("estate.yaml:{line}:16: expected 64 lower-case hex digits"));
     check(
         &with("authorities: {file: billing.cedar}"),
         &format!("estate.yaml:{line}:22: not certificates of authorities in PEM"),

@@ -23,6 +23,7 @@ const SPECS: &[(&str, &str)] = &[
     ("TrustSource", "{proves: [Workload], kubernetes: {UNKNOWN: 1}}"),
     ("TrustSource", "{proves: [Workload], google: {UNKNOWN: 1}}"),
     ("TrustSource", "{proves: [Workload], azure: {UNKNOWN: 1}}"),
+    ("TrustSource", "{proves: [Workload], tpm: {UNKNOWN: 1}}"),
     ("Principal", "{UNKNOWN: 1}"),
     ("Principal", "{kind: Job, id: spiffe://prod.acme.test/a, owner: a, purpose: a, bindings: [{UNKNOWN: 1}]}"),
     ("PrincipalClass", "{UNKNOWN: 1}"),
