@@ -120,3 +120,6 @@ fn x509pop_means(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<
     fields.close(reader);
     Some(Means::X509Pop { certificate: folder.join(cert?), key: folder.join(key?) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! Nodes of a Kubernetes cluster whose API server is asked: what is gone there proves nothing here, and no answer is no yes.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Estate, Installation, Sockets};
+use crate::harness::{Cluster, Estate, Installation, Sockets, command, finish, peer};
 
 const REVIEW: &str = "tokenReview: {nodeLabels: [topology.kubernetes.io/zone]}";
 
@@ -141,4 +142,26 @@ fn the_sample_api_server_gives_nobody_more_than_a_real_one() {
     ] {
         assert_eq!(cluster.asked(who, method, path, &Value::Null).0, status, "{who} {method} {path}");
     }
+}
+
+#[test]
+fn the_official_client_of_kubernetes_finds_a_cluster_there() {
+    let cluster = Cluster::start();
+    let python = peer("COUNTERSIGN_TEST_KUBERNETES", "a Python with `kubernetes`, as `./test` pins it");
+    let token = fs::read_to_string(cluster.path("d/kubernetes/admin.token")).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/kube.py");
+    let mut client = command(&python, &[script.to_str().unwrap(), &cluster.url]);
+    client.arg(cluster.path("ca.pem")).arg(token);
+    let seen = finish(client, b"").ended(0).json();
+    let node = seen["node"].clone();
+    let ours = json!({
+        "authenticated": true, "audiences": ["countersign"], "user": "system:serviceaccount:edge:agent", "node": [node],
+    });
+    assert_eq!(seen["ours"], ours);
+    let refused = json!({"authenticated": false, "audiences": null, "user": null, "node": null});
+    assert_eq!((&seen["others"], &seen["gone"]), (&refused, &refused));
+    assert_eq!(
+        (&seen["label"], &seen["pods"], &seen["reason"]),
+        (&json!("b"), &json!(["agent-y"]), &json!("NotFound"))
+    );
 }

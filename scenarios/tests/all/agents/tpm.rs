@@ -1,6 +1,10 @@
 //! Nodes that are the machines of their TPMs, with `swtpm` as the TPM and its own maker's certificates.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -137,4 +141,80 @@ fn what_is_no_tpm_is_said_so() {
     fs::remove_file(&device).unwrap();
     let ended = installation.attempt_attested("node-1");
     assert!(ended.err.contains("cannot use the TPM at `"), "{ended:?}");
+}
+
+/// Which of two TPMs is to open what is sealed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    /// The one whose endorsement key is shown.
+    Shown,
+    Own,
+}
+
+/// A TPM that is none: it has the machine's own attestation key, and shows the endorsement key of another machine's TPM. Both hear every
+/// command, so that both have keys under the same handles.
+fn mixed(folder: &Path, own: &Tpm, shown: &Tpm, opens: Opens) -> PathBuf {
+    let socket = folder.join(if opens == Opens::Own { "own.sock" } else { "shown.sock" });
+    let listener = UnixListener::bind(&socket).unwrap();
+    let [own, shown] = [own, shown].map(|tpm| tpm.socket());
+    thread::spawn(move || {
+        for agent in listener.incoming() {
+            let (Ok(mut agent), Ok(own), Ok(shown)) = (agent, UnixStream::connect(&own), UnixStream::connect(&shown))
+            else {
+                return;
+            };
+            let mut tpms = [own, shown];
+            while let Some(command) = part(&mut agent) {
+                let answers = tpms.each_mut().map(|tpm| {
+                    tpm.write_all(&command).unwrap();
+                    part(tpm).unwrap()
+                });
+                let [of_own, of_shown] = answers;
+                let code = u32::from_be_bytes(command[6..10].try_into().unwrap());
+                // TPM2_CreatePrimary of an RSA key, TPM2_NV_ReadPublic and TPM2_NV_Read; TPM2_ActivateCredential
+                let is_shown = match code {
+                    0x131 => command[35..37] == [0, 1],
+                    0x169 | 0x14e => true,
+                    0x147 => opens == Opens::Shown,
+                    _ => false,
+                };
+                if agent.write_all(if is_shown { &of_shown } else { &of_own }).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    socket
+}
+
+/// One command or answer.
+fn part(from: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut head = [0; 10];
+    from.read_exact(&mut head).ok()?;
+    let length = usize::try_from(u32::from_be_bytes(head[2..6].try_into().unwrap())).unwrap();
+    let mut whole = head.to_vec();
+    whole.resize(length, 0);
+    from.read_exact(&mut whole[10..]).ok()?;
+    Some(whole)
+}
+
+#[test]
+fn a_machine_that_shows_the_key_of_another_tpm_opens_nothing() {
+    let (own, shown) = (Tpm::start(), Tpm::start());
+    let [root, _] = shown.makers();
+    let estate = Estate::empty().document(&source("authorities: {file: tpm.pem}")).file("tpm.pem", &root);
+    let installation = Installation::serving(&estate);
+    let sockets = Sockets::new();
+    // TPM_RC_INTEGRITY: it was sealed for an attestation key of another name. What the one's key encrypts the other's cannot decrypt
+    for (name, opens, code) in [("node-1", Opens::Shown, "0x1df"), ("node-2", Opens::Own, "0x")] {
+        let device = mixed(&installation.path(""), &own, &shown, opens);
+        let between = shown.path("maker.pem");
+        let means = format!("tpm: {{device: {}, certificates: {}}}", device.display(), between.display());
+        installation.attesting(&sockets, name, &format!("{{source: machines, {means}}}"));
+        let ended = installation.attempt_attested(name);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let why = format!("does not open what control sealed: it refuses with code {code}");
+        assert!(ended.err.contains(&why), "{ended:?}");
+    }
+    assert!(agents(&installation).is_empty());
 }

@@ -112,7 +112,7 @@ impl Signing {
         };
         json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
-            "spec": {"audiences": asked}, "status": status,
+            "spec": {"token": token, "audiences": asked}, "status": status,
         })
     }
 

@@ -41,6 +41,15 @@ async fn only_200_is_an_answer_and_a_redirect_goes_nowhere() {
 }
 
 #[tokio::test]
+async fn what_is_posted_may_be_made_by_it_and_what_is_got_may_not() {
+    let made = "HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+    let (address, _heard) = server(made, "").await;
+    let terms = Terms { post: Some("{}".into()), ..Terms::public() };
+    assert_eq!(fetch_on(&plain(address), &terms).await.unwrap().document, "{}");
+    assert_eq!(answered(made, "").await.unwrap_err(), "the answer was 201 Created, not 200");
+}
+
+#[tokio::test]
 async fn a_document_has_an_end() {
     let too_long = "the document is longer than 262144 bytes";
     let block = "x".repeat(4096);

@@ -1,0 +1,36 @@
+//! `attestation` of `agent.yaml`: one way in which a node proves itself.
+
+use std::path::Path;
+
+use yaml::{Reader, read};
+
+use super::{Means, attestation};
+
+fn means(text: &str) -> Result<Means, String> {
+    let nodes = read(text).unwrap();
+    let mut problems = Vec::new();
+    let mut reader = Reader { file: "agent.yaml", problems: &mut problems };
+    let found = attestation(&mut reader, &nodes[0], Path::new("/etc/countersign"));
+    match found {
+        Some(found) if problems.is_empty() => Ok(found.by),
+        _ => Err(problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+#[test]
+fn the_tpm_is_the_kernels_unless_another_is_named() {
+    let device = |path: &str| Means::Tpm { device: path.into(), certificates: None };
+    assert_eq!(means("{source: machines, tpm: {}}"), Ok(device("/dev/tpmrm0")));
+    let both = means("{source: machines, tpm: {device: tpm.sock, certificates: between.pem}}");
+    let certificates = Some("/etc/countersign/between.pem".into());
+    assert_eq!(both, Ok(Means::Tpm { device: "/etc/countersign/tpm.sock".into(), certificates }));
+}
+
+#[test]
+fn a_node_proves_itself_in_one_way() {
+    let one = "a node proves itself in exactly one way: `x509pop`, `tpm`, `k8s_psat`, `gcp_iit`, `azure_msi`";
+    for several in ["{source: a}", "{source: a, tpm: {}, k8s_psat: {tokenFile: t}}"] {
+        assert_eq!(means(several).unwrap_err(), one);
+    }
+    assert!(means("{source: a, tpm: {devices: b}}").is_err());
+}
