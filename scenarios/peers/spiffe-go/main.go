@@ -67,16 +67,18 @@ func x509(ctx context.Context) {
 }
 
 func jwt(ctx context.Context, audience string) {
-	svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: audience})
+	svids, err := workloadapi.FetchJWTSVIDs(ctx, jwtsvid.Params{Audience: audience})
 	must(err)
 	bundles, err := workloadapi.FetchJWTBundles(ctx)
 	must(err)
-	here, err := jwtsvid.ParseAndValidate(svid.Marshal(), bundles, []string{audience})
-	must(err)
-	there, err := workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), audience)
-	must(err)
-	fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
-	_, err = workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), "another")
+	for _, svid := range svids {
+		here, err := jwtsvid.ParseAndValidate(svid.Marshal(), bundles, []string{audience})
+		must(err)
+		there, err := workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), audience)
+		must(err)
+		fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
+	}
+	_, err = workloadapi.ValidateJWTSVID(ctx, svids[0].Marshal(), "another")
 	fmt.Println("another audience:", err)
 }
 

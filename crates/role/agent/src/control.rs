@@ -1,22 +1,17 @@
 //! The way to the control plane: gRPC over one connection of mutual TLS, opened anew when it breaks.
 
 use std::error::Error as _;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use http::Uri;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use net::{NoNode, Nodes};
 use tokio::task::JoinHandle;
-use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::{Code, Status};
+use wire::Channel;
 use wire::agent::control_plane_client::ControlPlaneClient;
 
 /// Longest message that is read, in bytes.
@@ -35,10 +30,6 @@ struct Open {
     origin: Uri,
     driver: JoinHandle<()>,
 }
-
-/// A connection to a node.
-#[derive(Clone)]
-pub struct Channel(SendRequest<Body>);
 
 /// Speaks to one node.
 pub type Client = ControlPlaneClient<Channel>;
@@ -110,7 +101,7 @@ impl ControlPlane {
         });
         let origin = Uri::builder().scheme("https").authority(authority.clone()).path_and_query("/").build();
         let origin = origin.map_err(io::Error::other)?;
-        let channel = Channel(sender);
+        let channel = Channel::new(sender);
         let client = client(&channel, &origin);
         if let Some(before) = self.lock().replace(Open { channel, origin, driver }) {
             before.driver.abort();
@@ -125,7 +116,7 @@ impl ControlPlane {
     }
 
     fn connected(&self) -> Option<Client> {
-        self.lock().as_ref().filter(|open| !open.channel.0.is_closed()).map(|open| client(&open.channel, &open.origin))
+        self.lock().as_ref().filter(|open| !open.channel.is_closed()).map(|open| client(&open.channel, &open.origin))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
@@ -143,20 +134,4 @@ impl Drop for ControlPlane {
 
 fn client(channel: &Channel, origin: &Uri) -> Client {
     ControlPlaneClient::with_origin(channel.clone(), origin.clone()).max_decoding_message_size(MAX_MESSAGE)
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    /// A connection that broke says so in the exchange: of what is said here, `tonic` keeps no cause, so that it would pass for
-    /// what control said.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx).map(|_| Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }

@@ -1,10 +1,10 @@
 //! How many requests may be open at once: of one process, and of all of them. Whoever comes too many is told to come again.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 #[cfg(test)]
 mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most that are open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
