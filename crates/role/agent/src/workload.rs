@@ -235,10 +235,7 @@ impl SpiffeWorkloadApi for Workloads {
 }
 
 fn untold(why: &NoToken) -> Status {
-    match why {
-        NoToken::Refused { again: false, .. } => Status::permission_denied(why.to_string()),
-        NoToken::Refused { again: true, .. } | NoToken::Control(_) => Status::unavailable(chain(why)),
-    }
+    if why.passes() { Status::unavailable(chain(why)) } else { Status::permission_denied(chain(why)) }
 }
 
 /// The SPIFFE ID of a trust domain, by which bundles are keyed.

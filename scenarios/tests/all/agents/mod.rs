@@ -6,6 +6,7 @@ mod clients;
 mod conforming;
 mod discovery;
 mod envoy;
+mod herd;
 mod joining;
 mod watching;
 mod workloads;

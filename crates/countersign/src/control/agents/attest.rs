@@ -109,6 +109,9 @@ impl Agents {
         evidence: &Evidence,
     ) -> Result<AgentSvid, Status> {
         let errand = AgentErrand::Attest { method, request: evidence.csr.to_vec() };
+        let Ok(_turn) = self.lines.attestations.turn(&self.in_line(peer), 1).await else {
+            return Err(self.turned_away(peer, Some(message), &errand).await);
+        };
         let permit = self.admit(peer, Some(message), errand).await.map_err(|refusal| status(&refusal))?;
         self.hand_out(permit).await
     }

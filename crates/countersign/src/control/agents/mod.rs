@@ -4,6 +4,7 @@
 mod attest;
 mod errand;
 mod follow;
+mod line;
 mod mint;
 mod nodes;
 mod service;
