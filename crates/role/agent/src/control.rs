@@ -23,6 +23,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 pub struct ControlPlane {
     nodes: Nodes,
     open: Mutex<Option<Open>>,
+    /// Held by whoever opens a connection: the others wait for that one.
+    opening: tokio::sync::Mutex<()>,
 }
 
 struct Open {
@@ -80,7 +82,7 @@ impl From<Status> for NoContact {
 impl ControlPlane {
     /// Of these nodes; none is reached yet.
     pub fn new(nodes: Nodes) -> Self {
-        Self { nodes, open: Mutex::default() }
+        Self { nodes, open: Mutex::default(), opening: tokio::sync::Mutex::default() }
     }
 
     /// A client over the connection that is open, or over a new one.
@@ -88,6 +90,10 @@ impl ControlPlane {
     /// # Errors
     /// [`NoContact`] where no node is reached.
     pub async fn client(&self) -> Result<Client, NoContact> {
+        if let Some(client) = self.connected() {
+            return Ok(client);
+        }
+        let _opening = self.opening.lock().await;
         if let Some(client) = self.connected() {
             return Ok(client);
         }
