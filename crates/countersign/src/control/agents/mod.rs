@@ -7,6 +7,7 @@ mod follow;
 mod mint;
 mod nodes;
 mod service;
+mod sts;
 
 use std::pin::Pin;
 use std::sync::Arc;
