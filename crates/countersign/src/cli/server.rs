@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{self, Dev, DevVerb};
 use super::reach::{DIRECTORY, Reach, announced, find};
 use super::{Client, Exit, Format, Stopped, output, tour};
-use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, Options, OwnApi, OwnApiFailed};
+use crate::dev::{self, Caller, DevFailed, DevJson, DiscoveryFailed, FakeClouds, Fresh, Options, OwnApi, OwnApiFailed};
 use crate::epochs::ApplyFailed;
 
 /// Runs `dev`, its tour, or `dev token`.
@@ -34,6 +34,7 @@ fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), St
         watch: dev.watch,
         environment: dev.environment.clone(),
         own: own_api(&dev.own),
+        clouds: if dev.clouds { FakeClouds::Served } else { FakeClouds::None },
     };
     runtime()?
         .block_on(dev::run(options, |running| output::dev_ready(running, format)))
@@ -99,6 +100,7 @@ fn stopped(error: &DevFailed) -> Stopped {
         | DevFailed::State(_)
         | DevFailed::Epochs(_)
         | DevFailed::Svid(_)
+        | DevFailed::Clouds(_)
         | DevFailed::Io(_) => Exit::Failed,
     };
     Stopped::because(exit, error)

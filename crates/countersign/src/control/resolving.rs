@@ -94,9 +94,12 @@ pub fn resolve_certificate(
     let peer = PeerCertificates::new(chain);
     let (steps, source) = match snapshot.sources.kind_of(&peer) {
         CredentialKind::X509 => (Steps(OF_OPERATOR), OPERATORS),
-        CredentialKind::X509Svid | CredentialKind::Jwt | CredentialKind::Kernel | CredentialKind::X509Pop => {
-            (Steps(OF_SVID), SVIDS)
-        }
+        CredentialKind::X509Svid
+        | CredentialKind::Jwt
+        | CredentialKind::Kernel
+        | CredentialKind::X509Pop
+        | CredentialKind::AwsIid
+        | CredentialKind::AwsSts => (Steps(OF_SVID), SVIDS),
     };
     let finding = match credential::examine(&snapshot.sources, &peer, at) {
         Ok(finding) => finding,

@@ -14,4 +14,4 @@ mod watch;
 pub use callers::{Caller, token};
 pub use directory::{DevJson, Directory, Fresh};
 pub use own_api::{DiscoveryFailed, LaidOut, OwnApi, OwnApiFailed};
-pub use run::{About, DevFailed, Options, Running, run, start};
+pub use run::{About, DevFailed, FakeClouds, Options, Running, run, start};

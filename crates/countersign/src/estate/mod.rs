@@ -1,6 +1,7 @@
 //! The estate: YAML documents and `.cedar` policies become what the gates and the gateway decide by. Everything that can be
 //! wrong is found here, at its place, before anything is in force.
 
+mod amazon;
 mod asks;
 mod bundle;
 mod document;

@@ -17,6 +17,10 @@ pub enum CredentialKind {
     Kernel,
     /// A node's certificate, by its key's signature over a challenge.
     X509Pop,
+    /// An instance's identity document, by the signature of its region of Amazon's.
+    AwsIid,
+    /// What Amazon's STS answers to a request that a node signed.
+    AwsSts,
 }
 
 /// What one credential proves. Plain facts: anyone may write one down, to ask what would follow from it.

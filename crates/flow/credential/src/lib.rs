@@ -41,8 +41,9 @@ pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, check_asked
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{
-    CHALLENGE, Challenge, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Possession,
-    Statement, TokenRules,
+    AwsCall, AwsCallers, AwsInstances, BadRegion, BadRole, CHALLENGE, Challenge, NodeAuthorities, NodeEvidence,
+    NodeMethod, NodeProof, NodeSources, NodeTrust, Possession, STS_BODY, STS_BODY_TYPE, STS_BOUND, SignedCall,
+    Statement, StsAnswer, StsCall, StsPlace, TokenRules, host_of, is_region, sts_of,
 };
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;

@@ -211,6 +211,8 @@ fn kind(kind: CredentialKind) -> String {
         CredentialKind::X509 => "x509",
         CredentialKind::Kernel => "kernel",
         CredentialKind::X509Pop => "x509pop",
+        CredentialKind::AwsIid => "aws_iid",
+        CredentialKind::AwsSts => "aws_sts",
     }
     .to_owned()
 }

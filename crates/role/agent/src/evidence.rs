@@ -8,14 +8,15 @@ use bytes::Bytes;
 use credential::{Challenge, NodeMethod, Statement};
 use futures_util::{StreamExt, stream};
 use model::TrustDomain;
-use net::challenge;
 use net::tls::{BadSvid, sign_with};
+use net::{Metadata, now};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::oneshot;
 use wire::Message;
 use wire::agent::{AgentSvid, AttestRequest, Chain, Evidence, Possession, attest_request, attest_response};
 
+use crate::clouds::{self, Keys, NoWord, Sts};
 use crate::control::{Client, NoContact};
 
 /// How a node proves itself that has nothing but what an operator gave it.
@@ -36,6 +37,16 @@ pub enum Means {
     X509Pop { certificate: PathBuf, key: PathBuf },
     /// A token that the platform writes into a file, and replaces there.
     Token { method: NodeMethod, file: PathBuf },
+    /// The identity token that Google's metadata service gives for an audience.
+    Google { audience: String, metadata: Metadata },
+    /// The token of a managed identity that Azure's gives for a resource.
+    Azure { resource: String, client: Option<String>, metadata: Metadata },
+    /// The signed identity document of an instance of Amazon's.
+    AwsIid { metadata: Metadata },
+    /// A request to Amazon's STS, signed and not sent.
+    AwsSts { sts: Sts },
+    /// A token of Amazon's STS for an audience.
+    AwsJwt { audience: String, sts: Sts },
 }
 
 /// Why there is nothing to prove the node with.
@@ -49,19 +60,28 @@ pub enum NoEvidence {
     Key { path: PathBuf },
     #[error("the key in `{}` does not sign for the certificate", .path.display())]
     Sign { path: PathBuf, source: BadSvid },
+    #[error(transparent)]
+    Cloud(#[from] NoWord),
 }
 
 /// Evidence of the node, and what answers a challenge.
 pub(crate) struct Proof {
     evidence: Evidence,
-    device: Option<Device>,
+    domain: Option<TrustDomain>,
+    signer: Option<Signer>,
+}
+
+/// With what a challenge is answered.
+enum Signer {
+    Device(Device),
+    /// A session of Amazon's.
+    Session(Box<(Sts, Keys)>),
 }
 
 /// A certificate of the machine, and where its key is.
 struct Device {
     certificate: CertificateDer<'static>,
     key: PathBuf,
-    domain: TrustDomain,
 }
 
 impl Proof {
@@ -69,36 +89,42 @@ impl Proof {
     pub(crate) fn by_token(token: &str, request: &[u8]) -> Self {
         let (method, payload) = (JOIN_TOKEN.to_owned(), Bytes::copy_from_slice(token.as_bytes()));
         let csr = Bytes::copy_from_slice(request);
-        Self { evidence: Evidence { method, payload, csr, source: String::new() }, device: None }
+        let evidence = Evidence { method, payload, csr, source: String::new() };
+        Self { evidence, domain: None, signer: None }
     }
 
     /// As the settings say, in a trust domain.
     ///
     /// # Errors
     /// [`NoEvidence`].
-    pub(crate) fn of(attestation: &Attestation, domain: &TrustDomain, request: &[u8]) -> Result<Self, NoEvidence> {
+    pub(crate) async fn of(
+        attestation: &Attestation,
+        domain: &TrustDomain,
+        request: &[u8],
+    ) -> Result<Self, NoEvidence> {
+        let (method, payload, signer) = match &attestation.by {
+            Means::Token { method, file } => (*method, Bytes::copy_from_slice(read(file)?.trim_ascii()), None),
+            Means::X509Pop { certificate, key } => {
+                let (chain, device) = Device::of(certificate, key)?;
+                (NodeMethod::X509Pop, chain, Some(Signer::Device(device)))
+            }
+            Means::Google { audience, metadata } => {
+                (NodeMethod::GcpIit, clouds::google_token(metadata, audience).await?, None)
+            }
+            Means::Azure { resource, client, metadata } => {
+                let token = clouds::azure_token(metadata, resource, client.as_deref()).await?;
+                (NodeMethod::AzureMsi, token, None)
+            }
+            Means::AwsIid { metadata } => (NodeMethod::AwsIid, clouds::document(metadata).await?, None),
+            Means::AwsSts { sts } => {
+                let session = Box::new((sts.clone(), Keys::find(&sts.keys).await?));
+                (NodeMethod::AwsSts, Bytes::new(), Some(Signer::Session(session)))
+            }
+            Means::AwsJwt { audience, sts } => (NodeMethod::AwsJwt, sts.token(audience).await?, None),
+        };
         let (source, csr) = (attestation.source.clone(), Bytes::copy_from_slice(request));
-        match &attestation.by {
-            Means::Token { method, file } => {
-                let payload = Bytes::copy_from_slice(read(file)?.trim_ascii());
-                Ok(Self {
-                    evidence: Evidence { method: method.as_str().to_owned(), payload, csr, source },
-                    device: None,
-                })
-            }
-            Means::X509Pop { certificate: path, key } => {
-                let pem = read(path)?;
-                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-                let chain = chain.ok().unwrap_or_default();
-                let certificate =
-                    chain.first().cloned().ok_or_else(|| NoEvidence::Certificate { path: path.clone() })?;
-                let certificates = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-                let payload = Bytes::from(Chain { certificates }.encode_to_vec());
-                let method = NodeMethod::X509Pop.as_str().to_owned();
-                let device = Some(Device { certificate, key: key.clone(), domain: domain.clone() });
-                Ok(Self { evidence: Evidence { method, payload, csr, source }, device })
-            }
-        }
+        let evidence = Evidence { method: method.as_str().to_owned(), payload, csr, source };
+        Ok(Self { evidence, domain: Some(domain.clone()), signer })
     }
 
     /// Has the agent's SVID minted for it.
@@ -106,7 +132,8 @@ impl Proof {
     /// # Errors
     /// [`NotAttested`].
     pub(crate) async fn present(self, mut client: Client) -> Result<AgentSvid, NotAttested> {
-        let Self { evidence, device } = self;
+        let Self { evidence, domain, signer } = self;
+        let mut signer = domain.zip(signer);
         let first = AttestRequest { step: Some(attest_request::Step::Evidence(evidence.clone())) };
         let (answer, answered) = oneshot::channel();
         let mut answer = Some(answer);
@@ -116,10 +143,12 @@ impl Proof {
             match heard.message().await.map_err(NoContact::from)?.and_then(|message| message.step) {
                 Some(attest_response::Step::Svid(svid)) => return Ok(svid),
                 Some(attest_response::Step::Challenge(asked)) => {
-                    let (device, answer) = device.as_ref().zip(answer.take()).ok_or(NoContact::Answer)?;
-                    let asked = Challenge::try_from(asked.as_ref()).or(Err(NoContact::Answer))?;
-                    let possession = device.answer(&evidence, &asked)?;
-                    let step = attest_request::Step::Answer(Bytes::from(possession.encode_to_vec()));
+                    let ((domain, signer), answer) = signer.take().zip(answer.take()).ok_or(NoContact::Answer)?;
+                    let challenge = &Challenge::try_from(asked.as_ref()).or(Err(NoContact::Answer))?;
+                    let (domain, source, request) = (&domain, evidence.source.as_str(), evidence.csr.as_ref());
+                    let nonce = &net::challenge();
+                    let signed = signer.sign(&Statement { domain, source, challenge, nonce, request })?;
+                    let step = attest_request::Step::Answer(Bytes::from(signed));
                     // whoever hears no more says so itself
                     let _ = answer.send(AttestRequest { step: Some(step) });
                 }
@@ -141,21 +170,45 @@ pub enum NotAttested {
 impl NotAttested {
     /// Whether the same may succeed later.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Control(why) if why.passes())
+        match self {
+            Self::Control(why) => why.passes(),
+            Self::Evidence(NoEvidence::Cloud(why)) => why.passes(),
+            Self::Evidence(_) => false,
+        }
+    }
+}
+
+impl Signer {
+    /// What answers a challenge.
+    fn sign(&self, statement: &Statement<'_>) -> Result<Vec<u8>, NoEvidence> {
+        match self {
+            Self::Device(device) => Ok(device.sign(statement)?.encode_to_vec()),
+            Self::Session(session) => {
+                let (sts, keys) = session.as_ref();
+                Ok(sts.signed_call(keys, statement, now()).encode_to_vec())
+            }
+        }
     }
 }
 
 impl Device {
-    fn answer(&self, evidence: &Evidence, asked: &Challenge) -> Result<Possession, NoEvidence> {
-        let nonce = challenge();
-        let (domain, source, request) = (&self.domain, evidence.source.as_str(), evidence.csr.as_ref());
-        let statement = Statement { domain, source, challenge: asked, nonce: &nonce, request };
+    /// A certificate with those between it and its authority, as a chain, and the device that it is of.
+    fn of(path: &Path, key: &Path) -> Result<(Bytes, Self), NoEvidence> {
+        let pem = read(path)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let chain = chain.ok().unwrap_or_default();
+        let certificate = chain.first().cloned().ok_or_else(|| NoEvidence::Certificate { path: path.to_owned() })?;
+        let certificates = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        Ok((Bytes::from(Chain { certificates }.encode_to_vec()), Self { certificate, key: key.to_owned() }))
+    }
+
+    fn sign(&self, statement: &Statement<'_>) -> Result<Possession, NoEvidence> {
         let path = || self.key.clone();
         let key =
             PrivateKeyDer::from_pem_slice(&read(&self.key)?).ok().ok_or_else(|| NoEvidence::Key { path: path() })?;
         let signature = sign_with(&self.certificate, key, &statement.bytes());
         let signature = signature.map_err(|source| NoEvidence::Sign { path: path(), source })?;
-        Ok(Possession { nonce: Bytes::copy_from_slice(&nonce), signature: Bytes::from(signature) })
+        Ok(Possession { nonce: Bytes::copy_from_slice(statement.nonce), signature: Bytes::from(signature) })
     }
 }
 

@@ -111,7 +111,7 @@ impl Identity {
         let proof = match (&self.token, &self.node) {
             (Some(token), _) => Proof::by_token(token, &key.request),
             (None, Some((attestation, domain))) => {
-                Proof::of(attestation, domain, &key.request).map_err(NotAttested::from)?
+                Proof::of(attestation, domain, &key.request).await.map_err(NotAttested::from)?
             }
             (None, None) => return Ok(false),
         };

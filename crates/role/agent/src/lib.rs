@@ -8,6 +8,7 @@
 
 mod admin;
 mod attest;
+mod clouds;
 mod control;
 mod door;
 mod evidence;
@@ -25,6 +26,7 @@ mod tokens;
 mod trust;
 mod workload;
 
+pub use clouds::{KeySource, NoWord, Of, Sts};
 pub use control::{Client, ControlPlane, NoContact};
 pub use evidence::{Attestation, Means, NoEvidence, NotAttested};
 pub use identity::NoIdentity;

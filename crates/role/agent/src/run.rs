@@ -167,7 +167,7 @@ async fn attest(identity: &mut Identity, interrupted: &mut Interrupted) -> Resul
             Ok(true) => return Ok(true),
             Ok(false) => return Err(AgentFailed::NotAttested),
             Err(NoIdentity::Node(why)) if why.passes() => {
-                tracing::warn!(why = chain(&why), "control cannot be reached, trying again");
+                tracing::warn!(why = chain(&why), "the node is not attested yet, trying again");
             }
             Err(why) => return Err(why.into()),
         }

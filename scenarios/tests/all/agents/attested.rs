@@ -70,7 +70,7 @@ fn attested() -> (Sockets, Installation, Racks) {
     (sockets, installation, racks)
 }
 
-fn agents(installation: &Installation) -> Vec<Value> {
+pub(super) fn agents(installation: &Installation) -> Vec<Value> {
     let listed = installation.cli(&["get", "agents", "--output", "json"]).ended(0).json();
     listed["items"].as_array().expect("a list").clone()
 }

@@ -3,6 +3,7 @@
 mod attested;
 mod authorities;
 mod clients;
+mod clouds;
 mod conforming;
 mod discovery;
 mod envoy;

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use credential::{CHALLENGE, Challenge, Message, NodeEvidence, NodeMethod, NodeProof, Possession, Statement, Token};
 use futures_util::{StreamExt, stream};
+use model::TrustDomain;
 use net::{Peer, challenge};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
@@ -47,26 +49,45 @@ impl Agents {
                 let svid = self.attest(&peer, message, JOIN_TOKEN, &evidence).await?;
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
-            Method::Node(method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi)) => {
+            Method::Node(
+                method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi | NodeMethod::AwsJwt),
+            ) => {
                 let proof = NodeProof::Token(method, Token::new(&evidence.payload));
-                let presented = NodeEvidence { source: &evidence.source, proof };
-                let svid = self.attest(&peer, Message::Node(&presented), method.as_str(), &evidence).await?;
-                Ok(stream::iter([Ok(last(svid))]).boxed())
+                self.at_once(&peer, proof, &evidence).await
+            }
+            Method::Node(NodeMethod::AwsIid) => {
+                self.at_once(&peer, NodeProof::AwsIid(&evidence.payload), &evidence).await
+            }
+            Method::Node(NodeMethod::AwsSts) => {
+                let challenge = challenge();
+                let agents = self.clone();
+                let answered = async move { agents.caller(&peer, said, &evidence, &challenge).await.map(last) };
+                Ok(asking(&challenge).chain(stream::once(answered)).boxed())
             }
             Method::Node(NodeMethod::X509Pop) => {
                 let chain = Chain::decode(evidence.payload.clone()).map_err(|why| {
                     Status::invalid_argument(format!("the evidence is no chain of certificates: {why}"))
                 })?;
                 let challenge = challenge();
-                let asked = AttestResponse {
-                    step: Some(attest_response::Step::Challenge(bytes::Bytes::copy_from_slice(&challenge))),
-                };
                 let agents = self.clone();
                 let answered =
                     async move { agents.possession(&peer, said, &evidence, &chain, &challenge).await.map(last) };
-                Ok(stream::iter([Ok(asked)]).chain(stream::once(answered)).boxed())
+                Ok(asking(&challenge).chain(stream::once(answered)).boxed())
             }
         }
+    }
+
+    /// What is proved without a challenge.
+    async fn at_once(
+        &self,
+        peer: &Peer,
+        proof: NodeProof<'_>,
+        evidence: &Evidence,
+    ) -> Result<Streamed<AttestResponse>, Status> {
+        let method = proof.method();
+        let presented = NodeEvidence { source: &evidence.source, proof };
+        let svid = self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await?;
+        Ok(stream::iter([Ok(last(svid))]).boxed())
     }
 
     /// What answers a challenge to sign.
@@ -78,21 +99,10 @@ impl Agents {
         chain: &Chain,
         challenge: &Challenge,
     ) -> Result<AgentSvid, Status> {
-        let answer = match step(&mut said).await? {
-            Some(attest_request::Step::Answer(answer)) if answer.len() <= MAX_EVIDENCE => answer,
-            Some(_) | None => {
-                return Err(Status::invalid_argument("the second message is the answer to the challenge"));
-            }
-        };
-        let answer = wire::agent::Possession::decode(answer)
+        let answer = wire::agent::Possession::decode(answer(&mut said).await?)
             .map_err(|why| Status::invalid_argument(format!("the answer is no proof of possession: {why}")))?;
-        let nonce: &Challenge = answer
-            .nonce
-            .as_ref()
-            .try_into()
-            .or(Err(Status::invalid_argument(format!("a node's nonce has {CHALLENGE} bytes"))))?;
-        let domain =
-            self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))?;
+        let nonce = nonce(&answer.nonce)?;
+        let domain = self.own_domain()?;
         let source = evidence.source.as_str();
         let statement = Statement { domain: &domain, source, challenge, nonce, request: &evidence.csr };
         let chain: Vec<Vec<u8>> = chain.certificates.iter().map(|der| der.to_vec()).collect();
@@ -101,7 +111,11 @@ impl Agents {
         self.attest(peer, Message::Node(&presented), NodeMethod::X509Pop.as_str(), evidence).await
     }
 
-    async fn attest(
+    pub(super) fn own_domain(&self) -> Result<TrustDomain, Status> {
+        self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))
+    }
+
+    pub(super) async fn attest(
         &self,
         peer: &Peer,
         message: Message<'_>,
@@ -131,6 +145,23 @@ fn method(name: &str) -> Result<Method, Status> {
 async fn step(said: &mut Streaming<AttestRequest>) -> Result<Option<attest_request::Step>, Status> {
     let message = timeout(STEP, said.message()).await.or(Err(Status::deadline_exceeded("nothing is said in time")))?;
     Ok(message?.and_then(|message| message.step))
+}
+
+/// What answers the challenge.
+pub(super) async fn answer(said: &mut Streaming<AttestRequest>) -> Result<Bytes, Status> {
+    match step(said).await? {
+        Some(attest_request::Step::Answer(answer)) if answer.len() <= MAX_EVIDENCE => Ok(answer),
+        Some(_) | None => Err(Status::invalid_argument("the second message is the answer to the challenge")),
+    }
+}
+
+pub(super) fn nonce(bytes: &[u8]) -> Result<&Challenge, Status> {
+    bytes.try_into().or(Err(Status::invalid_argument(format!("a node's nonce has {CHALLENGE} bytes"))))
+}
+
+fn asking(challenge: &Challenge) -> stream::Iter<std::array::IntoIter<Result<AttestResponse, Status>, 1>> {
+    let step = attest_response::Step::Challenge(Bytes::copy_from_slice(challenge));
+    stream::iter([Ok(AttestResponse { step: Some(step) })])
 }
 
 fn last(svid: AgentSvid) -> AttestResponse {

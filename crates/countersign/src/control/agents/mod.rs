@@ -8,6 +8,7 @@ mod line;
 mod mint;
 mod nodes;
 mod service;
+mod sts;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -31,6 +31,7 @@ use super::line::Lines;
 use super::mint::{Minting, NotMinted};
 use super::nodes::Node;
 use crate::issuing::certificates_in;
+use crate::live::Live;
 
 /// Most orders of one request.
 const MOST_ORDERS: usize = 500;
@@ -82,7 +83,11 @@ impl Agents {
 
     /// The trust domain of what is in force.
     pub(super) fn domain(&self) -> Option<TrustDomain> {
-        self.control.epochs.live().load().domain.clone()
+        self.live().domain.clone()
+    }
+
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.control.epochs.live().load_full()
     }
 
     /// Mints the agent's own SVID, and keeps what was attested of its node, if it was.

@@ -1,6 +1,9 @@
 //! What a machine presents to prove which node it is, and the sources that an estate declares for it: one module an outside
 //! party. Challenges are made and answers of other servers are fetched by the edge before; here they are bytes.
 
+mod aws_iid;
+mod aws_sts;
+mod cms;
 mod token;
 mod x509pop;
 
@@ -10,6 +13,11 @@ use model::{Binding, Digest, SourceName, Time};
 
 use crate::{Cause, CredentialKind, Finding, Sources, Token, digest_of};
 
+pub use aws_iid::{AwsInstances, BadRegion, is_region};
+pub use aws_sts::{
+    AwsCall, AwsCallers, BadRole, STS_BODY, STS_BODY_TYPE, STS_BOUND, SignedCall, StsAnswer, StsCall, StsPlace,
+    host_of, sts_of,
+};
 pub use token::TokenRules;
 pub use x509pop::{CHALLENGE, Challenge, NodeAuthorities, Possession, Statement};
 
@@ -24,6 +32,12 @@ pub enum NodeMethod {
     GcpIit,
     /// The token of a managed identity of Azure.
     AzureMsi,
+    /// The signed identity document of an instance of Amazon EC2.
+    AwsIid,
+    /// A request to Amazon's STS that says whose session signed it.
+    AwsSts,
+    /// A token of Amazon's STS for an instance's role.
+    AwsJwt,
 }
 
 /// What is accepted of a party that vouches for nodes.
@@ -32,6 +46,8 @@ pub enum NodeTrust {
     X509Pop(NodeAuthorities),
     /// Tokens of the source of the same name, and what is asked of them beside.
     Token(TokenRules),
+    AwsInstances(AwsInstances),
+    AwsCallers(AwsCallers),
 }
 
 /// What a node presents.
@@ -45,13 +61,17 @@ pub struct NodeEvidence<'a> {
 pub enum NodeProof<'a> {
     X509Pop(Possession<'a>),
     Token(NodeMethod, Token<'a>),
+    /// The document within its signature, as the metadata service gives it.
+    AwsIid(&'a [u8]),
+    AwsSts(AwsCall<'a>),
 }
 
 /// Every source of nodes.
 pub type NodeSources = BTreeMap<SourceName, NodeTrust>;
 
 impl NodeMethod {
-    pub const ALL: &'static [Self] = &[Self::X509Pop, Self::K8sPsat, Self::GcpIit, Self::AzureMsi];
+    pub const ALL: &'static [Self] =
+        &[Self::X509Pop, Self::K8sPsat, Self::GcpIit, Self::AzureMsi, Self::AwsIid, Self::AwsSts, Self::AwsJwt];
 
     /// As it stands in SPIFFE IDs and in front of selectors.
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +80,9 @@ impl NodeMethod {
             Self::K8sPsat => "k8s_psat",
             Self::GcpIit => "gcp_iit",
             Self::AzureMsi => "azure_msi",
+            Self::AwsIid => "aws_iid",
+            Self::AwsSts => "aws_sts",
+            Self::AwsJwt => "aws_jwt",
         }
     }
 
@@ -70,6 +93,8 @@ impl NodeMethod {
             Self::K8sPsat => &["node"],
             Self::GcpIit => &["project", "instance"],
             Self::AzureMsi => &["tenant", "principal"],
+            Self::AwsIid | Self::AwsJwt => &["account", "region", "instance"],
+            Self::AwsSts => &["account", "role", "session"],
         }
     }
 
@@ -77,21 +102,23 @@ impl NodeMethod {
     pub const fn is_anybodys(self) -> bool {
         match self {
             Self::X509Pop | Self::K8sPsat => false,
-            Self::GcpIit | Self::AzureMsi => true,
+            Self::GcpIit | Self::AzureMsi | Self::AwsIid | Self::AwsSts | Self::AwsJwt => true,
         }
     }
 
     pub(crate) const fn kind(self) -> CredentialKind {
         match self {
             Self::X509Pop => CredentialKind::X509Pop,
-            Self::K8sPsat | Self::GcpIit | Self::AzureMsi => CredentialKind::Jwt,
+            Self::AwsIid => CredentialKind::AwsIid,
+            Self::AwsSts => CredentialKind::AwsSts,
+            Self::K8sPsat | Self::GcpIit | Self::AzureMsi | Self::AwsJwt => CredentialKind::Jwt,
         }
     }
 
     const fn binding(self) -> Binding {
         match self {
-            Self::X509Pop => Binding::Proof,
-            Self::K8sPsat | Self::GcpIit | Self::AzureMsi => Binding::Bearer,
+            Self::X509Pop | Self::AwsSts => Binding::Proof,
+            Self::K8sPsat | Self::GcpIit | Self::AzureMsi | Self::AwsIid | Self::AwsJwt => Binding::Bearer,
         }
     }
 }
@@ -101,6 +128,8 @@ impl NodeTrust {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
             Self::Token(rules) => rules.method(),
+            Self::AwsInstances(_) => NodeMethod::AwsIid,
+            Self::AwsCallers(_) => NodeMethod::AwsSts,
         }
     }
 
@@ -108,16 +137,19 @@ impl NodeTrust {
     pub(crate) const fn digest(&self) -> Option<Digest> {
         match self {
             Self::X509Pop(authorities) => Some(authorities.digest()),
-            Self::Token(_) => None,
+            Self::AwsInstances(instances) => Some(instances.digest()),
+            Self::Token(_) | Self::AwsCallers(_) => None,
         }
     }
 }
 
 impl NodeProof<'_> {
-    pub(crate) const fn method(&self) -> NodeMethod {
+    pub const fn method(&self) -> NodeMethod {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
             Self::Token(method, _) => *method,
+            Self::AwsIid(_) => NodeMethod::AwsIid,
+            Self::AwsSts(_) => NodeMethod::AwsSts,
         }
     }
 
@@ -130,6 +162,8 @@ impl NodeProof<'_> {
         match self {
             Self::X509Pop(possession) => digest_of(possession.chain.first().map_or(&[], Vec::as_slice)),
             Self::Token(_, token) => token.digest(),
+            Self::AwsIid(document) => digest_of(document),
+            Self::AwsSts(call) => call.signed.digest(),
         }
     }
 }
@@ -155,10 +189,15 @@ pub(crate) fn check(
             let source = sources.with_name(source).ok_or_else(unknown)?;
             token::check(source, rules, *token, at)
         }
-        // a source's method is the evidence's
-        (NodeTrust::X509Pop(_), NodeProof::Token(..)) | (NodeTrust::Token(_), NodeProof::X509Pop(_)) => {
-            return Err(unknown());
+        (NodeTrust::AwsInstances(instances), NodeProof::AwsIid(document)) => {
+            aws_iid::check(source, instances, document, at)
         }
+        (NodeTrust::AwsCallers(callers), NodeProof::AwsSts(call)) => aws_sts::check(source, callers, call, at),
+        // a source's method is the evidence's
+        (
+            NodeTrust::X509Pop(_) | NodeTrust::Token(_) | NodeTrust::AwsInstances(_) | NodeTrust::AwsCallers(_),
+            NodeProof::X509Pop(_) | NodeProof::Token(..) | NodeProof::AwsIid(_) | NodeProof::AwsSts(_),
+        ) => return Err(unknown()),
     };
     found.map_err(|cause| (cause, Some(source.clone())))
 }
