@@ -1,6 +1,7 @@
 //! What fakes refuse, as the real ones do.
 
 use bytes::Bytes;
+use credential::{AwsCallers, STS_BODY, STS_BODY_TYPE, STS_BOUND, SignedCall, Statement, StsPlace, host_of};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use model::Time;
@@ -147,4 +148,47 @@ async fn sts_believes_a_signature_over_exactly_what_it_hears() {
     let (status, said) = fake.ask("POST", "/", &[], BODY).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(said.contains("<Code>MissingAuthenticationToken</Code>"), "{said}");
+}
+
+#[tokio::test]
+async fn what_was_signed_for_one_exchange_says_nothing_in_another() {
+    const URL: &str = "http://127.0.0.1:8/";
+    let fake = Fake::new();
+    let (key, secret, token) = fake.keys().await;
+    let roles = ["arn:aws:iam::123456789012:role/agents".to_owned()];
+    let regions = vec!["eu-central-2".to_owned()];
+    let callers = AwsCallers::new(&roles, regions, StsPlace::Here(URL.to_owned())).unwrap();
+    let domain = "prod.acme.test".parse().unwrap();
+    let own = Statement { domain: &domain, source: "aws", challenge: &[1; 32], nonce: &[2; 32], request: b"own key" };
+    let (time, bound) = (stamp(now()), own.bound());
+    let headers = [
+        ("content-type", STS_BODY_TYPE),
+        ("host", host_of(URL)),
+        ("x-amz-date", time.as_str()),
+        ("x-amz-security-token", token.as_str()),
+        (STS_BOUND, bound.as_str()),
+    ];
+    let request = Canonical { method: "POST", path: "/", query: "", headers: &headers, body: STS_BODY.as_bytes() };
+    let scope = Scope { time: &time, region: "eu-central-2", service: "sts" };
+    let signature = sign(&SecretKey::new(secret), scope, &request);
+    let elsewhere = "elsewhere.test".parse().unwrap();
+    let exchanges = [
+        ("this one", own, true),
+        ("another challenge, to which it is said again", Statement { challenge: &[3; 32], ..own }, false),
+        ("another nonce", Statement { nonce: &[3; 32], ..own }, false),
+        ("somebody else's key", Statement { request: b"another key", ..own }, false),
+        ("another source", Statement { source: "aws-2", ..own }, false),
+        ("another trust domain, to which it was said first", Statement { domain: &elsewhere, ..own }, false),
+    ];
+    for (what, statement, holds) in exchanges {
+        let (access_key, session_token) = (key.as_str(), token.as_str());
+        let region = "eu-central-2";
+        let signed = SignedCall { access_key, time: &time, region, session_token, signature: &signature, statement };
+        // as control makes it anew
+        let call = callers.call(&signed, now()).unwrap();
+        let headers: Vec<(&str, &str)> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (status, said) = fake.ask("POST", "/", &headers, call.body).await;
+        assert_eq!(status == StatusCode::OK, holds, "{what}: {said}");
+        assert_eq!(said.contains("SignatureDoesNotMatch"), !holds, "{what}: {said}");
+    }
 }

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use net::causes::chain;
 use net::{FetchFailed, Peer, Plain, Reach, Remote, Roots, Terms, fetch_on, now};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tonic::{Status, Streaming};
 use wire::Message as _;
 use wire::agent::{AgentSvid, AttestRequest, Evidence};
@@ -19,11 +20,12 @@ use wire::agent::{AgentSvid, AttestRequest, Evidence};
 use super::attest::{answer, nonce};
 use super::service::Agents;
 
-/// Most questions to STS at once; whoever comes beyond them comes again.
+/// Most questions to STS at once; whoever comes beyond them waits for a turn.
 const AT_ONCE: usize = 32;
 static TURN: Semaphore = Semaphore::const_new(AT_ONCE);
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
+/// How long a turn is waited for, and then an answer.
 const WITHIN: Duration = Duration::from_secs(5);
 
 impl Agents {
@@ -49,10 +51,10 @@ impl Agents {
             statement: Statement { domain: &domain, source, challenge, nonce, request: &evidence.csr },
         };
         let heard = match self.callers(source).and_then(|callers| callers.call(&signed, now()).ok()) {
-            Some(call) => {
-                let _turn = TURN.try_acquire().or(Err(Status::unavailable("too many nodes come at once")))?;
-                ask(&call).await
-            }
+            Some(call) => match timeout(WITHIN, TURN.acquire()).await {
+                Ok(Ok(_turn)) => ask(&call).await,
+                Ok(Err(_)) | Err(_) => Heard::Nothing,
+            },
             // the gates say why, whatever STS would say
             None => Heard::Nothing,
         };
