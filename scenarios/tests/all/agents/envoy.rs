@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::authorities::{living, standing};
+use super::authorities::{living, own_svid, standing};
 use super::{STRANGER, joined, own_uid, registration};
 use crate::harness::{Envoy, Estate, Installation, Issuer, Says, Sockets, call, until, until_within};
 
@@ -143,8 +143,11 @@ fn envoys_speak_mutual_tls_over_the_lives_of_authorities() {
         }
         if life == 1 {
             let [old] = before.try_into().expect("one that signs");
+            let agents = own_svid(&installation);
             installation.cli(&["authority", "taint", &old, "--kind", "x509"]).ended(0);
             pair.asks_through(1, SOON);
+            // an agent whose SVID is of a revoked authority would have nothing renewed any more
+            pair.asks_until(SOON, || own_svid(&installation) != agents);
             installation.cli(&["authority", "revoke", &old, "--kind", "x509"]).ended(0);
         }
         if long && life == 2 {

@@ -61,13 +61,18 @@ impl NotMinted {
             | Self::Own { .. } => Code::NoPermit,
             Self::Revoked { .. } => Code::Revoked,
             Self::Expired { .. } => Code::PrincipalExpired,
+            Self::Mint(MintFailed::Ended | MintFailed::Signing(_)) => Code::KeysUnavailable,
             Self::Request(_) | Self::Mint(_) | Self::Unsound => Code::RequestMalformed,
         }
     }
 
-    /// Whether the agent will know better in a moment, without anybody changing anything.
+    /// Whether the same may be minted in a moment, without anybody changing anything: an authority that has ended is replaced, and
+    /// a token that does not sign may again.
     pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::NoEnvironment | Self::Changed { .. })
+        matches!(
+            self,
+            Self::NoEnvironment | Self::Changed { .. } | Self::Mint(MintFailed::Ended | MintFailed::Signing(_))
+        )
     }
 }
 
