@@ -22,7 +22,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked, Revocation};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, authorities, registering, resolving, tail, whatif};
+use super::{Control, Post, authorities, nested, registering, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 
@@ -78,6 +78,7 @@ impl Control {
             }
             Command::Authorities => authorities::shown(&self.epochs).await,
             Command::StepAuthority(order) => authorities::step(&self.epochs, &order, &author).await,
+            Command::Below(it) => return nested::perform(&self.epochs, it, Settling(settlement), &author).await,
             Command::Get { kind } => match status::get(&self.live().load(), &kind) {
                 Some(document) => Reply::ok(&document),
                 None => Reply::invalid(&status::no_kind(&kind)),

@@ -31,7 +31,7 @@ use crate::live::{Current, Live};
 use crate::registry::{self, Registry};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
-pub use authorities::{AuthorityFailed, Trust};
+pub use authorities::{AuthorityFailed, NotPublished, Trust};
 pub use compile::{boot, compile_alone};
 pub use publication::{NotTaken, Publication};
 pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
