@@ -428,6 +428,11 @@ pub(super) fn is_registrations(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("registrations") || kind.eq_ignore_ascii_case("registration")
 }
 
+/// Whether federations are asked for.
+pub(super) fn is_federations(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("federations") || kind.eq_ignore_ascii_case("federation")
+}
+
 /// Whether node agents are asked for.
 pub(super) fn is_agents(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("agents") || kind.eq_ignore_ascii_case("agent")
