@@ -4,7 +4,8 @@ use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use tonic::codegen::Service;
 use tonic::{Code, Status};
 use wire::agent::control_plane_client::ControlPlaneClient;
 
+use crate::watched::Watched;
+
 /// Longest message that is read, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// How often a silent connection is asked whether anyone is there, and how long it may take to answer.
@@ -28,6 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 pub struct ControlPlane {
     nodes: Nodes,
     open: Mutex<Option<Open>>,
+    /// What was presented was refused by the other end of a connection.
+    turned_away: Arc<AtomicBool>,
 }
 
 struct Open {
@@ -47,7 +52,12 @@ pub type Client = ControlPlaneClient<Channel>;
 #[derive(Debug, thiserror::Error)]
 pub enum NoContact {
     #[error(transparent)]
-    Node(#[from] NoNode),
+    Node(NoNode),
+    #[error(
+        "none of the authorities that are known here vouches for control: copy its `ca.pem` to where `ca` of the settings says, which is \
+         read again while this lasts"
+    )]
+    Stranger(#[source] NoNode),
     #[error("the exchange failed")]
     Http(#[from] hyper::Error),
     #[error("control says: {} ({:?})", .0.message(), .0.code())]
@@ -64,7 +74,7 @@ impl NoContact {
     /// Whether the same may succeed later: control is away, or an exchange with it broke.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Node(_) | Self::Late | Self::Http(_) => true,
+            Self::Node(_) | Self::Stranger(_) | Self::Late | Self::Http(_) => true,
             // what control says has no cause here; a broken connection has
             Self::Said(status) => {
                 matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) || status.source().is_some()
@@ -80,6 +90,15 @@ impl NoContact {
     }
 }
 
+impl From<NoNode> for NoContact {
+    fn from(why: NoNode) -> Self {
+        match why {
+            NoNode::OtherPeer { .. } => Self::Stranger(why),
+            NoNode::Connect { .. } | NoNode::Late => Self::Node(why),
+        }
+    }
+}
+
 impl From<Status> for NoContact {
     fn from(status: Status) -> Self {
         Self::Said(Box::new(status))
@@ -89,7 +108,7 @@ impl From<Status> for NoContact {
 impl ControlPlane {
     /// Of these nodes; none is reached yet.
     pub fn new(nodes: Nodes) -> Self {
-        Self { nodes, open: Mutex::default() }
+        Self { nodes, open: Mutex::default(), turned_away: Arc::default() }
     }
 
     /// A client over the connection that is open, or over a new one.
@@ -103,7 +122,8 @@ impl ControlPlane {
         let (authority, stream) = self.nodes.reach().await?;
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
-        let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) =
+            http.handshake(TokioIo::new(Watched::new(stream, Arc::clone(&self.turned_away)))).await?;
         let driver = tokio::spawn(async move {
             // how it went shows in the exchanges themselves
             let _ = connection.await;
@@ -122,6 +142,11 @@ impl ControlPlane {
     pub(crate) fn leave(&self) {
         // what is open on it ends by itself
         self.lock().take();
+    }
+
+    /// Whether control has refused, since this was last asked, the SVID that it was shown: it does not say so in HTTP.
+    pub(crate) fn turned_away(&self) -> bool {
+        self.turned_away.swap(false, Ordering::Relaxed)
     }
 
     fn connected(&self) -> Option<Client> {

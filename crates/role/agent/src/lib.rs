@@ -23,6 +23,7 @@ mod settings;
 mod svids;
 mod tokens;
 mod trust;
+mod watched;
 mod workload;
 
 pub use control::{Client, ControlPlane, NoContact};

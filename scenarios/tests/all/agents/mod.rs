@@ -7,6 +7,7 @@ mod conforming;
 mod discovery;
 mod envoy;
 mod joining;
+mod locked_out;
 mod watching;
 mod workloads;
 
