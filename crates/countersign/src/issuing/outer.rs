@@ -142,3 +142,6 @@ pub(super) enum OuterStanding {
     /// What it signed counts nowhere.
     Gone,
 }
+
+#[cfg(test)]
+mod tests;
