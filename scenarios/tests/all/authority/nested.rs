@@ -23,9 +23,14 @@ struct Outer {
 
 impl Outer {
     fn start() -> Self {
+        Self::allowing(1)
+    }
+
+    /// So many may stand below it.
+    fn allowing(below: u8) -> Self {
         let mut installation = Installation::laid_out("production", "prod.acme.test");
-        let below = "authority: {below: 1}\nstate: state/state.db";
-        installation.edit("server.yaml", &[("state: state/state.db", below)]);
+        let below = format!("authority: {{below: {below}}}\nstate: state/state.db");
+        installation.edit("server.yaml", &[("state: state/state.db", &below)]);
         installation.start("server");
         installation.apply(&Self::estate(), &[]).ended(0);
         let sockets = Sockets::new();
@@ -81,7 +86,9 @@ fn inner(outer: &Outer, more: &str) -> (Sockets, Installation) {
     installation.edit("server.yaml", &[("state: state/state.db", &settings)]);
     installation.start("server");
     let web = registration("web", own_uid(), "").replace("prod.acme.test/web", "prod.acme.test/below/web");
-    installation.apply(&estate(&web), &[]).ended(0);
+    // it may have one below itself
+    let below = registration("inner", own_uid(), "  downstream: true\n").replace("{name: inner}", "{name: z-inner}");
+    installation.apply(&estate(&web).document(&below), &[]).ended(0);
     let sockets = Sockets::new();
     installation.join(&sockets, "node-1");
     (sockets, installation)
@@ -89,11 +96,16 @@ fn inner(outer: &Outer, more: &str) -> (Sockets, Installation) {
 
 /// The outer one signs, and nobody else is trusted any more.
 fn nested(outer: &Outer) -> (Sockets, Installation) {
-    let (sockets, installation) = inner(outer, "");
+    nested_for(outer, "", 2)
+}
+
+/// Likewise, with these settings and chains of so many.
+fn nested_for(outer: &Outer, more: &str, links: usize) -> (Sockets, Installation) {
+    let (sockets, installation) = inner(outer, more);
     for act in ["prepare", "activate", "taint"] {
         installation.cli(&["authority", act]).ended(0);
     }
-    until_signed_by(&installation, "node-1", |_| true, 2);
+    until_signed_by(&installation, "node-1", |_| true, links);
     installation.cli(&["authority", "revoke"]).ended(0);
     until("both publish the same", || (keys(&installation) == keys(&outer.installation)).then_some(()));
     (sockets, installation)
@@ -218,6 +230,25 @@ fn an_outer_authority_that_is_tainted_is_left_by_all_that_stands_below_it() {
     sockets.go("node-1", &["jwt", "billing"]).ended(0);
     let said = installation.cli(&["authority", "prepare"]).ended(1).err;
     assert!(said.contains("the outer control plane does not do it: cannot connect to control at 127.0.0.1:"), "{said}");
+}
+
+#[test]
+fn one_below_another_below_a_third_has_the_same_bundle_and_nobody_stands_below_that() {
+    let outer = Outer::allowing(2);
+    outer.rotate();
+    let (sockets, installation) = nested_for(&outer, "authority: {below: 1}\n", 2);
+    let between = Outer { installation, sockets };
+    let (sockets, installation) = nested_for(&between, "", 3);
+    until("all publish the same", || (keys(&installation) == keys(&outer.installation)).then_some(()));
+    let works = || (sockets.go("node-1", &["mtls"]).code == 0).then_some(());
+    until("workloads know each other", works);
+    let token = jwt(&sockets);
+    let said = || outer.sockets.go("node-1", &["validate", &token, "billing"]).out;
+    until("the outermost one knows the key", || said().contains("valid spiffe://prod.acme.test/").then_some(()));
+    let inmost = Outer { installation, sockets };
+    let (_sockets, deeper) = inner(&inmost, "");
+    let said = deeper.cli(&["authority", "prepare"]).ended(1).err;
+    assert!(said.contains("1 are to stand below it, and 0 may"), "{said}");
 }
 
 /// A certificate request that asks for what nobody is given, in PEM.
