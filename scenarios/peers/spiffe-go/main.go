@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `token AUDIENCE`, `validate TOKEN AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -29,6 +29,14 @@ func main() {
 		x509(ctx)
 	case "jwt":
 		jwt(ctx, os.Args[2])
+	case "token":
+		svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: os.Args[2]})
+		must(err)
+		fmt.Println(svid.Marshal())
+	case "validate":
+		found, err := workloadapi.ValidateJWTSVID(ctx, os.Args[2], os.Args[3])
+		must(err)
+		fmt.Println("valid", found.ID)
 	case "rotation":
 		count, err := strconv.Atoi(os.Args[2])
 		must(err)

@@ -317,7 +317,7 @@ pub struct Revoke {
 
 #[derive(Debug, Args)]
 pub struct Get {
-    /// A kind of document, `policies`, `revocations` or `planes`
+    /// A kind of document, `policies`, `revocations`, `planes`, `agents`, `registrations` or `federations`
     pub kind: String,
     /// Only this one
     pub name: Option<String>,

@@ -8,6 +8,7 @@ mod authorities;
 mod command;
 mod explain;
 mod feed;
+mod nested;
 mod overdue;
 mod own;
 mod perform;

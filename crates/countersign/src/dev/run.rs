@@ -179,8 +179,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     };
     let epochs = Arc::new(Epochs::open(state.clone(), setting, now()).await?);
     let pulse = Pulse::own(now());
-    let own = Arc::clone(epochs.connections().own());
-    let vitals = Vitals::new(epochs.live(), Arc::clone(&pulse), Arc::clone(&ledger), keys.clone(), own);
+    let vitals = Vitals::new(&epochs, Arc::clone(&pulse), Arc::clone(&ledger), keys.clone());
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(
         epochs,

@@ -52,7 +52,7 @@ pub use settings::{
     BundleServer, GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings,
 };
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
-pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
+pub use upstream::{DiskUpstream, OpenBaoUpstream, SpiffeUpstream, UpstreamSettings};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
 

@@ -37,7 +37,7 @@ pub use cause::{Cause, Refused, Step};
 pub use certificate::Flaw;
 pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
-pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, check_asked};
+pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, certificates_apart, check_asked};
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{

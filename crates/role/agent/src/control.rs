@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
@@ -13,6 +14,8 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use wire::Channel;
 use wire::agent::control_plane_client::ControlPlaneClient;
+
+use crate::watched::Watched;
 
 /// Longest message that is read, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -25,6 +28,8 @@ pub struct ControlPlane {
     open: Mutex<Option<Open>>,
     /// Held by whoever opens a connection: the others wait for that one.
     opening: tokio::sync::Mutex<()>,
+    /// What was presented was refused by the other end of a connection.
+    turned_away: Arc<AtomicBool>,
 }
 
 struct Open {
@@ -40,7 +45,12 @@ pub type Client = ControlPlaneClient<Channel>;
 #[derive(Debug, thiserror::Error)]
 pub enum NoContact {
     #[error(transparent)]
-    Node(#[from] NoNode),
+    Node(NoNode),
+    #[error(
+        "none of the authorities that are known here vouches for control: copy its `ca.pem` to where `ca` of the settings says, which is \
+         read again while this lasts"
+    )]
+    Stranger(#[source] NoNode),
     #[error("the exchange failed")]
     Http(#[from] hyper::Error),
     #[error("control says: {} ({:?})", .0.message(), .0.code())]
@@ -57,7 +67,7 @@ impl NoContact {
     /// Whether the same may succeed later: control is away, or an exchange with it broke.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Node(_) | Self::Late | Self::Http(_) => true,
+            Self::Node(_) | Self::Stranger(_) | Self::Late | Self::Http(_) => true,
             // what control says has no cause here; a broken connection has
             Self::Said(status) => {
                 matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) || status.source().is_some()
@@ -73,6 +83,15 @@ impl NoContact {
     }
 }
 
+impl From<NoNode> for NoContact {
+    fn from(why: NoNode) -> Self {
+        match why {
+            NoNode::OtherPeer { .. } => Self::Stranger(why),
+            NoNode::Connect { .. } | NoNode::Late => Self::Node(why),
+        }
+    }
+}
+
 impl From<Status> for NoContact {
     fn from(status: Status) -> Self {
         Self::Said(Box::new(status))
@@ -82,7 +101,7 @@ impl From<Status> for NoContact {
 impl ControlPlane {
     /// Of these nodes; none is reached yet.
     pub fn new(nodes: Nodes) -> Self {
-        Self { nodes, open: Mutex::default(), opening: tokio::sync::Mutex::default() }
+        Self { nodes, open: Mutex::default(), opening: tokio::sync::Mutex::default(), turned_away: Arc::default() }
     }
 
     /// A client over the connection that is open, or over a new one.
@@ -100,7 +119,8 @@ impl ControlPlane {
         let (authority, stream) = self.nodes.reach().await?;
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
-        let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) =
+            http.handshake(TokioIo::new(Watched::new(stream, Arc::clone(&self.turned_away)))).await?;
         let driver = tokio::spawn(async move {
             // how it went shows in the exchanges themselves
             let _ = connection.await;
@@ -119,6 +139,11 @@ impl ControlPlane {
     pub(crate) fn leave(&self) {
         // what is open on it ends by itself
         self.lock().take();
+    }
+
+    /// Whether control has refused, since this was last asked, the SVID that it was shown: it does not say so in HTTP.
+    pub(crate) fn turned_away(&self) -> bool {
+        self.turned_away.swap(false, Ordering::Relaxed)
     }
 
     fn connected(&self) -> Option<Client> {

@@ -188,7 +188,8 @@ impl Identity {
                 }
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "the agent's SVID is not renewed");
-                    let refused = matches!(&error, NoIdentity::Control(why) if why.is_refusal());
+                    let refused =
+                        matches!(&error, NoIdentity::Control(why) if why.is_refusal()) || self.control.turned_away();
                     counts = counts && !refused && self.own.ends().is_some_and(|end| now() < end);
                     wait = jittered(rest);
                     rest = (rest * 2).min(AGAIN_AT_MOST);
@@ -202,6 +203,13 @@ impl Identity {
         if !counts && self.attest().await? {
             tracing::info!(id = self.id(), "attested again");
             return Ok(());
+        }
+        if !counts {
+            tracing::error!(
+                id = self.id(),
+                "control does not accept the agent's SVID, and nothing else proves this node: start the agent with \
+                 --enroll-token-file FILE, or say under `attestation` how it proves itself"
+            );
         }
         self.renew().await
     }

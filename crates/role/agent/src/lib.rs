@@ -24,6 +24,7 @@ mod settings;
 mod svids;
 mod tokens;
 mod trust;
+mod watched;
 mod workload;
 
 pub use clouds::{KeySource, NoWord, Of, Sts};

@@ -9,6 +9,7 @@ mod discovery;
 mod envoy;
 mod herd;
 mod joining;
+mod locked_out;
 mod watching;
 mod workloads;
 

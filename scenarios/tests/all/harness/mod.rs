@@ -18,7 +18,7 @@ mod scripted;
 mod tls;
 mod upstream;
 
-pub use agent::{Sockets, curl, discovery};
+pub use agent::{Greeter, Sockets, curl, discovery};
 pub use dev::Dev;
 pub use envoy::Envoy;
 pub use estate::{AUDIENCE, CI, DUNNING, Estate, HOST, REPORTER};

@@ -35,6 +35,8 @@ pub(super) enum NotMinted {
     OtherWorkload { name: String },
     #[error("`{id}` does not follow from the registration `{name}`")]
     OtherId { name: String, id: String },
+    #[error("`{id}` is a control plane below this one, and the registration `{name}` does not say so")]
+    Downstream { name: String, id: SpiffeId },
     #[error("`{id}` is a part of Countersign itself")]
     Own { id: SpiffeId },
     #[error("`{id}` is revoked")]
@@ -58,6 +60,7 @@ impl NotMinted {
             | Self::OtherNode { .. }
             | Self::OtherWorkload { .. }
             | Self::OtherId { .. }
+            | Self::Downstream { .. }
             | Self::Own { .. } => Code::NoPermit,
             Self::Revoked { .. } => Code::Revoked,
             Self::Expired { .. } => Code::PrincipalExpired,
@@ -138,6 +141,10 @@ impl Minting<'_> {
         // a template could make one
         if policy::is_part(&id) {
             return Err(NotMinted::Own { id });
+        }
+        // INVARIANT: who may have authorities signed is who is registered for it, by whatever other template its id could be made
+        if !registration.downstream && !self.registry.downstream(&id).is_empty() {
+            return Err(NotMinted::Downstream { name: name(), id });
         }
         let principal = PrincipalId::Spiffe(id.clone());
         let snapshot = &self.live.snapshot;
