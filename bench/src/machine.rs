@@ -104,8 +104,17 @@ impl Process {
 
     /// Memory that it holds, in MiB.
     pub fn resident(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Most memory that it held at any time, in MiB.
+    pub fn most_resident(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, of: &str) -> f64 {
         let status = fs::read_to_string(self.proc("status")).expect("a process that runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(of)).expect("memory");
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
     }
 

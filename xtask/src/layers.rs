@@ -53,7 +53,11 @@ const LAYERS: &[Layer] = &[
     Layer { name: "store", ours: &["model", "audit", "issuer"], outside: None },
     Layer { name: "yaml", ours: &["model"], outside: Some(&["http", "saphyr-parser", "serde", "strsim", "thiserror"]) },
     Layer { name: "net", ours: &["model", "credential", "issuer"], outside: None },
-    Layer { name: "wire", ours: &[], outside: Some(&["prost", "prost-types", "tonic", "tonic-prost"]) },
+    Layer {
+        name: "wire",
+        ours: &[],
+        outside: Some(&["http", "hyper", "prost", "prost-types", "tonic", "tonic-prost"]),
+    },
     // lean: no policies, no ledger, no database
     Layer { name: "agent", ours: &["model", "credential", "issuer", "yaml", "net", "wire"], outside: None },
     // looks at servers from outside, ours and others: it shares nothing with what it judges but words and the way out

@@ -1,4 +1,5 @@
-//! Which module of the binary may name which: roles never know each other, and nothing but the command line knows `dev`.
+//! Which module of the binary may name which: roles never know each other, and nothing but the command line knows `dev`, and nothing
+//! but `dev` its fakes.
 
 use crate::finding::Finding;
 use crate::paths::{Named, paths};
@@ -8,25 +9,29 @@ const SOURCES: &str = "crates/countersign/src/";
 
 /// A module, and the modules beside it that it must not name.
 const REFUSED: &[(&str, &[&str])] = &[
-    ("gateway", &["control", "dev", "cli"]),
-    ("control", &["gateway", "dev", "cli"]),
-    ("admin", &["gateway", "control", "dev", "cli"]),
-    ("catalog", &["gateway", "control", "dev", "cli"]),
-    ("estate", &["gateway", "control", "dev", "cli"]),
-    ("issuing", &["gateway", "control", "dev", "cli"]),
-    ("keys", &["gateway", "control", "dev", "cli"]),
-    ("live", &["gateway", "control", "dev", "cli"]),
-    ("epochs", &["gateway", "control", "dev", "cli"]),
-    ("pulse", &["gateway", "control", "dev", "cli"]),
-    ("registry", &["gateway", "control", "dev", "cli"]),
-    ("federation", &["gateway", "control", "dev", "cli"]),
-    ("feed", &["gateway", "control", "following", "installation", "dev", "cli"]),
-    ("following", &["gateway", "control", "installation", "dev", "cli"]),
-    ("home", &["gateway", "control", "following", "installation", "dev", "cli"]),
-    ("vitals", &["gateway", "control", "following", "installation", "dev", "cli"]),
-    ("metrics", &["gateway", "control", "following", "installation", "dev", "cli"]),
-    ("installation", &["dev", "cli"]),
+    ("gateway", &["control", "dev", "fakes", "cli"]),
+    ("control", &["gateway", "dev", "fakes", "cli"]),
+    ("admin", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("catalog", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("estate", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("issuing", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("keys", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("live", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("epochs", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("pulse", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("registry", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("federation", &["gateway", "control", "dev", "fakes", "cli"]),
+    ("feed", &["gateway", "control", "following", "installation", "dev", "fakes", "cli"]),
+    ("following", &["gateway", "control", "installation", "dev", "fakes", "cli"]),
+    ("home", &["gateway", "control", "following", "installation", "dev", "fakes", "cli"]),
+    ("vitals", &["gateway", "control", "following", "installation", "dev", "fakes", "cli"]),
+    ("metrics", &["gateway", "control", "following", "installation", "dev", "fakes", "cli"]),
+    ("installation", &["dev", "fakes", "cli"]),
     ("dev", &["installation", "cli"]),
+    (
+        "fakes",
+        &["gateway", "control", "estate", "epochs", "following", "installation", "issuing", "live", "dev", "cli"],
+    ),
     ("cli", &[]),
     ("lib", &[]),
     ("main", &[]),

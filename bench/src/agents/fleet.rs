@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use wire::agent::FollowRequest;
 
+use super::herd;
 use super::installation::{Installation, document};
 
 /// How much is measured.
@@ -55,13 +56,14 @@ pub async fn table(fleet: &Fleet) {
 
     let (heard, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     let begun = Instant::now();
-    let mut kept = Vec::new();
+    let mut nodes = Vec::new();
     for node in 0..fleet.nodes {
-        let control = Arc::new(installation.node_called(&format!("node-{node}")).await);
+        let node = installation.node_called(&format!("node-{node}")).await;
+        let control = Arc::new(node.reach(&installation));
         for _ in 0..fleet.streams {
             tasks.spawn(follow(Arc::clone(&control), Arc::clone(&heard)));
         }
-        kept.push(control);
+        nodes.push(node);
     }
     let agents = fleet.nodes * fleet.streams;
     until(&heard, agents).await;
@@ -86,6 +88,7 @@ pub async fn table(fleet: &Fleet) {
     println!("| one change, until all agents have it: median | {:.2} s |", pushed[CHANGES / 2].as_secs_f64());
     println!("| the same, worst of {CHANGES} | {:.2} s |", pushed[CHANGES - 1].as_secs_f64());
     tasks.shutdown().await;
+    herd::table(&mut installation, &nodes, fleet.streams).await;
 }
 
 /// Counts whole updates.

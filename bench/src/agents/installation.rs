@@ -53,13 +53,7 @@ impl Installation {
         // agents serve workloads of every user
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let root = folder.path().to_owned();
-        let run = |args: &[&str]| {
-            let mut command = Command::new(binary("countersign"));
-            let ran =
-                command.args(args).env("COUNTERSIGN_CONTEXT", root.join("context.json")).output().expect("it runs");
-            assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
-            String::from_utf8(ran.stdout).expect("text")
-        };
+        let run = |args: &[&str]| cli(&root, args);
         let d = root.join("d");
         let dir = d.to_str().expect("a plain path");
         run(&["init", "--environment", "bench", "--trust-domain", DOMAIN, "--dir", dir]);
@@ -88,8 +82,14 @@ impl Installation {
         begun.elapsed()
     }
 
-    /// A node of this name that is attested, and speaks to control as an agent does.
-    pub async fn node_called(&self, name: &str) -> ControlPlane {
+    /// What a command says, with the directory of the server.
+    pub fn cli(&self, args: &[&str]) -> String {
+        let d = self.dir();
+        cli(self.folder.path(), &[args, &["--dir", d.to_str().expect("a plain path")]].concat())
+    }
+
+    /// A node of this name that is attested.
+    pub async fn node_called(&self, name: &str) -> Node {
         let asked = json!({"role": "agent", "name": name});
         let token = self.post("/v1/enrolments", &asked).await;
         self.attested(token["token"].as_str().expect("a token").to_owned()).await
@@ -117,8 +117,8 @@ impl Installation {
         &self.socket
     }
 
-    pub fn agent_memory(&self) -> f64 {
-        self.agent.as_ref().expect("an agent").resident()
+    pub fn agent(&self) -> &Process {
+        self.agent.as_ref().expect("an agent")
     }
 
     /// Waits until the agent keeps so many SVIDs.
@@ -168,23 +168,16 @@ impl Installation {
     /// A node that is attested, and speaks to control as an agent does.
     pub async fn node(&self) -> ControlPlane {
         let token = fs::read_to_string(self.path("bench.token")).expect("a token");
-        self.attested(token.trim().to_owned()).await
+        self.attested(token.trim().to_owned()).await.reach(self)
     }
 
-    async fn attested(&self, payload: String) -> ControlPlane {
+    async fn attested(&self, payload: String) -> Node {
         let pem = fs::read_to_string(self.dir().join("ca.pem")).expect("the authorities");
         let authority = issuer::pem::decode("CERTIFICATE", &pem).expect("one certificate");
         let domain: model::TrustDomain = DOMAIN.parse().expect("a trust domain");
         let source = credential::SVIDS.parse().expect("a name");
         let bundle = Bundle::new(source, domain, &[authority], issuer::BACKDATE).expect("a bundle");
-        let own = Arc::new(OwnSvid::default());
-        let control = || {
-            let connections = Connections::new(Arc::clone(&own));
-            connections.trust(Authorities::new([bundle.clone()]));
-            let id = format!("spiffe://{DOMAIN}/countersign/server").parse().expect("a SPIFFE ID");
-            let planes = self.ready()["planes"].as_str().expect("an address").trim_start_matches("https://").to_owned();
-            ControlPlane::new(Nodes::new(vec![planes.parse().expect("an address")], connections.multiplexed(id)))
-        };
+        let node = Node { own: Arc::default(), bundle };
         let key = new_key().expect("a key");
         let evidence = Evidence {
             method: "join_token".to_owned(),
@@ -193,15 +186,15 @@ impl Installation {
             source: String::new(),
         };
         let asked = AttestRequest { step: Some(attest_request::Step::Evidence(evidence)) };
-        let first = control();
+        let first = node.reach(self);
         let mut client = first.client().await.expect("control answers");
         let mut said = client.attest(futures_util::stream::iter([asked])).await.expect("attested").into_inner();
         let step = said.message().await.expect("an answer").and_then(|answer| answer.step);
         let Some(attest_response::Step::Svid(svid)) = step else { panic!("no SVID") };
-        own.install(&svid.chain.iter().map(|der| der.to_vec()).collect::<Vec<_>>(), &key.pkcs8)
+        node.own
+            .install(&svid.chain.iter().map(|der| der.to_vec()).collect::<Vec<_>>(), &key.pkcs8)
             .expect("it can be used");
-        // a connection of its own, by the SVID
-        control()
+        node
     }
 
     fn ready(&self) -> Value {
@@ -215,6 +208,31 @@ impl Installation {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// A node that is attested.
+pub struct Node {
+    own: Arc<OwnSvid>,
+    bundle: Bundle,
+}
+
+impl Node {
+    /// Speaks to control as an agent does, on a connection of its own.
+    pub fn reach(&self, installation: &Installation) -> ControlPlane {
+        let connections = Connections::new(Arc::clone(&self.own));
+        connections.trust(Authorities::new([self.bundle.clone()]));
+        let id = format!("spiffe://{DOMAIN}/countersign/server").parse().expect("a SPIFFE ID");
+        let ready = installation.ready();
+        let planes = ready["planes"].as_str().expect("an address").trim_start_matches("https://");
+        ControlPlane::new(Nodes::new(vec![planes.parse().expect("an address")], connections.multiplexed(id)))
+    }
+}
+
+fn cli(root: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(binary("countersign"));
+    let ran = command.args(args).env("COUNTERSIGN_CONTEXT", root.join("context.json")).output().expect("it runs");
+    assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).expect("text")
 }
 
 /// Starts the server that is laid out under `root`, and waits until it is ready.

@@ -52,7 +52,7 @@ fn row(what: &str, minted: u64, took: Duration, cpu: f64, limit: f64) {
     );
 }
 
-async fn registered(control: &agent::ControlPlane) -> Vec<Registration> {
+pub async fn registered(control: &agent::ControlPlane) -> Vec<Registration> {
     let mut client = control.client().await.expect("control answers");
     let mut updates = client.follow(FollowRequest {}).await.expect("it may follow").into_inner();
     let mut all = Vec::new();
@@ -65,7 +65,7 @@ async fn registered(control: &agent::ControlPlane) -> Vec<Registration> {
     }
 }
 
-fn workload(registration: Registration) -> Workload {
+pub fn workload(registration: Registration) -> Workload {
     let Registration { name, digest, id, selectors, .. } = registration;
     Workload { registration: name, digest, id, selectors }
 }

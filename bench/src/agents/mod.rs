@@ -2,9 +2,11 @@
 //! agent holds. Server and agent are the built binaries; both cores are everybody's.
 
 mod fleet;
+mod herd;
 mod installation;
 mod mint;
 mod reach;
+mod renewal;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -52,12 +54,12 @@ pub fn run(extent: &Extent) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Holds every SVID of this user open, until it is ended.
+/// Holds every SVID of this user open, until it is ended, and says when one of them is another.
 pub fn hold(socket: &str) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let mut stream = reach::svids(socket).await;
-        while let Ok(Some(_)) = stream.message().await {}
+        renewal::watched(&mut stream).await;
     });
 }
 
@@ -73,14 +75,24 @@ fn memory(runtime: &tokio::runtime::Runtime, installation: &mut Installation, ex
         while holders.len() < users {
             let user = FIRST_USER + holders.len() as u32;
             let mut holder = Command::new(std::env::current_exe().expect("this program has a path"));
-            holder.args(["hold", installation.socket()]).uid(user).gid(user).stdin(Stdio::null()).stderr(Stdio::null());
+            holder
+                .args(["hold", installation.socket()])
+                .uid(user)
+                .gid(user)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
             holders.push(holder.spawn().expect("root starts processes of others"));
         }
         installation.until_svids(svids);
         // what was needed to get there is given back
         std::thread::sleep(Duration::from_secs(3));
-        println!("| memory with {svids} SVIDs open, in {users} processes | {:.0} MiB |", installation.agent_memory());
+        println!(
+            "| memory with {svids} SVIDs open, in {users} processes | {:.0} MiB |",
+            installation.agent().resident()
+        );
     }
+    renewal::table(installation, &mut holders, extent.svids.last().copied().unwrap_or_default());
     for mut holder in holders {
         let _ = holder.kill();
         let _ = holder.wait();

@@ -1,18 +1,12 @@
 //! How soon a registration that is written is an SVID in the hands of a workload that waits.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixStream;
-use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::metadata::MetadataValue;
+use wire::Channel;
 use wire::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use wire::workload::{X509svidRequest, X509svidResponse};
 
@@ -75,25 +69,9 @@ pub async fn svids(socket: &str) -> tonic::Streaming<X509svidResponse> {
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
     tokio::spawn(async { drop(connection.await) });
     let origin = "http://localhost".parse().expect("a URI");
-    let mut client = SpiffeWorkloadApiClient::with_origin(Channel(sender), origin).max_decoding_message_size(16 << 20);
+    let mut client =
+        SpiffeWorkloadApiClient::with_origin(Channel::new(sender), origin).max_decoding_message_size(16 << 20);
     let mut request = tonic::Request::new(X509svidRequest {});
     request.metadata_mut().insert("workload.spiffe.io", MetadataValue::from_static("true"));
     client.fetch_x509svid(request).await.expect("an identity").into_inner()
-}
-
-#[derive(Clone)]
-struct Channel(SendRequest<Body>);
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }

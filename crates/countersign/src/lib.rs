@@ -10,6 +10,7 @@ pub mod control;
 pub mod dev;
 pub mod epochs;
 pub mod estate;
+pub mod fakes;
 pub mod federation;
 pub mod feed;
 pub mod following;

@@ -11,6 +11,8 @@ use net::now;
 use net::tls::OwnSvid;
 use store::{Figures, FileLedger};
 
+use crate::epochs::Epochs;
+use crate::federation::{Federated, FederationCounts};
 use crate::keys::{KeyCounts, Keys};
 use crate::live::Current;
 use crate::pulse::Pulse;
@@ -21,6 +23,7 @@ pub struct Vitals {
     pulse: Arc<Pulse>,
     ledger: Arc<FileLedger>,
     keys: Keys,
+    federated: Arc<Federated>,
     own: Arc<OwnSvid>,
     started: Time,
 }
@@ -43,6 +46,7 @@ pub struct Seen {
     pub ledger: Figures,
     pub keys: Vec<KeyCounts>,
     pub memos: Vec<MemoCounts>,
+    pub federations: Vec<FederationCounts>,
     /// When the process's own SVID ends; none before it has one.
     pub svid_ends: Option<Time>,
     /// When the last authority of its trust domain ends.
@@ -50,8 +54,9 @@ pub struct Seen {
 }
 
 impl Vitals {
-    pub fn new(live: Current, pulse: Arc<Pulse>, ledger: Arc<FileLedger>, keys: Keys, own: Arc<OwnSvid>) -> Arc<Self> {
-        Arc::new(Self { live, pulse, ledger, keys, own, started: now() })
+    pub fn new(epochs: &Epochs, pulse: Arc<Pulse>, ledger: Arc<FileLedger>, keys: Keys) -> Arc<Self> {
+        let (own, federated) = (Arc::clone(epochs.connections().own()), Arc::clone(epochs.federated()));
+        Arc::new(Self { live: epochs.live(), pulse, ledger, keys, federated, own, started: now() })
     }
 
     pub const fn live(&self) -> &Current {
@@ -81,6 +86,7 @@ impl Vitals {
             ledger: self.ledger.figures(),
             keys: self.keys.counts().await,
             memos: snapshot.sources.memo_counts(),
+            federations: self.federated.counts(&live.federations, at),
             svid_ends: self.own.ends(),
             authority_ends: live.domain.as_ref().and_then(|domain| authorities.ends(domain)),
         }

@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `token AUDIENCE`, `validate TOKEN AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -29,6 +29,14 @@ func main() {
 		x509(ctx)
 	case "jwt":
 		jwt(ctx, os.Args[2])
+	case "token":
+		svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: os.Args[2]})
+		must(err)
+		fmt.Println(svid.Marshal())
+	case "validate":
+		found, err := workloadapi.ValidateJWTSVID(ctx, os.Args[2], os.Args[3])
+		must(err)
+		fmt.Println("valid", found.ID)
 	case "rotation":
 		count, err := strconv.Atoi(os.Args[2])
 		must(err)
@@ -67,16 +75,18 @@ func x509(ctx context.Context) {
 }
 
 func jwt(ctx context.Context, audience string) {
-	svid, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: audience})
+	svids, err := workloadapi.FetchJWTSVIDs(ctx, jwtsvid.Params{Audience: audience})
 	must(err)
 	bundles, err := workloadapi.FetchJWTBundles(ctx)
 	must(err)
-	here, err := jwtsvid.ParseAndValidate(svid.Marshal(), bundles, []string{audience})
-	must(err)
-	there, err := workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), audience)
-	must(err)
-	fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
-	_, err = workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), "another")
+	for _, svid := range svids {
+		here, err := jwtsvid.ParseAndValidate(svid.Marshal(), bundles, []string{audience})
+		must(err)
+		there, err := workloadapi.ValidateJWTSVID(ctx, svid.Marshal(), audience)
+		must(err)
+		fmt.Println("jwt", here.ID, there.ID, here.Audience, here.Expiry.Sub(time.Now()) > 0)
+	}
+	_, err = workloadapi.ValidateJWTSVID(ctx, svids[0].Marshal(), "another")
 	fmt.Println("another audience:", err)
 }
 

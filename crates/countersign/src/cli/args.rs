@@ -67,6 +67,7 @@ pub enum Verb {
   countersign dev --upstream http://127.0.0.1:9000 --openapi api.yaml \\
       --issuer https://idp.example --audience https://api.example    before your own API
   countersign dev --environment staging   serve one of several environments of the estate
+  countersign dev --clouds                with fakes of Amazon, Google and Azure, for nodes that prove themselves
   curl -H \"Authorization: Bearer $(countersign dev token ci-main)\" http://127.0.0.1:8480/invoices/1")]
     Dev(Dev),
     /// Lay out a real installation: keys, settings, unit files, a first estate
@@ -316,7 +317,7 @@ pub struct Revoke {
 
 #[derive(Debug, Args)]
 pub struct Get {
-    /// A kind of document, `policies`, `revocations` or `planes`
+    /// A kind of document, `policies`, `revocations`, `planes`, `agents`, `registrations` or `federations`
     pub kind: String,
     /// Only this one
     pub name: Option<String>,

@@ -106,14 +106,40 @@ pub(super) fn get(client: &Client, get: &Get, format: Format) -> Result<(), Stop
         let items = document.get("items").and_then(Value::as_array).filter(|items| !items.is_empty());
         let Some(items) = items else { return "nothing of that kind".to_owned() };
         let line = |item: &Value| {
-            let fields = ["kind", "name", "id", "standing", "time", "method"];
+            let fields = ["kind", "name", "trust_domain", "id", "standing", "time", "method"];
             let line =
                 fields.iter().filter_map(|key| item.get(key).and_then(Value::as_str)).collect::<Vec<_>>().join("  ");
+            let line = if item.get("profile").is_some() { format!("{line}{}", federation(item)) } else { line };
             listed(item, "selectors").into_iter().fold(line, |text, selector| format!("{text}\n    {selector}"))
         };
         items.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(())
+}
+
+/// How a federation fares, below the line that names it.
+fn federation(item: &Value) -> String {
+    let or = |name: &str, none: &str| item.get(name).and_then(Value::as_str).unwrap_or(none).to_owned();
+    let count =
+        |name: &str| item.get(name).and_then(Value::as_u64).map_or("none".to_owned(), |count| count.to_string());
+    let mut lines = vec![
+        format!("{} by {}", text(item, "url"), text(item, "profile")),
+        format!(
+            "sequence {}, {} X.509 authorities, changed {}",
+            count("sequence"),
+            count("x509_authorities"),
+            or("changed", "never")
+        ),
+        format!(
+            "last fetch {}, next {}; {} of {} failed",
+            or("fetched", "never"),
+            or("next", "now"),
+            count("failures"),
+            count("fetches")
+        ),
+    ];
+    lines.extend(item.get("error").and_then(Value::as_str).map(|error| format!("last error: {error}")));
+    lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 
 /// Says who the server takes the caller for.

@@ -58,13 +58,14 @@ pub(super) fn dev_ready(running: &Running, format: Format) {
         About::Samples => format!("\n  callers   {}", json.tokens.join(", ")),
         About::LaidOut(_) | About::Other => String::new(),
     };
+    let clouds = json.clouds.as_ref().map(|url| format!("\n  clouds    {url}")).unwrap_or_default();
     line(&format!(
         "countersign dev is ready
 
   gateway   {gateway}
   control   {control}
   estate    {estate}
-  ledger    {ledger}{callers}
+  ledger    {ledger}{callers}{clouds}
 
 {next}
 Ctrl-C drains and stops.",

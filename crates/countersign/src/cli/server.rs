@@ -11,8 +11,8 @@ use super::args::{self, Dev, DevVerb};
 use super::reach::{DIRECTORY, Reach, announced, find};
 use super::{Client, Exit, Format, Stopped, output, tour};
 use crate::dev::{
-    self, Caller, DevFailed, DevJson, DiscoveryFailed, Fresh, KubernetesFailed, KubernetesOptions, KubernetesReady,
-    Options, OwnApi, OwnApiFailed,
+    self, Caller, DevFailed, DevJson, DiscoveryFailed, FakeClouds, Fresh, KubernetesFailed, KubernetesOptions,
+    KubernetesReady, Options, OwnApi, OwnApiFailed,
 };
 use crate::epochs::ApplyFailed;
 
@@ -42,6 +42,7 @@ fn serve(dev: &Dev, directory: Option<PathBuf>, format: Format) -> Result<(), St
         watch: dev.watch,
         environment: dev.environment.clone(),
         own: own_api(&dev.own),
+        clouds: if dev.clouds { FakeClouds::Served } else { FakeClouds::None },
     };
     runtime()?
         .block_on(dev::run(options, |running| output::dev_ready(running, format)))
@@ -126,6 +127,7 @@ fn stopped(error: &DevFailed) -> Stopped {
         | DevFailed::State(_)
         | DevFailed::Epochs(_)
         | DevFailed::Svid(_)
+        | DevFailed::Clouds(_)
         | DevFailed::Io(_) => Exit::Failed,
     };
     Stopped::because(exit, error)

@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 use super::reach::{Reach, find};
 use super::{Client, Stopped, explain_text, output};
 use crate::control::EstateRequest;
-use crate::dev::{self, Caller, DevFailed, Fresh, Options, Running};
+use crate::dev::{self, Caller, DevFailed, FakeClouds, Fresh, Options, Running};
 use crate::estate::{Bundle, BundleError};
 use crate::issuing::certificates_in;
 
@@ -88,7 +88,8 @@ pub(super) async fn tour(directory: Option<&Path>) -> Result<(), TourFailed> {
         return Err(TourFailed::NotEmpty { path: directory });
     }
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let options = Options { directory, listen, fresh: Fresh::Reused, watch: false, environment: None, own: None };
+    let (fresh, clouds) = (Fresh::Reused, FakeClouds::None);
+    let options = Options { directory, listen, fresh, watch: false, environment: None, own: None, clouds };
     let running = dev::start(options).await?;
     let mut tour = Tour::new(running)?;
     let walked = tour.walk().await;

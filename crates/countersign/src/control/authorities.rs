@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use issuer::lifecycle::{KeyKind, KeyStep, Standing};
 use net::causes::chain;
-use net::{Stop, now};
+use net::{Stop, jittered, now};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::AuthorityAct;
 use tokio::time::sleep;
 
+use super::nested::NotNested;
 use super::reply::Reply;
-use super::{Command, Control, by_kernel, owner};
+use super::{Command, Control, by_kernel, nested, owner};
 use crate::epochs::{Author, AuthorityFailed, Epochs};
 use crate::issuing::{Issuer, NotStepped, Shown};
 
 /// How often it is looked at whether a step is due.
 const EVERY: Duration = Duration::from_millis(500);
+/// How often an outer control plane is asked what it says, if nothing changes here.
+const EXCHANGE: Duration = Duration::from_secs(5);
 
 /// Body of `POST /v1/authorities`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,6 +57,8 @@ pub enum AuthorityOrder {
     Asked(AuthorityRequest),
     /// It is due.
     Due(KeyKind, KeyStep),
+    /// What is published for control planes that stand below no more is withdrawn.
+    Withdraw,
 }
 
 /// Why nothing was done.
@@ -67,6 +72,8 @@ enum NotDone {
     Ambiguous { kind: KeyKind, prefix: String },
     #[error(transparent)]
     Failed(#[from] AuthorityFailed),
+    #[error(transparent)]
+    NotNested(#[from] NotNested),
 }
 
 impl From<AuthorityKind> for KeyKind {
@@ -95,6 +102,7 @@ impl AuthorityOrder {
                 "authority revoke"
             }
             Self::Due(_, KeyStep::Drop(_)) => "authority drop",
+            Self::Withdraw => "authority withdraw",
         }
     }
 
@@ -103,6 +111,7 @@ impl AuthorityOrder {
         match self {
             Self::Asked(request) => (KeyKind::from(request.kind).as_str(), request.id.as_deref()),
             Self::Due(kind, step) => (kind.as_str(), step.id()),
+            Self::Withdraw => (KeyKind::Jwt.as_str(), None),
         }
     }
 }
@@ -155,6 +164,7 @@ async fn try_step(epochs: &Epochs, order: &AuthorityOrder, by: &Author) -> Resul
             (request.kind.into(), named(&issuer, request)?)
         }
         AuthorityOrder::Due(kind, step) => (*kind, step.clone()),
+        AuthorityOrder::Withdraw => return Ok(nested::withdraw(epochs, by).await.map(|()| json!({}))?),
     };
     let id = epochs.step_authority(kind, &step, by).await?;
     let issuer = epochs.issuer();
@@ -210,13 +220,15 @@ impl Control {
             for kind in KeyKind::ALL.into_iter().filter(|kind| !self.overdue.rests(*kind, Instant::now())) {
                 self.rotate_kind(kind, uid).await;
             }
+            self.withdraw(uid).await;
         }
     }
 
     async fn rotate_kind(&self, kind: KeyKind, uid: u32) {
         let due = self.issuer().and_then(|issuer| issuer.due(kind, now()));
         let Some(step) = due else { return self.overdue.done(kind) };
-        match self.take_due(kind, step, uid).await {
+        let command = Command::StepAuthority(AuthorityOrder::Due(kind, step));
+        match self.take_due(command, uid).await {
             Ok(()) => self.overdue.done(kind),
             Err(why) => {
                 tracing::error!(kind = kind.as_str(), why, "an authority is not changed when it is due");
@@ -225,8 +237,43 @@ impl Control {
         }
     }
 
-    async fn take_due(&self, kind: KeyKind, step: KeyStep, uid: u32) -> Result<(), String> {
-        let command = Command::StepAuthority(AuthorityOrder::Due(kind, step));
+    /// Control planes that stand below this one no more have nothing published here.
+    async fn withdraw(&self, uid: u32) {
+        let Some(issuer) = self.issuer() else { return };
+        if nested::gone(&self.epochs, &issuer, now()).is_empty() {
+            return;
+        }
+        if let Err(why) = self.take_due(Command::StepAuthority(AuthorityOrder::Withdraw), uid).await {
+            tracing::error!(why, "what was published for a control plane below is not withdrawn");
+        }
+    }
+
+    /// Exchanges what is published with the outer control plane, where there is one, until asked to stop.
+    pub async fn exchange(&self, mut stop: Stop) {
+        let (mut changed, mut said) = (self.epochs.changed(), None);
+        loop {
+            let due = sleep(jittered(EXCHANGE));
+            tokio::pin!(due);
+            // much changes that an outer control plane is not to hear of
+            while self.issuer().map(|issuer| issuer.sequence()) == said {
+                tokio::select! {
+                    () = stop.asked() => return,
+                    _ = changed.changed() => {}
+                    () = &mut due => break,
+                }
+            }
+            said = self.issuer().map(|issuer| issuer.sequence());
+            if let Err(why) = self.epochs.exchange(now()).await {
+                tracing::warn!(why = chain(&why), "nothing is heard of the outer control plane for now");
+            }
+            tokio::select! {
+                () = stop.asked() => return,
+                () = sleep(EVERY) => {}
+            }
+        }
+    }
+
+    async fn take_due(&self, command: Command, uid: u32) -> Result<(), String> {
         let permit = self.admit(&by_kernel(owner(uid)), Ok(command)).await;
         let permit = permit.map_err(|refusal| format!("refused: {}", refusal.code.title()))?;
         self.perform_due(permit).await

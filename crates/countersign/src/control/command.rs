@@ -11,6 +11,7 @@ use policy::Question;
 use serde::{Deserialize, Serialize};
 
 use super::authorities::{AuthorityOrder, AuthorityRequest};
+use super::nested::Below;
 use super::planes::{DEFAULT_ENROLMENT, EnrolmentOrder, EnrolmentRequest};
 use super::revoking::{Act, RevocationRequest};
 use super::svids::{Bearer, DEFAULT_TTL, SvidOrder, SvidRequest};
@@ -18,7 +19,7 @@ use super::whatif::DecideRequest;
 use crate::epochs::{How, NextGeneration};
 use crate::estate::{Bundle, read_duration};
 use crate::feed::{EnrolRequest, Reached};
-use crate::issuing::certificates_in;
+use crate::issuing::{BelowRequest, SharedKey, SharedKeys, certificates_in};
 
 /// Longest name of what an operation is about, in bytes: no id that there is is longer.
 const MAX_NAME: usize = 2048;
@@ -61,6 +62,8 @@ pub enum Command {
     Authorities,
     /// A step in the life of an authority.
     StepAuthority(AuthorityOrder),
+    /// For the control plane below that asks.
+    Below(Below),
     /// What was in force in an earlier epoch comes into force again.
     RollBack {
         epoch: u64,
@@ -195,6 +198,8 @@ impl Command {
             ("POST", "registrations") => Ok(Self::Register(serde_json::from_slice(body)?)),
             ("GET", "authorities") => Ok(Self::Authorities),
             ("POST", "authorities") => step_authority(serde_json::from_slice(body)?),
+            ("POST", "nested/authority") => sign_below(&serde_json::from_slice(body)?),
+            ("POST", "nested/bundle") => share_below(&serde_json::from_slice(body)?),
             ("POST", "rollback") => {
                 Ok(Self::RollBack { epoch: serde_json::from_slice::<RollBackRequest>(body)?.epoch })
             }
@@ -247,6 +252,7 @@ impl Command {
             Self::Register(Registering::Delete(_)) => "registration delete",
             Self::Authorities => "authority show",
             Self::StepAuthority(order) => order.operation(),
+            Self::Below(asked) => asked.operation(),
             Self::RollBack { .. } => "rollback",
             Self::Get { .. } => "get",
             Self::Status { .. } => "status",
@@ -259,6 +265,7 @@ impl Command {
     pub fn question(&self) -> Option<Question> {
         let (action, resource) = match self {
             Self::Apply { .. } | Self::RollBack { .. } => (BaseAction::Administer, "countersign/estate"),
+            Self::Below(_) => (BaseAction::Effect, "countersign/nested"),
             Self::Revoke(_) | Self::StepAuthority(_) => (BaseAction::Administer, "countersign/keys"),
             Self::Authorities => (BaseAction::Read, "countersign/keys"),
             Self::Register(_) => (BaseAction::Write, "countersign/workloads"),
@@ -298,6 +305,7 @@ impl Command {
                 let (kind, id) = order.about();
                 named(&[&[("kind", kind)][..], &id.map(|id| ("id", id)).into_iter().collect::<Vec<_>>()].concat())
             }
+            Self::Below(asked) => asked.params(),
             Self::EnrolToken(order) => named(&[("role", order.role.as_str()), ("name", &order.name)]),
             Self::Evict { name } => named(&[("agent", name)]),
             Self::RollBack { epoch } => named(&[("epoch", &epoch.to_string())]),
@@ -347,6 +355,18 @@ fn svid_order(order: &SvidRequest) -> Result<Command, BadCommand> {
 fn step_authority(request: AuthorityRequest) -> Result<Command, BadCommand> {
     let id = request.id.map(|id| name("id", id)).transpose()?;
     Ok(Command::StepAuthority(AuthorityOrder::Asked(AuthorityRequest { id, ..request })))
+}
+
+fn sign_below(asked: &BelowRequest) -> Result<Command, BadCommand> {
+    let life = lifetime(Some(&asked.life))?.unwrap_or_default();
+    Ok(Command::Below(Below::Sign { request: request(&asked.csr)?, below: asked.below, life }))
+}
+
+fn share_below(asked: &SharedKeys) -> Result<Command, BadCommand> {
+    let bad = || BadCommand::Query { name: "jwt".to_owned() };
+    let key = |key: &SharedKey| Some((issuer::read_point(&key.point)?, key.ends.parse().ok()?));
+    let keys = asked.jwt.iter().map(|one| key(one).ok_or_else(bad)).collect::<Result<_, _>>()?;
+    Ok(Command::Below(Below::Share(keys)))
 }
 
 fn enrolment_order(order: EnrolmentRequest) -> Result<Command, BadCommand> {
@@ -408,6 +428,11 @@ pub(super) fn is_registrations(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("registrations") || kind.eq_ignore_ascii_case("registration")
 }
 
+/// Whether federations are asked for.
+pub(super) fn is_federations(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("federations") || kind.eq_ignore_ascii_case("federation")
+}
+
 /// Whether node agents are asked for.
 pub(super) fn is_agents(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("agents") || kind.eq_ignore_ascii_case("agent")
@@ -421,7 +446,7 @@ impl Errand for Command {
 
     /// An identity that is handed out.
     fn lasts(&self) -> bool {
-        matches!(self, Self::Enrol { .. })
+        matches!(self, Self::Enrol { .. } | Self::Below(Below::Sign { .. }))
     }
 }
 

@@ -8,6 +8,7 @@ mod authorities;
 mod command;
 mod explain;
 mod feed;
+mod nested;
 mod overdue;
 mod own;
 mod perform;
@@ -212,6 +213,16 @@ impl Control {
     }
 }
 
+/// What the connection proves of who is at its other end.
+fn channel(peer: &Peer) -> Option<Channel<'_>> {
+    match peer {
+        Peer::Local(peer) => Some(Channel::Kernel(*peer)),
+        Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
+        Peer::Tls(peer) => Some(Channel::Tls(peer)),
+        Peer::Network => None,
+    }
+}
+
 impl Door for Control {
     type Body = ControlBody;
 
@@ -231,13 +242,8 @@ impl Door for Control {
             command::BadCommand::Body(_) | command::BadCommand::Query { .. } => Code::RequestMalformed,
         };
         let bearer = bearer(&parts);
-        let channel = match &peer {
-            Peer::Local(peer) => Some(Channel::Kernel(*peer)),
-            Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
-            Peer::Tls(peer) => Some(Channel::Tls(peer)),
-            Peer::Network => None,
-        };
-        let presented = Presented { channel, message: bearer.map(|token| Message::Bearer(Token::new(token))) };
+        let presented =
+            Presented { channel: channel(&peer), message: bearer.map(|token| Message::Bearer(Token::new(token))) };
         match (self.admit(&presented, command.map_err(code)).await, &peer) {
             (Ok(permit), _) => self.perform(permit, &peer).await.into(),
             (Err(refusal), Peer::Local(_) | Peer::Process(_)) => Reply::refused(&refusal, why).into(),

@@ -12,7 +12,7 @@ use store::StateFault;
 
 use super::agents::{self, NotEvicted};
 use super::audience::Audience;
-use super::command::{Command, Shown, is_agents, is_planes, is_registrations};
+use super::command::{Command, Shown, is_agents, is_federations, is_planes, is_registrations};
 use super::explain::{NotFound, explain};
 use super::feed;
 use super::planes::{self, NoToken, NotEnrolled};
@@ -22,7 +22,7 @@ use super::reply::Reply;
 use super::revoking::{self, NotRevoked, Revocation};
 use super::status;
 use super::svids::{self, Unminted};
-use super::{Control, Post, authorities, registering, resolving, tail, whatif};
+use super::{Control, Post, authorities, nested, registering, resolving, tail, whatif};
 use crate::epochs::{Applied, ApplyFailed, Author, RollBackFailed};
 use crate::estate::{ENROLMENT, Problem};
 
@@ -57,10 +57,7 @@ impl Control {
                 return feed::lines(feed, after, audience, Settling(settlement));
             }
             Command::Report(reached) => kept(planes::report(&self.epochs, &reached, &author).await.map(|()| json!({}))),
-            Command::Get { kind } if is_planes(&kind) => kept(planes::listed(&self.epochs).await),
             Command::Register(asked) => registering::reply(registering::register(&self.epochs, asked, &author).await),
-            Command::Get { kind } if is_registrations(&kind) => Reply::ok(&registering::listed(&self.epochs)),
-            Command::Get { kind } if is_agents(&kind) => kept(agents::listed(&self.epochs).await),
             Command::Evict { name } => evicted(agents::evict(&self.epochs, &self.nodes, &name).await),
             Command::Tail(tail) => {
                 // settled when the last line is sent, by the task that sends it
@@ -78,10 +75,8 @@ impl Control {
             }
             Command::Authorities => authorities::shown(&self.epochs).await,
             Command::StepAuthority(order) => authorities::step(&self.epochs, &order, &author).await,
-            Command::Get { kind } => match status::get(&self.live().load(), &kind) {
-                Some(document) => Reply::ok(&document),
-                None => Reply::invalid(&status::no_kind(&kind)),
-            },
+            Command::Below(it) => return nested::perform(&self.epochs, it, Settling(settlement), &author).await,
+            Command::Get { kind } => self.get(&kind).await,
             Command::WhoAmI => Reply::ok(&json!({"principal": author.principal, "record": author.record})),
             Command::Status { detailed: false } => Reply::ok(&status::status(&self.live().load(), author.at)),
             Command::Status { detailed: true } => kept(self.detailed(author.at).await),
@@ -157,6 +152,24 @@ impl Control {
         let status = if done.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
         Settling(settlement).settle(status);
         done
+    }
+
+    /// What is live, of one kind.
+    async fn get(&self, kind: &str) -> Reply {
+        if is_planes(kind) {
+            return kept(planes::listed(&self.epochs).await);
+        }
+        if is_agents(kind) {
+            return kept(agents::listed(&self.epochs).await);
+        }
+        if is_registrations(kind) {
+            return Reply::ok(&registering::listed(&self.epochs));
+        }
+        let live = self.live().load_full();
+        if is_federations(kind) {
+            return Reply::ok(&self.epochs.federated().listed(&live.federations));
+        }
+        status::get(&live, kind).map_or_else(|| Reply::invalid(&status::no_kind(kind)), |document| Reply::ok(&document))
     }
 
     /// What this server decides by, and how it is.

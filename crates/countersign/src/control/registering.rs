@@ -79,6 +79,7 @@ pub(super) fn listed(epochs: &Epochs) -> Value {
                 "by": match registered.origin { Origin::Estate => "estate", Origin::Own => "operator" },
                 "nodes": of.nodes.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "selectors": of.selectors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "downstream": of.downstream,
                 "expires": of.expires.map(|end| end.to_string()),
                 "digest": format!("sha256:{}", registered.digest),
             })

@@ -98,7 +98,9 @@ pub fn resolve_certificate(
         | CredentialKind::Jwt
         | CredentialKind::Kernel
         | CredentialKind::X509Pop
-        | CredentialKind::Tpm => (Steps(OF_SVID), SVIDS),
+        | CredentialKind::Tpm
+        | CredentialKind::AwsIid
+        | CredentialKind::AwsSts => (Steps(OF_SVID), SVIDS),
     };
     let finding = match credential::examine(&snapshot.sources, &peer, at) {
         Ok(finding) => finding,

@@ -27,6 +27,9 @@ pub struct DevJson {
     pub admin: String,
     pub issuer: String,
     pub upstream: String,
+    /// Fakes of clouds; none unless they were asked for.
+    #[serde(default)]
+    pub clouds: Option<String>,
     /// The authorities of the trust domain, in PEM.
     pub ca: PathBuf,
     pub ledger: PathBuf,
@@ -89,13 +92,15 @@ pub struct Ports {
     pub admin: u16,
     pub issuer: u16,
     pub upstream: u16,
+    pub clouds: u16,
 }
 
 impl DevJson {
     /// What `${DEV_…}` stands for in this server's estate.
     pub fn vars(&self) -> BTreeMap<String, String> {
         let pair = |name: &str, value: &String| (name.to_owned(), value.clone());
-        BTreeMap::from([pair("DEV_ISSUER", &self.issuer), pair("DEV_UPSTREAM", &self.upstream)])
+        let clouds = self.clouds.as_ref().map(|url| pair("DEV_CLOUDS", url));
+        [pair("DEV_ISSUER", &self.issuer), pair("DEV_UPSTREAM", &self.upstream)].into_iter().chain(clouds).collect()
     }
 }
 

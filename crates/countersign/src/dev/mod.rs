@@ -16,4 +16,4 @@ pub use callers::{Caller, token};
 pub use directory::{DevJson, Directory, Fresh};
 pub use kubernetes::{KubernetesFailed, KubernetesOptions, KubernetesReady, kubernetes};
 pub use own_api::{DiscoveryFailed, LaidOut, OwnApi, OwnApiFailed};
-pub use run::{About, DevFailed, Options, Running, run, start};
+pub use run::{About, DevFailed, FakeClouds, Options, Running, run, start};

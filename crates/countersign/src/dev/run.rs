@@ -24,6 +24,7 @@ use crate::admin::{Admin, Source};
 use crate::control::{Control, NoSvid, Post};
 use crate::epochs::{ApplyFailed, Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{Bundle, BundleError, Vars};
+use crate::fakes::{Clouds, NoClouds};
 use crate::gateway::Gateway;
 use crate::home::{operator, state_beside};
 use crate::issuing;
@@ -38,6 +39,9 @@ const DEFAULT_TLS_PORT: u16 = 8443;
 /// A principal of the quickstart whom the sample callers become.
 const SAMPLE: &str = "billing-ci";
 
+/// Where keys of fakes lie, and what estates trust of them.
+const CLOUDS: &str = "clouds";
+
 /// How `dev` was asked to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -49,6 +53,14 @@ pub struct Options {
     pub environment: Option<String>,
     /// The user's own API and issuer, for a first estate.
     pub own: Option<OwnApi>,
+    pub clouds: FakeClouds,
+}
+
+/// Whether fakes of clouds are served beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FakeClouds {
+    None,
+    Served,
 }
 
 /// Why `dev` does not run.
@@ -80,6 +92,8 @@ pub enum DevFailed {
     Svid(#[from] NoSvid),
     #[error(transparent)]
     OwnApi(#[from] OwnApiFailed),
+    #[error("cannot serve fakes of clouds")]
+    Clouds(#[from] NoClouds),
     #[error("cannot prepare the directory")]
     Io(#[from] io::Error),
 }
@@ -129,7 +143,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
         return Err(DevFailed::NotLoopback { address: options.listen });
     }
     let directory = Directory::take(&options.directory, options.fresh)?;
-    let sockets = Sockets::bind(&directory, options.listen).await?;
+    let sockets = Sockets::bind(&directory, options.listen, options.clouds).await?;
     let checkpoint_key = store::DiskSigner::open(&directory.path("keys/checkpoint.key"))?;
     checkpoint_key.publish(&directory.path("checkpoint.pub"))?;
     let (ledger, started) = FileLedger::start(&directory.path("ledger"), store::Options::default())?;
@@ -144,6 +158,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     servers.spawn(serve(Listener::Tcp(sockets.issuer), Arc::new(issuers), stopped.clone()));
     servers.spawn(serve(Listener::Tcp(sockets.upstream), Arc::new(api), stopped.clone()));
 
+    serve_clouds(sockets.clouds, &directory, &mut servers, &stopped)?;
     let operators = vec![operator(directory.owner()?)];
     let laid_out = first_estate(&directory, &options, &json, &operators).await?;
     let (keys, keeper) = keys::keeper();
@@ -164,8 +179,7 @@ pub async fn start(options: Options) -> Result<Running, DevFailed> {
     };
     let epochs = Arc::new(Epochs::open(state.clone(), setting, now()).await?);
     let pulse = Pulse::own(now());
-    let own = Arc::clone(epochs.connections().own());
-    let vitals = Vitals::new(epochs.live(), Arc::clone(&pulse), Arc::clone(&ledger), keys.clone(), own);
+    let vitals = Vitals::new(&epochs, Arc::clone(&pulse), Arc::clone(&ledger), keys.clone());
     let description = serde_json::to_value(&json).map_err(io::Error::from)?;
     let control = Control::new(
         epochs,
@@ -229,6 +243,19 @@ impl Running {
     }
 }
 
+/// Fakes of clouds, where there is a listener for them.
+fn serve_clouds(
+    listener: Option<TcpListener>,
+    directory: &Directory,
+    servers: &mut JoinSet<()>,
+    stopped: &Stop,
+) -> Result<(), NoClouds> {
+    let Some(listener) = listener else { return Ok(()) };
+    let clouds = Clouds::open(&directory.path(CLOUDS))?;
+    servers.spawn(serve(Listener::Tcp(listener), Arc::new(clouds), stopped.clone()));
+    Ok(())
+}
+
 async fn following(control: Arc<Control>, stop: Stop) {
     control.follow(stop).await;
 }
@@ -243,12 +270,13 @@ struct Sockets {
     admin: TcpListener,
     issuer: TcpListener,
     upstream: TcpListener,
+    clouds: Option<TcpListener>,
     control: UnixListener,
     control_path: PathBuf,
 }
 
 impl Sockets {
-    async fn bind(directory: &Directory, listen: SocketAddr) -> Result<Self, DevFailed> {
+    async fn bind(directory: &Directory, listen: SocketAddr, clouds: FakeClouds) -> Result<Self, DevFailed> {
         let last = directory.ports();
         let ip = listen.ip();
         let gateway = match listen.port() {
@@ -265,6 +293,10 @@ impl Sockets {
         let admin = free(ip, last.admin).await?;
         let issuer = free(ip, last.issuer).await?;
         let upstream = free(ip, last.upstream).await?;
+        let clouds = match clouds {
+            FakeClouds::None => None,
+            FakeClouds::Served => Some(free(ip, last.clouds).await?),
+        };
         let (control, control_path) = directory.listen()?;
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
         directory.remember(Ports {
@@ -273,8 +305,9 @@ impl Sockets {
             admin: port(&admin)?,
             issuer: port(&issuer)?,
             upstream: port(&upstream)?,
+            clouds: clouds.as_ref().map_or(Ok(last.clouds), port)?,
         })?;
-        Ok(Self { gateway, secure, admin, issuer, upstream, control, control_path })
+        Ok(Self { gateway, secure, admin, issuer, upstream, clouds, control, control_path })
     }
 
     fn issuer_url(&self) -> String {
@@ -289,6 +322,7 @@ impl Sockets {
             admin: url(&self.admin),
             issuer: url(&self.issuer),
             upstream: url(&self.upstream),
+            clouds: self.clouds.as_ref().map(url),
             ca: directory.path("ca.pem"),
             ledger: directory.path("ledger"),
             estate: directory.path("estate"),

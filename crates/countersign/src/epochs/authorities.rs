@@ -7,7 +7,7 @@ use issuer::lifecycle::{KeyKind, KeyStep};
 use model::Time;
 
 use super::{Author, Epochs, EpochsFailed};
-use crate::issuing::{By, Issuers, IssuingFailed, NotStepped};
+use crate::issuing::{By, Issuers, IssuingFailed, NotShared, NotStepped};
 
 /// Who vouches for the trust domain in force.
 pub enum Trust {
@@ -42,7 +42,44 @@ pub enum AuthorityFailed {
     Unread(#[source] IssuingFailed),
 }
 
+/// Why keys of a control plane below are not published.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPublished {
+    #[error("nothing is in force here that could publish them")]
+    NoEnvironment,
+    #[error(transparent)]
+    Shared(#[from] NotShared),
+    #[error("they are kept, and not in force here yet")]
+    Unread(#[source] IssuingFailed),
+}
+
 impl Epochs {
+    /// Publishes the keys of JWT-SVIDs of a control plane below, and those alone of it.
+    ///
+    /// # Errors
+    /// [`NotPublished`].
+    pub async fn share(&self, owner: &str, keys: &[(Vec<u8>, Time)], by: &Author) -> Result<(), NotPublished> {
+        let (Some(issuers), Some(issuer)) = (self.trust.issuers(), self.issuer()) else {
+            return Err(NotPublished::NoEnvironment);
+        };
+        let _one_at_a_time = self.in_force.lock().await;
+        let at = by.at;
+        let by = By { actor: by.principal.clone(), record: by.record.clone(), at };
+        issuers.share(issuer.domain(), owner, keys, &by).await?;
+        self.show_authorities(at).await.map_err(NotPublished::Unread)
+    }
+
+    /// Says to the outer control plane what is to be published there, and puts in force what it says; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`IssuingFailed`]; what it said before counts on.
+    pub async fn exchange(&self, at: Time) -> Result<(), IssuingFailed> {
+        let (Some(issuers), Some(issuer)) = (self.trust.issuers(), self.issuer()) else { return Ok(()) };
+        issuers.exchange(issuer.domain(), at).await?;
+        let _one_at_a_time = self.in_force.lock().await;
+        self.show_authorities(at).await
+    }
+
     /// Takes a step in the life of an authority, and puts it in force; gives the authority's id.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The bundles of other trust domains: kept by one node, and taken over by all.
 
+use std::sync::Arc;
+
 use model::TrustDomain;
 use store::{KeptBundle, StateFault, Step};
 
@@ -7,7 +9,7 @@ use super::Epochs;
 use crate::federation::Federated;
 
 impl Epochs {
-    pub const fn federated(&self) -> &Federated {
+    pub const fn federated(&self) -> &Arc<Federated> {
         &self.federated
     }
 

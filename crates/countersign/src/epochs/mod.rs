@@ -31,7 +31,7 @@ use crate::live::{Current, Live};
 use crate::registry::{self, Registry};
 
 pub use archive::{Applied, Archive, EpochsFailed, Kept};
-pub use authorities::{AuthorityFailed, Trust};
+pub use authorities::{AuthorityFailed, NotPublished, Trust};
 pub use compile::{boot, compile_alone};
 pub use publication::{NotTaken, Publication};
 pub use revocations::{RESTORE, REVOKE, fold, listed, revocable, words};
@@ -114,7 +114,7 @@ pub struct Epochs {
     in_force: Mutex<InForce>,
     registry: Arc<Registry>,
     /// The bundles of other trust domains.
-    federated: Federated,
+    federated: Arc<Federated>,
     taking: Mutex<()>,
     /// The last registration that was taken, by the change that it was put in and its name.
     registered: Mutex<(u64, String)>,
@@ -162,7 +162,7 @@ impl Epochs {
             issuer: ArcSwapOption::empty(),
             in_force: Mutex::default(),
             registry: Arc::default(),
-            federated: Federated::default(),
+            federated: Arc::default(),
             taking: Mutex::default(),
             registered: Mutex::default(),
             acts: ArcSwap::default(),

@@ -245,12 +245,13 @@ const NAMING: &[(&str, &[&str])] = &[
     ("jwks", &["file", "ca"]),
     ("openapi", &["file"]),
     ("authorities", &["file"]),
+    ("certificates", &["file"]),
     ("bootstrap", &["file"]),
     ("endpoint", &["ca"]),
 ];
 
 /// Calls `found` with every file that is named so, wherever it stands.
-fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
+pub(super) fn collect_named(node: &Node, found: &mut dyn FnMut(&str)) {
     match &node.value {
         Value::Scalar(..) => {}
         Value::List(nodes) => nodes.iter().for_each(|node| collect_named(node, found)),

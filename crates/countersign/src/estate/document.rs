@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use model::Digest;
 use yaml::{At, Node, Place, Problem, Reader, Value, nearest};
 
-use super::bundle::{Bundle, beside};
+use super::bundle::{Bundle, beside, collect_named};
 use super::openapi;
 use super::vars::{Substitution, Vars};
 
@@ -55,7 +55,7 @@ impl Document {
     }
 
     /// Paths of the files that belong to this document.
-    fn named_files(&self) -> impl Iterator<Item = String> {
+    fn named_files(&self) -> Vec<String> {
         named_files(&self.kind, &self.spec, &self.file)
     }
 }
@@ -68,21 +68,18 @@ impl Page {
 
     fn named_files(&self) -> Vec<String> {
         let kind = self.text(&["kind"]).unwrap_or_default();
-        self.node.at(&["spec"]).map(|spec| named_files(kind, spec, &self.file).collect()).unwrap_or_default()
+        self.node.at(&["spec"]).map(|spec| named_files(kind, spec, &self.file)).unwrap_or_default()
     }
 }
 
-/// Paths of the files that belong to a document: a source's key set and roots, a service's described API, a
+/// Paths of the files that belong to a document: key sets, roots and certificates of a source, a service's described API, a
 /// federation's bootstrap and roots.
-fn named_files(kind: &str, spec: &Node, file: &str) -> impl Iterator<Item = String> {
-    let places: &[&[&str]] = match kind {
-        "TrustSource" => &[&["oidc", "jwks", "file"], &["oidc", "jwks", "ca"]],
-        "Service" => &[&["openapi", "file"]],
-        "Federation" => &[&["bootstrap", "file"], &["endpoint", "ca"]],
-        _ => &[],
-    };
-    let named = places.iter().filter_map(|place| spec.at(place)?.text());
-    named.filter_map(|name| beside(file, name))
+fn named_files(kind: &str, spec: &Node, file: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    if matches!(kind, "TrustSource" | "Service" | "Federation") {
+        collect_named(spec, &mut |name| named.extend(beside(file, name)));
+    }
+    named
 }
 
 /// Every page of a bundle, and every described API beside them.

@@ -1,6 +1,7 @@
 //! The estate: YAML documents and `.cedar` policies become what the gates and the gateway decide by. Everything that can be
 //! wrong is found here, at its place, before anything is in force.
 
+mod amazon;
 mod asks;
 mod bundle;
 mod clusters;
@@ -53,7 +54,7 @@ pub use settings::{
     BundleServer, GatewaySettings, ServerSettings, StateSettings, TokenSettings, gateway_settings, server_settings,
 };
 pub use sources::{ENROLMENT, ENROLMENT_ISSUER};
-pub use upstream::{DiskUpstream, OpenBaoUpstream, UpstreamKind, UpstreamSettings};
+pub use upstream::{DiskUpstream, OpenBaoUpstream, SpiffeUpstream, UpstreamSettings};
 pub use vars::Vars;
 pub use yaml::{BadSettings, read_duration};
 

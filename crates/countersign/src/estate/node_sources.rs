@@ -17,12 +17,15 @@ use super::key_sets::{self, Jwks, named};
 use super::sources;
 
 /// The fields, and the method that each is of.
-pub(super) const FIELDS: [(&str, NodeMethod); 5] = [
+pub(super) const FIELDS: [(&str, NodeMethod); 8] = [
     ("x509pop", NodeMethod::X509Pop),
     ("kubernetes", NodeMethod::K8sPsat),
     ("google", NodeMethod::GcpIit),
     ("azure", NodeMethod::AzureMsi),
     ("tpm", NodeMethod::Tpm),
+    ("awsInstance", NodeMethod::AwsIid),
+    ("awsCaller", NodeMethod::AwsSts),
+    ("awsToken", NodeMethod::AwsJwt),
 ];
 
 /// The issuer of identity tokens of Google: that of humans too.
@@ -64,7 +67,7 @@ pub(super) struct Reading<'a> {
 }
 
 /// What vouches for nodes, and whose tokens it does by.
-type Read = (NodeTrust, Option<(Source, Jwks)>);
+pub(super) type Read = (NodeTrust, Option<(Source, Jwks)>);
 
 impl Reading<'_> {
     pub(super) fn read(&self, reader: &mut Reader<'_>, method: NodeMethod, node: &Node) -> Option<Read> {
@@ -82,6 +85,9 @@ impl Reading<'_> {
                 };
                 self.tokens(reader, node, ("azure", "tenants"), rules)
             }
+            NodeMethod::AwsIid => Some((self.aws_instance(reader, node)?, None)),
+            NodeMethod::AwsSts => Some((self.aws_caller(reader, node)?, None)),
+            NodeMethod::AwsJwt => self.aws_token(reader, node),
         }
     }
 
@@ -121,7 +127,17 @@ impl Reading<'_> {
         (what, listed): (&'static str, &'static str),
         rules: impl FnOnce(Vec<String>, &str) -> (String, TokenRules),
     ) -> Option<Read> {
-        let mut fields = reader.fields(node, what)?;
+        let fields = reader.fields(node, what)?;
+        self.tokens_of(reader, fields, listed, |list, first| Some(rules(list, first)))
+    }
+
+    pub(super) fn tokens_of(
+        &self,
+        reader: &mut Reader<'_>,
+        mut fields: Fields<'_>,
+        listed: &'static str,
+        rules: impl FnOnce(Vec<String>, &str) -> Option<(String, TokenRules)>,
+    ) -> Option<Read> {
         let audience = fields.required(reader, "audience").and_then(|node| reader.words(node));
         let list = fields.required(reader, listed).and_then(|node| reader.some(node, |r, n| r.words(n)));
         let (reach, plain) = sources::reach(reader, &mut fields, self.of.development);
@@ -131,7 +147,7 @@ impl Reading<'_> {
         let jwks = keys.read(reader, jwks?)?;
         let list = list?;
         let first = list.first().cloned().unwrap_or_default();
-        let (issuer, rules) = rules(list, &first);
+        let (issuer, rules) = rules(list, &first)?;
         let source = self.source(issuer, audience?, &rules, &jwks);
         Some((NodeTrust::Token(rules), Some((source, jwks))))
     }

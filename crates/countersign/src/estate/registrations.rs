@@ -38,6 +38,8 @@ pub struct Registration {
     /// Whose bundles the workload is given.
     pub federates_with: Vec<TrustDomain>,
     pub expires: Option<Time>,
+    /// A control plane below this one: its authorities are signed here.
+    pub downstream: bool,
 }
 
 /// Reads files that hold registrations alone, to be put beside those of an estate.
@@ -78,6 +80,14 @@ fn registration(reader: &mut Reader<'_>, document: &Document, domain: &TrustDoma
     let others = fields.optional("federatesWith");
     let federates_with = others.map_or_else(|| Some(Vec::new()), |node| reader.some(node, Reader::parse));
     let expires = fields.optional("expires").map_or(Some(None), |node| reader.parse(node).map(Some));
+    let downstream = fields.optional("downstream");
+    let is_downstream = downstream.map_or(Some(false), |node| reader.flag(node));
+    if let (Some(node), Some(true), Some(id)) = (downstream, is_downstream, &id)
+        && id.fixed().is_none()
+    {
+        reader
+            .problem(node.at, format!("downstream: `{id}` may be many; a control plane below has one id, written out"));
+    }
     fields.close(reader);
     let X509 { ttl, dns_names } = x509?;
     Some(Registration {
@@ -91,6 +101,7 @@ fn registration(reader: &mut Reader<'_>, document: &Document, domain: &TrustDoma
         hint: hint?,
         federates_with: federates_with?,
         expires: expires?,
+        downstream: is_downstream?,
     })
 }
 

@@ -22,6 +22,8 @@ use yaml::{BadSettings, Common, Node, Reader, authority, settings};
 /// Shortest and longest life of an authority.
 const SHORTEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Most control planes below this one, one under the other: a chain of certificates has at most eight.
+const MOST_BELOW: u8 = 4;
 /// Longest file of an operator's certificate that is read, in bytes.
 const MAX_CERTIFICATE: u64 = 64 * 1024;
 
@@ -211,8 +213,15 @@ fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
     let mut life = |name, known| fields.optional(name).map_or(Some(known), |node| reader.duration(node));
     let (x509, jwt) = (life("caTtl", known.x509), life("jwtTtl", known.jwt));
     let svid = life("svidTtl", known.svid.min(x509? / 6));
+    let below = fields.optional("below").map_or(Some(known.below), |node| reader.parse(node));
     fields.close(reader);
-    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid? };
+    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid?, below: below? };
+    if lives.below > MOST_BELOW {
+        reader.problem(
+            node.at,
+            format!("authority: at most {MOST_BELOW} control planes stand `below`, one under the other"),
+        );
+    }
     if [lives.x509, lives.jwt].iter().any(|life| *life < SHORTEST || *life > LONGEST) {
         reader.problem(node.at, "authority: `caTtl` and `jwtTtl` are from 30s to 365d");
     }

@@ -1,25 +1,20 @@
-//! `upstream` of `server.yaml`: the outer authority that signs X.509 authorities, and the roots that verifiers trust then. Files are
-//! named here, and read when a signature is asked for.
+//! `upstream` of `server.yaml`: the outer authority that signs X.509 authorities, and whom verifiers trust then. Files are named here,
+//! and read when a signature is asked for.
 
 use std::path::{Path, PathBuf};
 
+use http::uri::Authority;
+use model::SpiffeId;
 use net::causes::chain;
 use net::{Plain, Reach, Remote, Roots};
-use yaml::{Node, Reader};
+use yaml::{Node, Reader, authority};
 
 /// An outer authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamSettings {
-    pub kind: UpstreamKind,
-    /// Certificates in PEM: the roots that verifiers are told to trust.
-    pub bundle: PathBuf,
-}
-
-/// Where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UpstreamKind {
+pub enum UpstreamSettings {
     Disk(DiskUpstream),
     OpenBao(OpenBaoUpstream),
+    Spiffe(SpiffeUpstream),
 }
 
 /// One whose key is here.
@@ -28,6 +23,8 @@ pub struct DiskUpstream {
     /// In PEM: its certificate, and those between it and a root.
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// Certificates in PEM: the roots that verifiers are told to trust.
+    pub bundle: PathBuf,
 }
 
 /// A PKI secrets engine of OpenBao or Vault.
@@ -41,21 +38,44 @@ pub struct OpenBaoUpstream {
     pub token: PathBuf,
     /// The root certificates of the server's TLS; none for those of the platform.
     pub ca: Option<PathBuf>,
+    /// Certificates in PEM: the roots that verifiers are told to trust.
+    pub bundle: PathBuf,
 }
 
-/// `{disk: {certificate, key, bundle}}` or `{openbao: {url, mount, tokenFile, ca, bundle}}`.
+/// An outer control plane of the same trust domain, to which this one is a workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpiffeUpstream {
+    /// The Workload API of an agent of the outer control plane.
+    pub socket: PathBuf,
+    /// Listeners for planes of its nodes.
+    pub servers: Vec<Authority>,
+    /// Which of our SVIDs counts there; the first one, if none is named.
+    pub id: Option<SpiffeId>,
+}
+
+/// `{disk: {certificate, key, bundle}}`, `{openbao: {url, mount, tokenFile, ca, bundle}}` or `{spiffe: {socket, servers, id}}`.
 pub(super) fn upstream(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<UpstreamSettings> {
     let mut fields = reader.fields(node, "upstream")?;
-    let (disk, openbao) = (fields.optional("disk"), fields.optional("openbao"));
+    let kinds = ["disk", "openbao", "spiffe"].map(|name| fields.optional(name));
     fields.close(reader);
-    match (disk, openbao) {
-        (Some(node), None) => on_disk(reader, node, folder),
-        (None, Some(node)) => in_openbao(reader, node, folder),
-        (Some(_), Some(_)) | (None, None) => {
-            reader.problem(node.at, "upstream: expected one of `disk` and `openbao`");
+    match kinds {
+        [Some(node), None, None] => on_disk(reader, node, folder),
+        [None, Some(node), None] => in_openbao(reader, node, folder),
+        [None, None, Some(node)] => outer_control(reader, node, folder),
+        _ => {
+            reader.problem(node.at, "upstream: expected one of `disk`, `openbao` and `spiffe`");
             None
         }
     }
+}
+
+fn outer_control(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<UpstreamSettings> {
+    let mut fields = reader.fields(node, "spiffe")?;
+    let socket = fields.required(reader, "socket").and_then(|node| reader.words(node));
+    let servers = fields.required(reader, "servers").and_then(|node| reader.some(node, authority));
+    let id = fields.optional("id").map_or(Some(None), |node| reader.parse(node).map(Some));
+    fields.close(reader);
+    Some(UpstreamSettings::Spiffe(SpiffeUpstream { socket: folder.join(socket?), servers: servers?, id: id? }))
 }
 
 fn on_disk(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<UpstreamSettings> {
@@ -63,8 +83,7 @@ fn on_disk(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Upstre
     let mut file = |name| fields.required(reader, name).and_then(|node| reader.words(node)).map(|at| folder.join(at));
     let (certificate, key, bundle) = (file("certificate"), file("key"), file("bundle"));
     fields.close(reader);
-    let kind = UpstreamKind::Disk(DiskUpstream { certificate: certificate?, key: key? });
-    Some(UpstreamSettings { kind, bundle: bundle? })
+    Some(UpstreamSettings::Disk(DiskUpstream { certificate: certificate?, key: key?, bundle: bundle? }))
 }
 
 fn in_openbao(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<UpstreamSettings> {
@@ -86,11 +105,11 @@ fn in_openbao(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<Ups
     if !mount.split('/').all(is_part) {
         reader.problem(node.at, "openbao: `mount` is names of letters, digits, `-` and `_` between slashes");
     }
-    let kind = UpstreamKind::OpenBao(OpenBaoUpstream {
+    Some(UpstreamSettings::OpenBao(OpenBaoUpstream {
         url,
         mount,
         token: folder.join(token?),
         ca: ca.map(|path| folder.join(path)),
-    });
-    Some(UpstreamSettings { kind, bundle: folder.join(bundle?) })
+        bundle: folder.join(bundle?),
+    }))
 }

@@ -146,12 +146,15 @@ impl Keeper {
             Ok(fetched) => take(&self.epochs, federation, &fetched.document).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = done {
+        let error = done.err().map(|error| chain(&error));
+        if let Some(error) = &error {
             let (domain, url) = (&federation.domain, federation.remote.url());
-            tracing::warn!(%domain, url, error = chain(&error), "no newer bundle of a federated trust domain");
+            tracing::warn!(%domain, url, error, "no newer bundle of a federated trust domain");
         }
-        let known = self.epochs.federated().of(federation);
-        one.due = Instant::now() + jittered(pace(federation, known.as_ref()));
+        let federated = self.epochs.federated();
+        let after = jittered(pace(federation, federated.of(federation).as_ref()));
+        one.due = Instant::now() + after;
+        federated.tries.ended(federation, error, now(), after);
     }
 }
 

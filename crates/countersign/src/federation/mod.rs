@@ -4,6 +4,7 @@
 //! its terms: with the document, the trust is gone.
 
 mod keeper;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use store::KeptBundle;
 use crate::estate::Federation;
 
 pub use keeper::keep;
+pub use seen::FederationCounts;
 
 /// The bundles of other trust domains.
 #[derive(Default)]
 pub struct Federated {
     held: ArcSwap<BTreeMap<TrustDomain, Held>>,
+    tries: seen::Tries,
 }
 
 /// A bundle as it was last had.

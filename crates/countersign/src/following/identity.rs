@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use credential::{Authorities, PeerCertificates};
 use issuer::Assertions;
-use model::Time;
 use net::causes::chain;
 use net::svid::{Made, Minted, Saved, Unused, install, new_key, request_pem, save, saved};
 use net::tls::OwnSvid;
-use net::{Stop, jittered, now, spread};
+use net::{Stop, jittered, now};
 use tokio::time::sleep;
 
 use super::contact::{Contact, NoContact};
@@ -20,8 +19,6 @@ use crate::live::Current;
 
 /// How often it is looked at whether the SVID is due.
 const EVERY: Duration = Duration::from_secs(1);
-/// Longest that an SVID stays in use that a tainted authority signed.
-const HASTE: Duration = Duration::from_secs(10);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -87,14 +84,6 @@ impl Identity {
         Ok(())
     }
 
-    /// What a tainted authority signed is due soon: not at once, for every plane hears of it in the same second.
-    fn hasten(&mut self, authorities: &Authorities, at: Time) {
-        let tainted = self.own.is_tainted(authorities);
-        if let Some((made, _)) = self.held.as_mut().filter(|(made, _)| tainted && made.due > at.plus(HASTE)) {
-            made.due = at.plus(spread(HASTE));
-        }
-    }
-
     /// Renews it until asked to stop.
     pub async fn keep(mut self, live: Current, mut stop: Stop) {
         let mut wait = EVERY;
@@ -106,7 +95,10 @@ impl Identity {
             wait = EVERY;
             let (hosts, known) = {
                 let live = live.load();
-                self.hasten(live.snapshot.sources.authorities(), now());
+                let tainted = self.own.is_tainted(live.snapshot.sources.authorities());
+                if let Some((made, _)) = self.held.as_mut().filter(|_| tainted) {
+                    made.hasten(now());
+                }
                 (live.hosts.to_vec(), live.domain.is_some())
             };
             let fits = |(made, names): &(Made, Option<Vec<String>>)| now() < made.due && names.as_ref() == Some(&hosts);

@@ -125,7 +125,7 @@ fn fit(
 
 impl Errand for Forward {
     fn take_room(&mut self, caller: &PrincipalId) -> Result<(), NoRoom> {
-        self.place = Some(self.service.door.room.take(caller)?);
+        self.place = Some(self.service.door.room.take(caller, 1)?);
         Ok(())
     }
 }

@@ -106,8 +106,7 @@ impl Process {
         post: Post,
         described: &Ready,
     ) -> Result<Operated, NotStarted> {
-        let own = Arc::clone(epochs.connections().own());
-        let vitals = Vitals::new(epochs.live(), pulse, Arc::clone(&self.ledger), self.keys.clone(), own);
+        let vitals = Vitals::new(epochs, pulse, Arc::clone(&self.ledger), self.keys.clone());
         // both are there until this is called, which is once
         let taken = || io::Error::other("the control door is served already");
         let (key, socket) = (self.checkpoint_key.take().ok_or_else(taken)?, self.socket.take().ok_or_else(taken)?);

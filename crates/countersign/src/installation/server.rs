@@ -115,6 +115,8 @@ pub async fn server(config: &Path, ready: impl FnOnce(&Ready)) -> Result<(), Ser
     process.run(|stop| async move { following.follow(stop).await });
     let rotating = Arc::clone(&control);
     process.run(|stop| async move { rotating.rotate(owner, stop).await });
+    let nested = Arc::clone(&control);
+    process.run(|stop| async move { nested.exchange(stop).await });
     process.run(|stop| async move { control.tell(stop).await });
     process.run(|stop| federation::keep(epochs, stop));
     Ok(process.finish(state, &described, ready).await?)

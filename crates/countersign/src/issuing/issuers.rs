@@ -5,17 +5,19 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, NotTaken, Standing, check, due};
-use issuer::{Assertions, Authority, Enrolments, Signer, Term};
+use issuer::{Assertions, Authority, Enrolments, Signer, Term, key_id};
 use model::{Time, TrustDomain};
 use net::serial;
 use store::{AuthorityAct, KeptAuthorities, KeptAuthority, SealingKey, State, Step};
 use tokio::sync::Mutex;
 
 use super::custody::Custody;
-use super::kept::{Fresh, Opened};
+use super::kept::{self, Fresh, OUTER, Opened};
 use super::laid::{Laid, own_key, private_folder};
+use super::outer::{Outer, OuterWord};
 use super::upstream::{Certified, Upstream};
 use super::{Issuer, IssuingFailed, Lives, Own, own_part};
 use crate::estate::ENROLMENT_ISSUER;
@@ -24,6 +26,11 @@ use crate::estate::ENROLMENT_ISSUER;
 const FOUNDER: &str = "countersign";
 /// Most steps that are taken, or lost to other nodes, before what is there is used.
 const ROUNDS: usize = 32;
+/// Most keys of JWT-SVIDs that one control plane below has published here, and that all of them have.
+const MOST_SHARED: usize = 16;
+const MOST_NESTED: usize = 64;
+/// Longest that such a key is published after it was last heard of, if it is not withdrawn.
+const LONGEST_SHARED: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The issuers of trust domains.
 pub struct Issuers {
@@ -55,6 +62,19 @@ pub enum NotStepped {
     Issuing(#[from] IssuingFailed),
 }
 
+/// Why keys of a control plane below are not published.
+#[derive(Debug, thiserror::Error)]
+pub enum NotShared {
+    #[error(
+        "a control plane below has at most {MOST_SHARED} keys of JWT-SVIDs published here, and all have at most {MOST_NESTED}"
+    )]
+    TooMany,
+    #[error("`{id}` is the key of somebody else")]
+    Others { id: String },
+    #[error("the authorities cannot be used")]
+    Issuing(#[from] IssuingFailed),
+}
+
 impl Issuers {
     /// Issuers with keys under `directory`, and what nodes share in `state`.
     pub fn new(
@@ -81,13 +101,13 @@ impl Issuers {
                 return Ok(Arc::clone(known));
             }
             let seq = kept.seq;
-            let opened = self.opened(domain, kept)?;
+            let (opened, outer) = self.opened(domain, kept)?;
             let Some((kind, step)) = lacking(opened.iter().map(|one| (one.kind, &one.life)), &self.lives, at) else {
                 let own = match known {
                     Some(known) => known.own.clone(),
                     None => self.own(domain, &opened)?,
                 };
-                let issuer = Arc::new(Issuer::of(domain, opened, seq, own, (self.lives, &self.custody))?);
+                let issuer = Arc::new(Issuer::of(domain, (opened, outer), seq, own, (self.lives, &self.custody))?);
                 open.insert(domain.clone(), Arc::clone(&issuer));
                 return Ok(issuer);
             };
@@ -111,7 +131,7 @@ impl Issuers {
         for _ in 0..ROUNDS {
             let kept = self.state.authorities(domain.as_str()).await.map_err(IssuingFailed::from)?;
             let seq = kept.seq;
-            let opened = self.opened(domain, kept)?;
+            let (opened, _) = self.opened(domain, kept)?;
             let lives: Vec<KeyLife> =
                 opened.iter().filter(|one| one.kind == kind).map(|one| one.life.clone()).collect();
             check(&lives, step, self.lives.of(kind), by.at)?;
@@ -138,9 +158,13 @@ impl Issuers {
                 ("import", vec![laid.0.sealed(domain, &laid.1, self.seal()?)?])
             }
             KeyStep::Prepare => {
-                let (fresh, secret) = self.make(domain, kind, by.at).await?;
+                let (fresh, secret, outer) = self.make(domain, kind, by.at).await?;
                 let kept = fresh.sealed(domain, made.insert(secret), self.seal()?)?;
-                (step.as_str(), vec![kept])
+                let mut becomes = vec![kept];
+                if let Some(word) = outer {
+                    becomes.push(kept::outer_sealed(domain, &word, by.at, self.seal()?)?);
+                }
+                (step.as_str(), becomes)
             }
             KeyStep::Activate(_) | KeyStep::Taint(_) | KeyStep::Revoke(_) | KeyStep::Drop(_) => {
                 (step.as_str(), self.become_of(domain, opened, (kind, step), by.at)?)
@@ -195,7 +219,13 @@ impl Issuers {
     }
 
     /// A new authority, prepared, and what is to be sealed of its key.
-    async fn make(&self, domain: &TrustDomain, kind: KeyKind, at: Time) -> Result<(Fresh, Vec<u8>), IssuingFailed> {
+    /// And what the outer control plane says that signed it.
+    async fn make(
+        &self,
+        domain: &TrustDomain,
+        kind: KeyKind,
+        at: Time,
+    ) -> Result<(Fresh, Vec<u8>, Option<OuterWord>), IssuingFailed> {
         let (signer, secret) = self.custody.make()?;
         let point = signer.public_point().to_vec();
         let made = match kind {
@@ -205,11 +235,12 @@ impl Issuers {
             }
             KeyKind::Jwt => {
                 let ends = at.plus(self.lives.jwt);
-                Certified { certificate: Vec::new(), above: Vec::new(), roots: Vec::new(), ends }
+                Certified { certificate: Vec::new(), above: Vec::new(), roots: Vec::new(), ends, outer: None }
             }
         };
-        let Certified { certificate, above, roots, ends } = made;
-        Ok((Fresh { kind, standing: Standing::Prepared, point, certificate, above, roots, made: at, ends }, secret))
+        let Certified { certificate, above, roots, ends, outer } = made;
+        let standing = Standing::Prepared;
+        Ok((Fresh { kind, standing, point, certificate, above, roots, made: at, ends }, secret, outer))
     }
 
     /// The certificate of a new authority, by the outer one or by itself.
@@ -219,31 +250,153 @@ impl Issuers {
         signer: Box<dyn Signer>,
         at: Time,
     ) -> Result<Certified, IssuingFailed> {
-        let life = self.lives.x509;
+        let term = Term { at, life: self.lives.x509, below: self.lives.below };
         if let Some(upstream) = &self.upstream {
-            let signed = upstream.sign(domain, signer, Term { at, life }).await;
+            let signed = upstream.sign(domain, signer, term).await;
             return signed.map_err(|why| IssuingFailed::Upstream { domain: domain.clone(), source: Box::new(why) });
         }
         let founding = |source| IssuingFailed::Founding { domain: domain.clone(), source };
-        let founded = Authority::found(domain.clone(), signer, serial(), at, life).map_err(founding)?;
+        let founded = Authority::found(domain.clone(), signer, serial(), term).map_err(founding)?;
         let (certificate, ends) = (founded.certificate().to_vec(), founded.not_after());
-        Ok(Certified { certificate, above: Vec::new(), roots: Vec::new(), ends })
+        Ok(Certified { certificate, above: Vec::new(), roots: Vec::new(), ends, outer: None })
     }
 
-    fn opened(&self, domain: &TrustDomain, kept: KeptAuthorities) -> Result<Vec<Opened>, IssuingFailed> {
+    fn opened(
+        &self,
+        domain: &TrustDomain,
+        kept: KeptAuthorities,
+    ) -> Result<(Vec<Opened>, Option<Outer>), IssuingFailed> {
         if !kept.authorities.is_empty() && self.seal.get().is_none() && !self.seal_path().exists() {
             return Err(IssuingFailed::NoSealingKey { domain: domain.clone(), path: self.seal_path() });
         }
         let seal = self.seal()?;
+        let not_ours = |id, source| IssuingFailed::NotOurs { id, path: seal.path().to_owned(), source };
+        let (outer, authorities): (Vec<_>, Vec<_>) = kept.authorities.into_iter().partition(|one| one.kind == OUTER);
+        let read = |kept: &KeptAuthority| kept::outer(domain, kept, seal);
+        let outer = outer.first().map(read).transpose().map_err(|why| not_ours(OUTER.to_owned(), why))?;
         let open = |kept: KeptAuthority| {
             let id = kept.id.clone();
-            Opened::read(domain, kept, seal).map_err(|source| IssuingFailed::NotOurs {
-                id,
-                path: seal.path().to_owned(),
-                source,
-            })
+            Opened::read(domain, kept, seal).map_err(|source| not_ours(id, source))
         };
-        kept.authorities.into_iter().map(open).collect()
+        Ok((authorities.into_iter().map(open).collect::<Result<_, _>>()?, outer))
+    }
+
+    /// Has an outer control plane publish our keys of JWT-SVIDs, and keeps what it says, if it says anything else than before;
+    /// nothing where none signs ours.
+    ///
+    /// # Errors
+    /// [`IssuingFailed`]; what it said before counts on.
+    pub async fn exchange(&self, domain: &TrustDomain, at: Time) -> Result<(), IssuingFailed> {
+        let (Some(upstream), Some(issuer)) = (&self.upstream, self.open.lock().await.get(domain).cloned()) else {
+            return Ok(());
+        };
+        let Some(known) = issuer.outer() else { return Ok(()) };
+        let failed = |why| IssuingFailed::Upstream { domain: domain.clone(), source: Box::new(why) };
+        let Some(word) = upstream.exchange(domain, &issuer.jwt_shared()).await.map_err(failed)? else { return Ok(()) };
+        if word == *known {
+            return Ok(());
+        }
+        let becomes = kept::outer_sealed(domain, &word, at, self.seal()?)?;
+        let by = By { actor: FOUNDER.to_owned(), record: String::new(), at };
+        for _ in 0..ROUNDS {
+            let seen = self.state.authorities(domain.as_str()).await?.seq;
+            if self.act(domain, seen, OUTER, (OUTER, &by), std::slice::from_ref(&becomes)).await? {
+                return Ok(());
+            }
+        }
+        Err(IssuingFailed::Crowded { domain: domain.clone() })
+    }
+
+    /// Publishes the keys of JWT-SVIDs of a control plane below, and those alone of it.
+    ///
+    /// # Errors
+    /// [`NotShared`].
+    pub async fn share(
+        &self,
+        domain: &TrustDomain,
+        owner: &str,
+        keys: &[(Vec<u8>, Time)],
+        by: &By,
+    ) -> Result<(), NotShared> {
+        if keys.len() > MOST_SHARED {
+            return Err(NotShared::TooMany);
+        }
+        for _ in 0..ROUNDS {
+            let kept = self.state.authorities(domain.as_str()).await.map_err(IssuingFailed::from)?;
+            let seen = kept.seq;
+            let (opened, _) = self.opened(domain, kept)?;
+            let becomes = self.shared(domain, (owner, keys), &opened, by.at)?;
+            let Some(first) = becomes.first().map(|one| one.id.clone()) else { return Ok(()) };
+            if self.act(domain, seen, "share", (&first, by), &becomes).await? {
+                return Ok(());
+            }
+        }
+        Err(IssuingFailed::Crowded { domain: domain.clone() }.into())
+    }
+
+    /// What becomes of authorities where `owner` has these keys published, and no other ones.
+    fn shared(
+        &self,
+        domain: &TrustDomain,
+        (owner, keys): (&str, &[(Vec<u8>, Time)]),
+        opened: &[Opened],
+        at: Time,
+    ) -> Result<Vec<KeptAuthority>, NotShared> {
+        let nested = || opened.iter().filter(|one| one.life.standing == Standing::Nested);
+        let is_owners = |one: &&Opened| one.secret == owner.as_bytes();
+        let ids: Vec<String> = keys.iter().map(|(point, _)| key_id(point)).collect();
+        let mut becomes = Vec::new();
+        for (id, (point, ends)) in ids.iter().zip(keys) {
+            match opened.iter().find(|one| one.life.id == *id) {
+                Some(one) if one.life.standing == Standing::Nested && is_owners(&one) => continue,
+                // INVARIANT: a key that is here is nobody else's, and nobody's word changes how far it is
+                Some(_) => return Err(NotShared::Others { id: id.clone() }),
+                None if becomes.iter().any(|one: &KeptAuthority| one.id == *id) => continue,
+                None => {}
+            }
+            let fresh = Fresh {
+                kind: KeyKind::Jwt,
+                standing: Standing::Nested,
+                point: point.clone(),
+                certificate: Vec::new(),
+                above: Vec::new(),
+                roots: Vec::new(),
+                made: at,
+                ends: (*ends).min(at.plus(LONGEST_SHARED)),
+            };
+            becomes.push(fresh.sealed(domain, owner.as_bytes(), self.seal()?).map_err(IssuingFailed::from)?);
+        }
+        if nested().filter(|one| !is_owners(one)).count() + ids.len() > MOST_NESTED {
+            return Err(NotShared::TooMany);
+        }
+        for one in nested().filter(is_owners).filter(|one| !ids.contains(&one.life.id)) {
+            becomes.push(one.becomes(domain, None, at, self.seal()?).map_err(IssuingFailed::from)?);
+        }
+        Ok(becomes)
+    }
+
+    /// Keeps what an act makes of authorities, unless another node was first.
+    async fn act(
+        &self,
+        domain: &TrustDomain,
+        seen: u64,
+        act: &str,
+        (authority, by): (&str, &By),
+        becomes: &[KeptAuthority],
+    ) -> Result<bool, IssuingFailed> {
+        let act = AuthorityAct {
+            authority: authority.to_owned(),
+            act: act.to_owned(),
+            time: by.at.to_string(),
+            actor: by.actor.clone(),
+            record: by.record.clone(),
+        };
+        let step = self.state.step_authorities(domain.as_str(), seen, &act, becomes).await?;
+        let kept = matches!(step, Step::Kept { .. });
+        if kept {
+            tracing::info!(%domain, act = act.act, authority = act.authority, by = act.actor, "authorities changed");
+        }
+        Ok(kept)
     }
 
     /// The sealing key; made where there is none.

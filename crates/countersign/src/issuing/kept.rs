@@ -6,20 +6,25 @@ use issuer::lifecycle::{KeyKind, KeyLife, Standing};
 use model::{Time, TrustDomain};
 use store::{BadSigner, GONE, KeptAuthority, KeptUpstream, NotOpened, SealingKey};
 
+use super::outer::{BadOuter, Outer, OuterWord};
 use super::{certificate_pem, certificates_in};
 
 /// First line of what a key is sealed for.
 const TITLE: &str = "countersign authority v1";
+/// The kind, and the id, under which it is kept what an outer control plane says.
+pub(super) const OUTER: &str = "outer";
 
 /// An authority that was read back.
 pub(super) struct Opened {
     pub kind: KeyKind,
     pub life: KeyLife,
     pub kept: KeptAuthority,
-    /// What SVIDs are handed out with, and the roots above; both in DER, and nothing where it signed itself.
+    /// What SVIDs are handed out with, and the roots above; both in DER, and nothing where it signed itself. Without roots, they
+    /// are those that the outer control plane says.
     pub above: Vec<Vec<u8>>,
     pub roots: Vec<Vec<u8>>,
-    /// Its private key in PKCS#8, or the name of that in a token; empty where it signs no more.
+    /// Its private key in PKCS#8, or the name of that in a token; empty where it signs no more. Of one that a control plane below
+    /// signs with: whose it is.
     pub secret: Vec<u8>,
 }
 
@@ -32,6 +37,10 @@ pub enum NotOurs {
     Field { field: &'static str },
     #[error("it has another's id")]
     Id,
+    #[error("it is not the word of an outer control plane")]
+    Json(#[from] serde_json::Error),
+    #[error("the word of the outer control plane cannot be used")]
+    Outer(#[source] Box<BadOuter>),
 }
 
 impl Opened {
@@ -51,9 +60,9 @@ impl Opened {
         if key_id(&kept.public_key) != kept.id {
             return Err(NotOurs::Id);
         }
-        let upstream = |pick: fn(&KeptUpstream) -> &str, field| match &kept.upstream {
-            Some(upstream) => certificates_in(pick(upstream).as_bytes()).or(Err(NotOurs::Field { field })),
-            None => Ok(Vec::new()),
+        let upstream = |pick: fn(&KeptUpstream) -> &str, field| match kept.upstream.as_ref().map(pick) {
+            Some("") | None => Ok(Vec::new()),
+            Some(pem) => certificates_in(pem.as_bytes()).or(Err(NotOurs::Field { field })),
         };
         let above = upstream(|upstream| &upstream.above, "above")?;
         let roots = upstream(|upstream| &upstream.roots, "roots")?;
@@ -75,6 +84,38 @@ impl Opened {
         }
         Ok(kept)
     }
+}
+
+/// Reads back what an outer control plane said.
+pub(super) fn outer(domain: &TrustDomain, kept: &KeptAuthority, seal: &SealingKey) -> Result<Outer, NotOurs> {
+    seal.unseal(&purpose(domain, kept), &kept.sealed)?;
+    let word = serde_json::from_slice(&kept.certificate)?;
+    Outer::read(domain, word).map_err(|why| NotOurs::Outer(Box::new(why)))
+}
+
+/// What an outer control plane says, as it is to be kept.
+pub(super) fn outer_sealed(
+    domain: &TrustDomain,
+    word: &OuterWord,
+    at: Time,
+    seal: &SealingKey,
+) -> Result<KeptAuthority, BadSigner> {
+    let at = at.to_string();
+    let mut kept = KeptAuthority {
+        id: OUTER.to_owned(),
+        kind: OUTER.to_owned(),
+        standing: Standing::Active.as_str().to_owned(),
+        public_key: Vec::new(),
+        // texts alone: serialising them cannot fail
+        certificate: serde_json::to_vec(word).unwrap_or_default(),
+        upstream: None,
+        made: at.clone(),
+        since: at.clone(),
+        ends: at,
+        sealed: Vec::new(),
+    };
+    kept.sealed = seal.seal(&purpose(domain, &kept), &[])?;
+    Ok(kept)
 }
 
 /// An authority that is not kept yet.

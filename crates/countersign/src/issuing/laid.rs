@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use issuer::lifecycle::{KeyKind, Standing};
-use issuer::{Authority, Signer, key_id, pem};
+use issuer::{Authority, Signer, Term, key_id, pem};
 use model::{Time, TrustDomain};
 use net::files::write_whole;
 use net::serial;
@@ -90,7 +90,8 @@ impl Laid {
 
     fn found(&self, signer: P256Signer, at: Time) -> Result<Authority, IssuingFailed> {
         let founding = |source| IssuingFailed::Founding { domain: self.domain.clone(), source };
-        Authority::found(self.domain.clone(), Box::new(signer), serial(), at, LIFE).map_err(founding)
+        Authority::found(self.domain.clone(), Box::new(signer), serial(), Term { at, life: LIFE, below: 0 })
+            .map_err(founding)
     }
 
     fn signer(&self, kind: KeyKind, pkcs8: &[u8]) -> Result<P256Signer, BadSigner> {

@@ -4,6 +4,7 @@ mod custody;
 mod issuers;
 mod kept;
 mod laid;
+mod outer;
 mod upstream;
 
 use std::io;
@@ -25,15 +26,17 @@ use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-use store::{BadSigner, BadToken, KeyRejected, StateFault};
+use store::{BadSigner, BadToken, KeptAuthority, KeyRejected, StateFault};
 
 use self::kept::Opened;
+use self::outer::{Outer, OuterStanding};
 use crate::estate::{ENROLMENT, OWN};
 
 pub use custody::Custody;
-pub use issuers::{By, Issuers, NotStepped};
+pub use issuers::{By, Issuers, NotShared, NotStepped};
 pub use kept::NotOurs;
 pub use laid::lay_out;
+pub use outer::{BadOuter, BelowAnswer, BelowRequest, OuterAnswer, OuterWord, SharedKey, SharedKeys};
 pub use upstream::{Upstream, UpstreamFailed};
 
 const CERTIFICATE: &str = "CERTIFICATE";
@@ -45,17 +48,19 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// 1970.
 const FIRST_SEQUENCE: u64 = 1 << 32;
 
-/// How long authorities live, and SVIDs where nobody says.
+/// How long authorities live, and SVIDs where nobody says; and how many control planes may stand below this one, one under the
+/// other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lives {
     pub x509: Duration,
     pub jwt: Duration,
     pub svid: Duration,
+    pub below: u8,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Self { x509: DAY, jwt: DAY, svid: HOUR }
+        Self { x509: DAY, jwt: DAY, svid: HOUR, below: 0 }
     }
 }
 
@@ -76,6 +81,8 @@ pub struct Issuer {
     own: Own,
     /// Every authority that is published, oldest first.
     keys: Vec<Shown>,
+    /// What the outer control plane says, as long as it signs one of them.
+    outer: Option<Outer>,
     /// The last act with authorities.
     seq: u64,
     lives: Lives,
@@ -100,6 +107,10 @@ pub struct Shown {
     pub certificate: Vec<u8>,
     /// Whom verifiers trust instead, in DER; nobody where an outer authority signed nothing.
     pub roots: Vec<Vec<u8>>,
+    /// The id of the authority of an outer control plane that signed it.
+    pub signed_by: Option<String>,
+    /// The control plane below that signs with it.
+    pub owner: Option<String>,
 }
 
 /// Why a trust domain has no issuer here.
@@ -146,7 +157,7 @@ pub enum IssuingFailed {
 impl Issuer {
     fn of(
         domain: &TrustDomain,
-        opened: Vec<Opened>,
+        (opened, outer): (Vec<Opened>, Option<Outer>),
         seq: u64,
         own: Own,
         (lives, custody): (Lives, &Custody),
@@ -164,18 +175,12 @@ impl Issuer {
         let authority = authority.map_err(founding)?;
         let (one, key) = signer(KeyKind::Jwt)?;
         let jwt = JwtAuthority::new(domain, key, one.life.ends);
-        let shown = |one: Opened| Shown {
-            kind: one.kind,
-            life: one.life,
-            point: one.kept.public_key,
-            certificate: one.kept.certificate,
-            roots: one.roots,
-        };
-        let keys: Vec<Shown> = opened.into_iter().map(shown).collect();
-        let bundle = bundle(domain, &certificates(&keys));
+        let keys: Vec<Shown> = opened.into_iter().map(|one| Shown::of(one, domain)).collect();
+        let outer = outer.filter(|_| keys.iter().any(|key| key.signed_by.is_some()));
+        let bundle = bundle(domain, &certificates(&keys, outer.as_ref()));
         let bundle = bundle.map_err(|source| IssuingFailed::Bundle { domain: domain.clone(), source })?;
         let bundle = bundle.tainting(&tainted(&keys));
-        Ok(Self { authority, jwt, own, keys, seq, lives, bundle })
+        Ok(Self { authority, jwt, own, keys, outer, seq, lives, bundle })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
@@ -206,16 +211,77 @@ impl Issuer {
         self.lives.svid
     }
 
+    /// How long X.509 authorities live.
+    pub const fn x509_life(&self) -> Duration {
+        self.lives.x509
+    }
+
     /// The next step that is due in the life of its authorities of this kind.
     pub fn due(&self, kind: KeyKind, at: Time) -> Option<KeyStep> {
+        if let Some(step) = self.forsaken(kind, at) {
+            return Some(step);
+        }
         let of_kind = self.keys.iter().filter(|key| key.kind == kind);
         let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
         due(&lives, self.lives.of(kind), at)
     }
 
+    /// What is due because an outer authority does not count as it did that signed ours: another takes its place, and what it
+    /// signed is replaced.
+    fn forsaken(&self, kind: KeyKind, at: Time) -> Option<KeyStep> {
+        let outer = self.outer.as_ref().filter(|_| kind == KeyKind::X509)?;
+        let standing = |key: &Shown| key.signed_by.as_deref().map(|by| outer.standing(by));
+        let is_sound = |key: &Shown| standing(key).is_none_or(|outer| outer == OuterStanding::Sound);
+        let with = |standing| move |key: &&Shown| key.kind == KeyKind::X509 && key.life.standing == standing;
+        let id = |key: &Shown| key.life.id.clone();
+        let of = |standing| self.keys.iter().filter(with(standing));
+        if let Some(key) = of(Standing::Prepared).find(|key| !is_sound(key)) {
+            return Some(KeyStep::Taint(id(key)));
+        }
+        if of(Standing::Active).any(|key| !is_sound(key)) {
+            let next = of(Standing::Prepared).find(|key| key.life.ends > at);
+            return Some(next.map_or(KeyStep::Prepare, |key| KeyStep::Activate(id(key))));
+        }
+        if let Some(key) = of(Standing::Retired).find(|key| !is_sound(key)) {
+            return Some(KeyStep::Taint(id(key)));
+        }
+        let gone = of(Standing::Tainted).find(|key| standing(key) == Some(OuterStanding::Gone));
+        gone.map(|key| KeyStep::Revoke(id(key)))
+    }
+
+    /// What the outer control plane says, as it is kept.
+    pub fn outer(&self) -> Option<&OuterWord> {
+        self.outer.as_ref().map(|outer| &outer.word)
+    }
+
+    /// Ids of the X.509 authorities of such a standing.
+    fn x509_ids(&self, which: impl Fn(Standing) -> bool) -> Vec<String> {
+        let keys = self.keys.iter().filter(|key| key.kind == KeyKind::X509 && which(key.life.standing));
+        keys.map(|key| key.life.id.clone()).collect()
+    }
+
+    /// Keys of JWT-SVIDs that are ours or of control planes below, with their ends: what an outer control plane is to publish.
+    pub fn jwt_shared(&self) -> Vec<(Vec<u8>, Time)> {
+        let keys = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
+        keys.map(|key| (key.point.clone(), key.life.ends)).collect()
+    }
+
+    /// Keys of JWT-SVIDs as uncompressed points, without those of the control plane below that is `owner`.
+    fn jwt_points(&self, owner: Option<&str>) -> Vec<Vec<u8>> {
+        let ours = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
+        let is_owners = |key: &&Shown| owner.is_some() && key.owner.as_deref() == owner;
+        let mut points: Vec<Vec<u8>> = ours.filter(|key| !is_owners(key)).map(|key| key.point.clone()).collect();
+        for point in self.outer.iter().flat_map(|outer| &outer.jwt) {
+            if !points.contains(point) {
+                points.push(point.clone());
+            }
+        }
+        points
+    }
+
     /// Whom verifiers of X.509-SVIDs trust, in DER.
     pub fn x509_authorities(&self) -> Vec<Vec<u8>> {
-        certificates(&self.keys)
+        certificates(&self.keys, self.outer.as_ref())
     }
 
     /// The keys of JWT-SVIDs, as a plain JWK Set.
@@ -239,8 +305,7 @@ impl Issuer {
     }
 
     fn published(&self) -> Published {
-        let x509 = certificates(&self.keys);
-        let jwt = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
+        let x509 = self.x509_authorities();
         // each was read as an authority's when the bundle was made
         let certificate = |certificate: Vec<u8>| {
             let key = AuthorityCertificate::read(&certificate, self.domain()).ok()?.key;
@@ -248,7 +313,7 @@ impl Issuer {
         };
         Published {
             x509: x509.into_iter().filter_map(certificate).collect(),
-            jwt: jwt.map(|key| key.point.clone()).collect(),
+            jwt: self.jwt_points(None),
             sequence: self.sequence(),
             shortest: self.lives.x509.min(self.lives.jwt),
         }
@@ -295,7 +360,7 @@ impl Issuer {
 
     /// The bundle as servers and clients read it: certificates in PEM.
     pub fn bundle_pem(&self) -> String {
-        certificates(&self.keys).iter().map(|der| certificate_pem(der)).collect()
+        self.x509_authorities().iter().map(|der| certificate_pem(der)).collect()
     }
 }
 
@@ -304,16 +369,34 @@ fn tainted(keys: &[Shown]) -> Vec<[u8; 32]> {
     tainted.map(|key| key_digest(&key.point)).collect()
 }
 
-/// What is trusted for these keys: the certificate of each, or the roots of the outer authority that signed it. Several may have the
-/// same roots.
-fn certificates(keys: &[Shown]) -> Vec<Vec<u8>> {
+impl Shown {
+    fn of(one: Opened, domain: &TrustDomain) -> Self {
+        let below_outer = one.roots.is_empty().then(|| one.above.first()).flatten();
+        // each was read as an authority's when the bundle was made
+        let signed_by = below_outer.and_then(|own| AuthorityCertificate::read(own, domain).ok()?.signed_by);
+        let owner = (one.life.standing == Standing::Nested).then(|| String::from_utf8_lossy(&one.secret).into_owned());
+        let KeptAuthority { public_key: point, certificate, .. } = one.kept;
+        Self { kind: one.kind, life: one.life, point, certificate, roots: one.roots, signed_by, owner }
+    }
+
+    /// Whom verifiers trust for it: itself, the roots of who signed it, or whom an outer control plane says.
+    fn trusted<'a>(&'a self, outer: Option<&'a Outer>) -> &'a [Vec<u8>] {
+        match (outer, &self.signed_by) {
+            (Some(outer), Some(_)) => &outer.x509,
+            // nobody, rather than one below it
+            (None, Some(_)) => &[],
+            _ if self.roots.is_empty() => std::slice::from_ref(&self.certificate),
+            _ => &self.roots,
+        }
+    }
+}
+
+/// What is trusted for these keys. Several may have the same roots.
+fn certificates(keys: &[Shown], outer: Option<&Outer>) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = Vec::new();
-    for key in keys.iter().filter(|key| key.kind == KeyKind::X509) {
-        let own = std::slice::from_ref(&key.certificate);
-        for trusted in if key.roots.is_empty() { own } else { &key.roots } {
-            if !all.contains(trusted) {
-                all.push(trusted.clone());
-            }
+    for trusted in keys.iter().filter(|key| key.kind == KeyKind::X509).flat_map(|key| key.trusted(outer)) {
+        if !all.contains(trusted) {
+            all.push(trusted.clone());
         }
     }
     all

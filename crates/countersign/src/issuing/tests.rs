@@ -251,3 +251,93 @@ async fn the_sequence_of_a_bundle_grows_with_every_change_and_with_nothing_else(
         last = now;
     }
 }
+
+fn jwt_ids(issuer: &Issuer) -> Vec<String> {
+    let keys = issuer.spiffe_bundle()["keys"].as_array().unwrap().clone();
+    keys.iter().filter(|key| key["use"] == "jwt-svid").map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+fn points(count: usize) -> Vec<(Vec<u8>, Time)> {
+    use issuer::Signer;
+    let made = |_| (store::P256Signer::make().unwrap().0.public_point().to_vec(), now().plus(HOUR));
+    (0..count).map(made).collect()
+}
+
+#[tokio::test]
+async fn what_is_published_for_a_control_plane_below_is_what_it_said_last() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir, "keys").await;
+    let of = async || -> Arc<Issuer> { node.of(&domain(), now()).await.unwrap() };
+    let ours = jwt_ids(of().await.as_ref());
+    let (one, two) = ("spiffe://prod.acme.test/one", "spiffe://prod.acme.test/two");
+    let keys = points(3);
+    node.share(&domain(), one, &keys[..2], &by(now())).await.unwrap();
+    node.share(&domain(), two, &keys[2..], &by(now())).await.unwrap();
+    assert_eq!(jwt_ids(of().await.as_ref()).len(), ours.len() + 3);
+    assert_eq!(standings(of().await.as_ref(), KeyKind::Jwt).iter().filter(|one| **one == Standing::Nested).count(), 3);
+    // who asks hears of the others, and not of itself
+    let said = super::OuterWord::of(of().await.as_ref(), one);
+    assert_eq!(said.jwt.len(), ours.len() + 1);
+    let before = of().await.sequence();
+    node.share(&domain(), one, &keys[..2], &by(now())).await.unwrap();
+    assert_eq!(of().await.sequence(), before, "the same again changes nothing");
+    node.share(&domain(), one, &keys[1..2], &by(now())).await.unwrap();
+    assert_eq!(jwt_ids(of().await.as_ref()).len(), ours.len() + 2, "it is withdrawn");
+    node.share(&domain(), one, &keys[..1], &by(now())).await.unwrap();
+    assert_eq!(jwt_ids(of().await.as_ref()).len(), ours.len() + 2, "and comes back");
+    node.share(&domain(), one, &[], &by(now())).await.unwrap();
+    node.share(&domain(), two, &[], &by(now())).await.unwrap();
+    assert_eq!(jwt_ids(of().await.as_ref()), ours);
+    minted(of().await.as_ref(), now()).check(&of().await.authorities(), now()).unwrap();
+}
+
+#[tokio::test]
+async fn a_control_plane_below_changes_no_key_but_its_own() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir, "keys").await;
+    let issuer = node.of(&domain(), now()).await.unwrap();
+    let (one, two) = ("spiffe://prod.acme.test/one", "spiffe://prod.acme.test/two");
+    let refused = |why: Result<(), super::NotShared>| why.unwrap_err().to_string();
+    for key in issuer.keys() {
+        let why = refused(node.share(&domain(), one, &[(key.point.clone(), now())], &by(now())).await);
+        assert_eq!(why, format!("`{}` is the key of somebody else", key.life.id));
+    }
+    let keys = points(17);
+    node.share(&domain(), one, &keys[..1], &by(now())).await.unwrap();
+    assert!(refused(node.share(&domain(), two, &keys[..1], &by(now())).await).contains("somebody else"));
+    let many = "a control plane below has at most 16 keys of JWT-SVIDs published here, and all have at most 64";
+    assert_eq!(refused(node.share(&domain(), two, &keys, &by(now())).await), many);
+    for below in 0..3 {
+        node.share(&domain(), &format!("spiffe://prod.acme.test/{below}"), &points(16), &by(now())).await.unwrap();
+    }
+    assert_eq!(refused(node.share(&domain(), two, &points(16), &by(now())).await), many);
+    // nor does an operator, here
+    let id = issuer::key_id(&keys[0].0);
+    for step in [KeyStep::Activate(id.clone()), KeyStep::Taint(id.clone()), KeyStep::Revoke(id.clone())] {
+        let why = node.step(&domain(), KeyKind::Jwt, &step, &by(now())).await.unwrap_err();
+        assert_eq!(why.to_string(), format!("`{id}` is of a control plane below: taint and revoke it there"));
+    }
+    // a key that was ours and is gone may be somebody's, and nothing of before is lost by it
+    let old = issuer.keys().iter().find(|key| key.kind == KeyKind::X509).unwrap();
+    let (point, id) = (old.point.clone(), old.life.id.clone());
+    let fresh = node.step(&domain(), KeyKind::X509, &KeyStep::Prepare, &by(now())).await.unwrap();
+    for step in [KeyStep::Activate(fresh), KeyStep::Taint(id.clone()), KeyStep::Revoke(id)] {
+        node.step(&domain(), KeyKind::X509, &step, &by(now())).await.unwrap();
+    }
+    node.share(&domain(), one, &[(point, now().plus(HOUR))], &by(now())).await.unwrap();
+    let after = node.of(&domain(), now()).await.unwrap();
+    minted(&after, now()).check(&after.authorities(), now()).unwrap();
+}
+
+#[tokio::test]
+async fn keys_of_a_control_plane_that_says_no_more_are_dropped_once_they_have_ended() {
+    let dir = TempDir::new().unwrap();
+    let node = node(&dir, "keys").await;
+    let ours = jwt_ids(node.of(&domain(), now()).await.unwrap().as_ref());
+    node.share(&domain(), "spiffe://prod.acme.test/one", &points(2), &by(now())).await.unwrap();
+    for hour in 0..30 {
+        rotate(std::slice::from_ref(&node), now().plus(HOUR * hour)).await;
+    }
+    let after = node.of(&domain(), now().plus(HOUR * 30)).await.unwrap();
+    assert!(!standings(&after, KeyKind::Jwt).contains(&Standing::Nested) && !ours.is_empty());
+}

@@ -27,6 +27,7 @@ struct Taken {
 pub struct Place {
     room: Arc<Room>,
     principal: PrincipalId,
+    weight: usize,
 }
 
 impl Room {
@@ -35,19 +36,20 @@ impl Room {
         Arc::new(Self { most, most_each, taken: Mutex::default() })
     }
 
-    /// Takes a place. Callers of public operations without a credential are one principal together.
+    /// Takes a place that counts as `weight`. Callers of public operations without a credential are one principal together.
     ///
     /// # Errors
     /// [`NoRoom`].
-    pub fn take(self: &Arc<Self>, principal: &PrincipalId) -> Result<Place, NoRoom> {
+    pub fn take(self: &Arc<Self>, principal: &PrincipalId, weight: usize) -> Result<Place, NoRoom> {
         let mut taken = self.taken();
         let theirs = taken.each.get(principal).copied().unwrap_or(0);
-        if taken.all >= self.most || theirs >= self.most_each {
+        let (all, theirs) = (taken.all.saturating_add(weight), theirs.saturating_add(weight));
+        if all > self.most || theirs > self.most_each {
             return Err(NoRoom);
         }
-        taken.all += 1;
-        taken.each.insert(principal.clone(), theirs + 1);
-        Ok(Place { room: Arc::clone(self), principal: principal.clone() })
+        taken.all = all;
+        taken.each.insert(principal.clone(), theirs);
+        Ok(Place { room: Arc::clone(self), principal: principal.clone(), weight })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -58,9 +60,9 @@ impl Room {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.room.taken();
-        taken.all = taken.all.saturating_sub(1);
+        taken.all = taken.all.saturating_sub(self.weight);
         match taken.each.get_mut(&self.principal) {
-            Some(theirs) if *theirs > 1 => *theirs -= 1,
+            Some(theirs) if *theirs > self.weight => *theirs -= self.weight,
             _ => drop(taken.each.remove(&self.principal)),
         }
     }

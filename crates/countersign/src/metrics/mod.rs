@@ -9,6 +9,7 @@ use model::{SourceName, Tier, Time};
 use store::{Decisions, Outcomes};
 
 use self::text::{Page, counter, gauge, sample};
+use crate::federation::FederationCounts;
 use crate::vitals::Seen;
 
 pub use text::CONTENT_TYPE;
@@ -21,6 +22,7 @@ pub fn page(seen: &Seen) -> String {
     in_force(&mut page, seen);
     ledger(&mut page, seen);
     sources(&mut page, seen);
+    federations(&mut page, seen);
     certificates(&mut page, seen);
     page.text()
 }
@@ -144,6 +146,33 @@ fn sources(page: &mut Page, seen: &Seen) {
     page.family(
         counter("countersign_credential_cache_misses_total", "Credentials that were not remembered."),
         seen.memos.iter().map(|memo| of(&memo.source, number(memo.misses))),
+    );
+}
+
+fn federations(page: &mut Page, seen: &Seen) {
+    let of = |one: &FederationCounts, value: f64| sample(&[("trust_domain", one.domain.as_str())], value);
+    let all = || seen.federations.iter();
+    page.family(
+        gauge(
+            "countersign_federation_bundle_known",
+            "1, or 0 where nobody of a federated trust domain is trusted yet.",
+        ),
+        all().map(|one| of(one, truth(one.is_known))),
+    );
+    page.family(
+        gauge(
+            "countersign_federation_bundle_age_seconds",
+            "Since the bundle of a federated trust domain was last had.",
+        ),
+        all().filter_map(|one| Some(of(one, one.age?.as_secs_f64()))),
+    );
+    page.family(
+        counter("countersign_federation_fetches_total", "Fetches of the bundle of a federated trust domain."),
+        all().map(|one| of(one, number(one.fetches))),
+    );
+    page.family(
+        counter("countersign_federation_fetch_failures_total", "Fetches that brought no bundle that is taken."),
+        all().map(|one| of(one, number(one.failures))),
     );
 }
 

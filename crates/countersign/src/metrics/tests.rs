@@ -10,6 +10,7 @@ use model::{Code, Time};
 use store::{Decisions, Figures, Outcomes, Written};
 
 use super::page;
+use crate::federation::FederationCounts;
 use crate::keys::KeyCounts;
 use crate::vitals::Seen;
 
@@ -51,6 +52,13 @@ fn seen() -> Seen {
         ledger: Figures { written, waiting: 5, open: 1, unrecorded: 0, writable: true },
         keys: vec![kept("github", Some(30)), kept("people", None)],
         memos: vec![MemoCounts { source: "github".parse().unwrap(), hits: 6, misses: 1 }],
+        federations: vec![FederationCounts {
+            domain: "partner.test".parse().unwrap(),
+            age: Some(Duration::from_secs(12)),
+            is_known: true,
+            fetches: 4,
+            failures: 1,
+        }],
         svid_ends: Some(at.plus(Duration::from_secs(3600))),
         authority_ends: Some(at.minus(Duration::from_secs(1))),
     }

@@ -26,6 +26,8 @@ struct Document {
     federates_with: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    downstream: bool,
 }
 
 /// Why what is kept is no registration.
@@ -57,6 +59,7 @@ pub fn write(registration: &Registration) -> String {
         hint: registration.hint.clone(),
         federates_with: registration.federates_with.iter().map(ToString::to_string).collect(),
         expires: registration.expires.map(|end| end.to_string()),
+        downstream: registration.downstream,
     };
     // strings and numbers: serialising them cannot fail
     serde_json::to_string(&document).unwrap_or_default()
@@ -81,5 +84,6 @@ pub fn read(name: String, json: &str) -> Result<Registration, BadDocument> {
         hint: document.hint,
         federates_with: document.federates_with.iter().map(|domain| domain.parse()).collect::<Result<_, _>>()?,
         expires: document.expires.map(|end| end.parse::<Time>()).transpose()?,
+        downstream: document.downstream,
     })
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use credential::digest_of;
-use model::{Digest, Selector, SelectorIndex, Selectors};
+use model::{Digest, Selector, SelectorIndex, Selectors, SpiffeId};
 use tokio::sync::watch;
 
 use crate::estate::Registration;
@@ -45,6 +45,8 @@ struct Inner {
     of_estate: HashMap<String, Arc<Registered>>,
     own: HashMap<String, Arc<Registered>>,
     of_nodes: SelectorIndex<Arc<Registered>>,
+    /// Control planes below this one: few.
+    downstream: BTreeMap<SpiffeId, Vec<Arc<Registered>>>,
     /// What selectors of nodes were concerned by each version.
     changes: VecDeque<(u64, Box<[Selector]>)>,
     version: u64,
@@ -54,6 +56,11 @@ impl Registered {
     fn new(registration: Registration, origin: Origin) -> Arc<Self> {
         let digest = digest_of(format!("{}\n{}", registration.name, write(&registration)).as_bytes());
         Arc::new(Self { registration, digest, origin })
+    }
+
+    /// Whose it is, if it is that of a control plane below.
+    fn downstream(&self) -> Option<SpiffeId> {
+        self.registration.id.fixed().filter(|_| self.registration.downstream)
     }
 }
 
@@ -97,6 +104,11 @@ impl Registry {
 
     pub fn named(&self, name: &str) -> Option<Arc<Registered>> {
         self.read().effective(name).cloned()
+    }
+
+    /// The registrations of a control plane below this one; empty for everybody else.
+    pub fn downstream(&self, id: &SpiffeId) -> Vec<Arc<Registered>> {
+        self.read().downstream.get(id).cloned().unwrap_or_default()
     }
 
     /// What a node of these selectors may hand out, by name, and the version that this is of.
@@ -163,9 +175,18 @@ impl Inner {
             return;
         }
         if let Some(before) = &before {
+            if let Some(id) = before.downstream()
+                && let Some(all) = self.downstream.get_mut(&id)
+            {
+                all.retain(|one| one.registration.name != name);
+                self.downstream.retain(|_, all| !all.is_empty());
+            }
             self.of_nodes.remove(&before.registration.nodes, |one| one.registration.name == name);
         }
         if let Some(after) = &after {
+            if let Some(id) = after.downstream() {
+                self.downstream.entry(id).or_default().push(Arc::clone(after));
+            }
             self.of_nodes.insert(after.registration.nodes.clone(), Arc::clone(after));
         }
         for concerned in before.iter().chain(&after) {

@@ -11,6 +11,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
+use crate::outer::{Term, signed_below};
 use crate::request::CertificateRequest;
 use crate::signer::{Certifying, Signer, SigningFailed, key_id};
 
@@ -86,7 +87,7 @@ pub enum MintFailed {
 }
 
 impl Authority {
-    /// Signs the authority's own certificate, valid for `life` from `at`.
+    /// Signs the authority's own certificate.
     ///
     /// # Errors
     /// [`MintFailed`].
@@ -94,11 +95,10 @@ impl Authority {
         domain: TrustDomain,
         signer: Box<dyn Signer>,
         serial: [u8; 16],
-        at: Time,
-        life: Duration,
+        Term { at, life, below }: Term,
     ) -> Result<Self, MintFailed> {
         let not_after = whole_second(at.plus(life));
-        let mut params = authority_params(&domain, &key_id(signer.public_point()))?;
+        let mut params = authority_params(&domain, &key_id(signer.public_point()), below)?;
         params.serial_number = Some(positive(serial));
         params.not_before = date(at.minus(BACKDATE))?;
         params.not_after = date(not_after)?;
@@ -107,12 +107,13 @@ impl Authority {
         Ok(Self { domain, issuer: Issuer::new(params, signer), certificate, above: Vec::new(), not_after })
     }
 
-    /// What an outer authority is to sign for the authority of `domain` that has this key: a certificate request in DER.
+    /// What an outer authority is to sign for the authority of `domain` that has this key, with so many below it: a certificate
+    /// request in DER.
     ///
     /// # Errors
     /// [`MintFailed`].
-    pub fn request(domain: &TrustDomain, signer: &dyn Signer) -> Result<Vec<u8>, MintFailed> {
-        let params = authority_params(domain, &key_id(signer.public_point()))?;
+    pub fn request(domain: &TrustDomain, signer: &dyn Signer, below: u8) -> Result<Vec<u8>, MintFailed> {
+        let params = authority_params(domain, &key_id(signer.public_point()), below)?;
         Ok(params.serialize_request(&Certifying(signer))?.der().to_vec())
     }
 
@@ -148,6 +149,20 @@ impl Authority {
 
     pub const fn not_after(&self) -> Time {
         self.not_after
+    }
+
+    /// A certificate for an authority of the same trust domain below this one, in DER. It ends with the first of its term and this
+    /// one. Of the request, the key alone counts; whether another may stand below was looked at before.
+    ///
+    /// # Errors
+    /// [`MintFailed`].
+    pub fn certify(&self, request: &CertificateRequest, serial: [u8; 16], term: Term) -> Result<Vec<u8>, MintFailed> {
+        signed_below(&self.issuer, self.not_after, (&self.domain, request), serial, term)
+    }
+
+    /// What stands between what it signs and what verifiers trust, in DER, its own certificate first; nothing where they trust that.
+    pub fn above(&self) -> &[Vec<u8>] {
+        &self.above
     }
 
     /// Mints an X.509-SVID (X509-SVID.md §2–§4). It ends with the first of its lifetime, `order.until` and the authority.
@@ -187,14 +202,14 @@ impl Authority {
 
 /// What every certificate of an authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3). No
 /// two authorities have one name: a verifier that looks for issuers by name tries one key, and not all that there ever were.
-pub(crate) fn authority_params(domain: &TrustDomain, key: &str) -> Result<CertificateParams, MintFailed> {
+pub(crate) fn authority_params(domain: &TrustDomain, key: &str, below: u8) -> Result<CertificateParams, MintFailed> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
     params.distinguished_name.push(DnType::CommonName, domain.as_str());
     params.distinguished_name.push(DnType::CustomDnType(SERIAL_NUMBER.to_vec()), key);
-    // no other authority below: this one signs leaves
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // with none below, it signs leaves alone
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.subject_alt_names = vec![uri(&format!("spiffe://{domain}"))?];
     Ok(params)

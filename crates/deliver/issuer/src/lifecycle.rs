@@ -36,6 +36,8 @@ pub enum Standing {
     Retired,
     /// Likewise, and what it signed is to be replaced at once.
     Tainted,
+    /// Published here, and a control plane below signs with it.
+    Nested,
 }
 
 /// One published key, as far as its life goes.
@@ -91,6 +93,8 @@ pub enum NotTaken {
     RevokeActive { id: String },
     #[error("`{id}` is {}: taint it before it is revoked, so that what it signed is replaced", .standing.as_str())]
     RevokeUntainted { id: String, standing: Standing },
+    #[error("`{id}` is of a control plane below: taint and revoke it there")]
+    Nested { id: String },
     #[error("`{id}` may still have signed what counts: it is dropped once that has ended")]
     DropEarly { id: String },
 }
@@ -113,12 +117,14 @@ impl Standing {
             Self::Active => "active",
             Self::Retired => "retired",
             Self::Tainted => "tainted",
+            Self::Nested => "nested",
         }
     }
 
     /// What [`Standing::as_str`] wrote.
     pub fn read(text: &str) -> Option<Self> {
-        [Self::Prepared, Self::Active, Self::Retired, Self::Tainted].into_iter().find(|known| known.as_str() == text)
+        let all = [Self::Prepared, Self::Active, Self::Retired, Self::Tainted, Self::Nested];
+        all.into_iter().find(|known| known.as_str() == text)
     }
 }
 
@@ -172,6 +178,9 @@ pub fn check(keys: &[KeyLife], step: &KeyStep, life: Duration, at: Time) -> Resu
     let Some(key) = keys.iter().find(|key| key.id == id) else { return Err(NotTaken::Unknown { id }) };
     let standing = key.standing;
     match (step, standing) {
+        (KeyStep::Activate(_) | KeyStep::Taint(_) | KeyStep::Revoke(_), Standing::Nested) => {
+            Err(NotTaken::Nested { id })
+        }
         (KeyStep::Activate(_), Standing::Prepared) if key.ends <= at => Err(NotTaken::Ended { id }),
         (KeyStep::Activate(_), Standing::Active) => Err(NotTaken::ActiveAlready { id }),
         (KeyStep::Activate(_), Standing::Retired | Standing::Tainted) => Err(NotTaken::NotPrepared { id, standing }),
@@ -196,8 +205,9 @@ fn check_prepare(keys: &[KeyLife], at: Time) -> Result<(), NotTaken> {
     if let Some(prepared) = last_prepared(keys).filter(|key| key.ends > at) {
         return Err(NotTaken::PreparedAlready { id: prepared.id.clone() });
     }
-    if active(keys).is_some_and(|key| key.ends > at) && keys.len() >= MOST {
-        return Err(NotTaken::TooMany { found: keys.len() });
+    let found = keys.iter().filter(|key| key.standing != Standing::Nested).count();
+    if active(keys).is_some_and(|key| key.ends > at) && found >= MOST {
+        return Err(NotTaken::TooMany { found });
     }
     Ok(())
 }
@@ -210,7 +220,7 @@ fn last_prepared(keys: &[KeyLife]) -> Option<&KeyLife> {
 fn is_over(key: &KeyLife, life: Duration, at: Time) -> bool {
     let signed_until = match key.standing {
         Standing::Active => return false,
-        Standing::Prepared => key.ends,
+        Standing::Prepared | Standing::Nested => key.ends,
         Standing::Retired | Standing::Tainted => key.ends.min(key.since.plus(LONGEST_SVID)),
     };
     signed_until.plus(KEPT.min(life)) <= at

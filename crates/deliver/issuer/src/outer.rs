@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Time, TrustDomain};
-use rcgen::{Issuer, KeyPair};
+use rcgen::{Issuer, KeyPair, SigningKey};
 
 use crate::authority::{BACKDATE, MintFailed, authority_params, date, positive, whole_second};
 use crate::request::CertificateRequest;
@@ -15,11 +15,12 @@ pub struct OuterAuthority {
     not_after: Time,
 }
 
-/// For how long an authority is to be signed.
+/// For how long an authority is to be signed, and how many may stand below it, one under the other.
 #[derive(Debug, Clone, Copy)]
 pub struct Term {
     pub at: Time,
     pub life: Duration,
+    pub below: u8,
 }
 
 impl OuterAuthority {
@@ -44,15 +45,26 @@ impl OuterAuthority {
         serial: [u8; 16],
         term: Term,
     ) -> Result<Vec<u8>, MintFailed> {
-        let not_after = whole_second(term.at.plus(term.life).min(self.not_after));
-        if not_after <= term.at {
-            return Err(MintFailed::Ended);
-        }
-        let mut params = authority_params(domain, &key_id(request.point()))?;
-        params.serial_number = Some(positive(serial));
-        params.not_before = date(term.at.minus(BACKDATE))?;
-        params.not_after = date(not_after)?;
-        params.use_authority_key_identifier_extension = true;
-        Ok(params.signed_by(&request.0, &self.issuer)?.der().to_vec())
+        signed_below(&self.issuer, self.not_after, (domain, request), serial, term)
     }
+}
+
+/// The certificate of an authority below `issuer`, which ends at `not_after`.
+pub(crate) fn signed_below(
+    issuer: &Issuer<'_, impl SigningKey>,
+    not_after: Time,
+    (domain, request): (&TrustDomain, &CertificateRequest),
+    serial: [u8; 16],
+    term: Term,
+) -> Result<Vec<u8>, MintFailed> {
+    let not_after = whole_second(term.at.plus(term.life).min(not_after));
+    if not_after <= term.at {
+        return Err(MintFailed::Ended);
+    }
+    let mut params = authority_params(domain, &key_id(request.point()), term.below)?;
+    params.serial_number = Some(positive(serial));
+    params.not_before = date(term.at.minus(BACKDATE))?;
+    params.not_after = date(not_after)?;
+    params.use_authority_key_identifier_extension = true;
+    Ok(params.signed_by(&request.0, issuer)?.der().to_vec())
 }

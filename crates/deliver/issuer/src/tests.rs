@@ -11,7 +11,7 @@ use model::{RecordId, SpiffeId, Time, TrustDomain};
 
 use crate::{
     Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Published, PublishedCertificate,
-    PublishedKey, Signer, SigningFailed,
+    PublishedKey, Signer, SigningFailed, Term,
 };
 
 struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
@@ -52,7 +52,7 @@ fn domain() -> TrustDomain {
 }
 
 fn authority(life: Duration) -> Authority {
-    Authority::found(domain(), MemorySigner::make(), [0xff; 16], now(), life).unwrap()
+    Authority::found(domain(), MemorySigner::make(), [0xff; 16], Term { at: now(), life, below: 0 }).unwrap()
 }
 
 /// Mints, and gives what the SVID proves, or the words of the refusal.
@@ -121,7 +121,7 @@ fn an_authority_is_resumed_by_its_certificate_and_no_two_have_one_name() {
     let life = 24 * HOUR;
     let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
     let der = made.as_ref();
-    let first = Authority::found(domain(), MemorySigner::of(der), [1; 16], now(), life).unwrap();
+    let first = Authority::found(domain(), MemorySigner::of(der), [1; 16], Term { at: now(), life, below: 0 }).unwrap();
     let resumed =
         Authority::resume(domain(), MemorySigner::of(der), first.certificate().to_vec(), Vec::new(), first.not_after());
     let finding = check_mint(&resumed.unwrap(), "spiffe://prod.acme.test/a", HOUR, Time::MAX).unwrap();

@@ -16,6 +16,7 @@ mod process;
 mod rejected;
 mod sent;
 mod serve;
+pub mod sigv4;
 mod streams;
 pub mod svid;
 pub mod tls;
@@ -23,8 +24,8 @@ pub mod tls;
 pub use edge::{Interrupted, challenge, interrupted, jittered, now, record_id, serial, spread, trace_id};
 pub use nodes::{NoNode, Nodes, was_turned_away};
 pub use outbound::{
-    BadRemote, BadRoots, FetchFailed, Fetched, Plain, Reach, Remote, Roots, Terms, Unreachable, fetch, fetch_from,
-    fetch_local, fetch_on, has_plain_authority,
+    BadMetadata, BadRemote, BadRoots, FetchFailed, Fetched, Metadata, Plain, Reach, Remote, Roots, Terms, Unreachable,
+    fetch, fetch_from, fetch_local, fetch_on, has_plain_authority,
 };
 pub use pace::Pacing;
 pub use pool::{Connections, Destination, Lease, Pool, Unsent};

@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use credential::PeerCertificates;
 use issuer::NewKey;
@@ -11,9 +12,12 @@ use issuer::pem;
 use model::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::edge::spread;
 use crate::files::write_whole;
 use crate::tls::{BadSvid, OwnSvid};
 
+/// Longest that an SVID stays in use that a tainted authority signed.
+const HASTE: Duration = Duration::from_secs(10);
 const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
@@ -70,6 +74,14 @@ impl Made {
     /// Of one that ends at `end`, at `at`.
     pub fn until(id: String, end: Time, at: Time) -> Self {
         Self { id, due: at.plus(end.since(at) / 2) }
+    }
+
+    /// Has it renewed soon, since a tainted authority signed it: not at once, for all who hold such a one hear of it in the same
+    /// second.
+    pub fn hasten(&mut self, at: Time) {
+        if self.due > at.plus(HASTE) {
+            self.due = at.plus(spread(HASTE));
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Protobuf on the wire, as `api/proto` defines it: messages, and what serves and calls them. Decides nothing.
 
+mod channel;
 // as the generator writes it
 #[rustfmt::skip]
 #[expect(clippy::all, clippy::pedantic, clippy::restriction, unused_qualifications, reason = "generated")]
 mod generated;
 
+pub use channel::Channel;
 pub use generated::{agent, envoy, google, grpc, workload};
 /// What every message can: be encoded and decoded.
 pub use prost::Message;

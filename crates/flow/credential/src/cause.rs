@@ -67,6 +67,8 @@ pub enum Cause {
     ClaimMissing { name: String },
     #[error("claim `{name}` is not {expected}")]
     ClaimType { name: String, expected: &'static str },
+    #[error("the evidence is not {expected}")]
+    EvidenceMalformed { expected: &'static str },
     #[error("no trust source has this issuer")]
     IssuerUnknown,
     #[error("no trust source of this name vouches for nodes by `{method}`")]
@@ -93,6 +95,8 @@ pub enum Cause {
     AlgorithmNotOfKey { found: String },
     #[error("the source's keys are not available")]
     KeysUnavailable,
+    #[error("whoever vouches for such nodes could not be asked")]
+    VoucherUnheard,
     #[error("the source has no such key")]
     KeyUnknown,
     #[error("no `kid`, and {fitting} keys fit")]
@@ -124,7 +128,8 @@ impl Cause {
             | Self::HeaderType { .. }
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
-            | Self::ClaimType { .. } => Code::CredentialMalformed,
+            | Self::ClaimType { .. }
+            | Self::EvidenceMalformed { .. } => Code::CredentialMalformed,
             Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => {
                 Code::IssuerUnknown
             }
@@ -135,7 +140,7 @@ impl Cause {
                 TpmFlaw::OtherStatement => Code::SignatureInvalid,
             },
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Code::AlgorithmRefused,
-            Self::KeysUnavailable | Self::NotReviewed => Code::KeysUnavailable,
+            Self::KeysUnavailable | Self::NotReviewed | Self::VoucherUnheard => Code::KeysUnavailable,
             Self::KeyUnknown | Self::KeyNotNamed { .. } => Code::KeyUnknown,
             Self::SignatureInvalid => Code::SignatureInvalid,
             Self::Expired { .. } => Code::Expired,
@@ -159,11 +164,12 @@ impl Cause {
             | Self::HeaderType { .. }
             | Self::WrongType { .. }
             | Self::ClaimMissing { .. }
-            | Self::ClaimType { .. } => Step::Shape,
+            | Self::ClaimType { .. }
+            | Self::EvidenceMalformed { .. } => Step::Shape,
             Self::IssuerUnknown | Self::NodeSourceUnknown { .. } | Self::TrustDomainUnknown { .. } => Step::Issuer,
             Self::ChainInvalid { .. } | Self::OtherPeer { .. } => Step::Signature,
             Self::AlgorithmRefused { .. } | Self::AlgorithmNotOfKey { .. } => Step::Algorithm,
-            Self::KeysUnavailable | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
+            Self::KeysUnavailable | Self::VoucherUnheard | Self::KeyUnknown | Self::KeyNotNamed { .. } => Step::Key,
             Self::SignatureInvalid | Self::Tpm { .. } => Step::Signature,
             Self::Expired { .. } | Self::NotYetValid { .. } | Self::TooOld => Step::Times,
             Self::AudienceWrong | Self::NotListed { .. } => Step::Audience,

@@ -61,6 +61,8 @@ pub enum Flaw {
     NamesNotCritical,
     #[error("its key is neither RSA of {MIN_RSA} to {MAX_RSA} bits, P-256, P-384, P-521 nor Ed25519")]
     WeakKey,
+    #[error("its key is not RSA")]
+    NotRsa,
     #[error("an extension stands in it twice or cannot be read")]
     Extension,
     #[error("{below} authorities stand between it and one that allows fewer")]
@@ -264,6 +266,14 @@ pub(crate) fn most_below(certificate: &X509Certificate<'_>) -> Result<Option<usi
     let most = constraints.and_then(|constraints| constraints.value.path_len_constraint);
     // a number that this machine cannot count to bounds nothing here
     Ok(most.and_then(|most| usize::try_from(most).ok()))
+}
+
+/// Whether its key can sign by RSA, and is strong enough.
+pub(crate) fn check_rsa(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {
+    if certificate.public_key().algorithm.algorithm != OID_PKCS1_RSAENCRYPTION {
+        return Err(Flaw::NotRsa);
+    }
+    check_key(certificate)
 }
 
 fn check_key(certificate: &X509Certificate<'_>) -> Result<(), Flaw> {

@@ -19,6 +19,10 @@ pub enum CredentialKind {
     X509Pop,
     /// A TPM's endorsement key, by what the TPM says and signs.
     Tpm,
+    /// An instance's identity document, by the signature of its region of Amazon's.
+    AwsIid,
+    /// What Amazon's STS answers to a request that a node signed.
+    AwsSts,
 }
 
 /// What one credential proves. Plain facts: anyone may write one down, to ask what would follow from it.

@@ -4,10 +4,14 @@ use model::{Time, TrustDomain};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521};
+use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
 use crate::certificate::{self, Flaw};
 use crate::digest_of;
+
+/// Most certificates that are read one after the other.
+const MOST_APART: usize = 256;
 
 /// What a certificate of an authority says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,10 @@ pub struct AuthorityCertificate {
     pub key_digest: [u8; 32],
     pub key: AuthorityKey,
     pub not_after: Time,
+    /// How many may stand below it, one under the other; none where it does not say.
+    pub below: Option<usize>,
+    /// Who signed it, as it names the key: of a Countersign authority, its id.
+    pub signed_by: Option<String>,
 }
 
 /// The public key of an authority; numbers are big-endian.
@@ -37,8 +45,8 @@ pub enum NotAsked {
     Key,
     #[error("its certificate names our key otherwise than we do: SVIDs would not lead to it")]
     KeyName,
-    #[error("its certificate allows authorities below ours: expected a path length of 0")]
-    PathLength,
+    #[error("its certificate does not bound what stands below ours as asked: expected a path length of {expected}")]
+    PathLength { expected: u8 },
 }
 
 impl AuthorityCertificate {
@@ -51,16 +59,18 @@ impl AuthorityCertificate {
         certificate::check_authority(&parsed, domain)?;
         let (_, not_after) = certificate::validity(&parsed)?;
         let key_digest = *digest_of(parsed.public_key().raw).as_bytes();
-        Ok(Self { key_digest, key: key(&parsed).ok_or(Flaw::WeakKey)?, not_after })
+        let below = certificate::most_below(&parsed)?;
+        let signed_by = certificate::authority_key(&parsed);
+        Ok(Self { key_digest, key: key(&parsed).ok_or(Flaw::WeakKey)?, not_after, below, signed_by })
     }
 }
 
-/// Whether a certificate is that of the authority of `domain` with this key (SHA-256 of its SubjectPublicKeyInfo), which signs leaves
-/// alone. Who signed it is not looked at.
+/// Whether a certificate is that of the authority of `domain` with this key (SHA-256 of its SubjectPublicKeyInfo), with at most so many
+/// below it. Who signed it is not looked at.
 ///
 /// # Errors
 /// [`NotAsked`].
-pub fn check_asked(der: &[u8], domain: &TrustDomain, key: &[u8; 32]) -> Result<(), NotAsked> {
+pub fn check_asked(der: &[u8], domain: &TrustDomain, key: &[u8; 32], below: u8) -> Result<(), NotAsked> {
     let authority = |source| NotAsked::Authority { domain: domain.clone(), source };
     let parsed = certificate::parse(der).map_err(authority)?;
     certificate::check_authority(&parsed, domain).map_err(authority)?;
@@ -73,10 +83,28 @@ pub fn check_asked(der: &[u8], domain: &TrustDomain, key: &[u8; 32]) -> Result<(
     if own_name(&parsed).is_some_and(|name| key.get(..20) != Some(name)) {
         return Err(NotAsked::KeyName);
     }
-    if certificate::most_below(&parsed).map_err(authority)? != Some(0) {
-        return Err(NotAsked::PathLength);
+    if certificate::most_below(&parsed).map_err(authority)? != Some(usize::from(below)) {
+        return Err(NotAsked::PathLength { expected: below });
     }
     Ok(())
+}
+
+/// Certificates in DER that stand one after the other, as a Workload API hands them out (SPIFFE_Workload_API.md §5.2.1), apart.
+///
+/// # Errors
+/// [`Flaw`] where something else stands there, or more than anybody has.
+pub fn certificates_apart(mut all: &[u8]) -> Result<Vec<Vec<u8>>, Flaw> {
+    let mut apart = Vec::new();
+    while !all.is_empty() {
+        let (rest, _) = X509Certificate::from_der(all).or(Err(Flaw::Unreadable))?;
+        let (one, _) = all.split_at(all.len() - rest.len());
+        if apart.len() == MOST_APART {
+            return Err(Flaw::TooLong { certificates: apart.len() + 1 });
+        }
+        apart.push(one.to_vec());
+        all = rest;
+    }
+    Ok(apart)
 }
 
 /// What a certificate calls its own key (RFC 5280 §4.2.1.2).

@@ -105,6 +105,10 @@ impl Object {
         self.0.iter().find(|(member, _)| member == name).map(|(_, json)| json)
     }
 
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(name, json)| (name.as_str(), json))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -37,13 +37,15 @@ pub use cause::{Cause, Refused, Step};
 pub use certificate::Flaw;
 pub use claims::{BadClaimPath, ClaimPath};
 pub use finding::{CredentialKind, Finding, Proofs, Verified};
-pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, check_asked};
+pub use intermediate::{AuthorityCertificate, AuthorityKey, NotAsked, certificates_apart, check_asked};
 pub use jwt_svid::{JwtSvid, validate_jwt_svid};
 pub use keys::{BadKeySet, KeySet};
 pub use nodes::{
-    Answers, CHALLENGE, Challenge, EndorsementKey, EndorsementPublic, MAX_ANSWER, NodeAuthorities, NodeEvidence,
-    NodeMethod, NodeProof, NodeSources, NodeTrust, Point, Possession, Review, ReviewQuestion, ReviewedKeys, Statement,
-    TokenRules, TpmFlaw, TpmHash, TpmProof, TpmQuote, TpmTrust, is_reviewed, review_question, tpm_name, tpm_qualifying,
+    Answers, AwsCall, AwsCallers, AwsInstances, BadRegion, BadRole, CHALLENGE, Challenge, EndorsementKey,
+    EndorsementPublic, MAX_ANSWER, NodeAuthorities, NodeEvidence, NodeMethod, NodeProof, NodeSources, NodeTrust, Point,
+    Possession, Review, ReviewQuestion, ReviewedKeys, STS_BODY, STS_BODY_TYPE, STS_BOUND, SignedCall, Statement,
+    StsAnswer, StsCall, StsPlace, TokenRules, TpmFlaw, TpmHash, TpmProof, TpmQuote, TpmTrust, host_of, is_region,
+    is_reviewed, review_question, sts_of, tpm_name, tpm_qualifying,
 };
 pub use operators::{NotPinned, Operators};
 pub use peer::PeerCertificates;

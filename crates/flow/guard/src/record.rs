@@ -212,6 +212,8 @@ fn kind(kind: CredentialKind) -> String {
         CredentialKind::Kernel => "kernel",
         CredentialKind::X509Pop => "x509pop",
         CredentialKind::Tpm => "tpm",
+        CredentialKind::AwsIid => "aws_iid",
+        CredentialKind::AwsSts => "aws_sts",
     }
     .to_owned()
 }

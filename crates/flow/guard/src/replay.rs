@@ -115,7 +115,11 @@ fn findings(entry: &audit::Judgement) -> Result<(Option<Finding>, Option<Finding
         let finding = finding(presented)?;
         match finding.kind {
             CredentialKind::Kernel | CredentialKind::X509Svid | CredentialKind::X509 => channel = Some(finding),
-            CredentialKind::Jwt | CredentialKind::X509Pop | CredentialKind::Tpm => message = Some(finding),
+            CredentialKind::Jwt
+            | CredentialKind::X509Pop
+            | CredentialKind::Tpm
+            | CredentialKind::AwsIid
+            | CredentialKind::AwsSts => message = Some(finding),
         }
     }
     Ok((channel, message))
@@ -133,6 +137,8 @@ fn finding(presented: &audit::Presented) -> Result<Finding, Unreplayable> {
             "kernel" => CredentialKind::Kernel,
             "x509pop" => CredentialKind::X509Pop,
             "tpm" => CredentialKind::Tpm,
+            "aws_iid" => CredentialKind::AwsIid,
+            "aws_sts" => CredentialKind::AwsSts,
             other => return Err(Unreplayable::Field { field: "kind", value: other.to_owned() }),
         },
         binding: parse("binding", &presented.binding)?,

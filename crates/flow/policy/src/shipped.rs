@@ -1,4 +1,4 @@
-//! What every installation has, whatever its estate says: four policy packs and two resource trees.
+//! What every installation has, whatever its estate says: five policy packs and two resource trees.
 
 use model::{Owner, PrincipalId, ResourceId, ServiceName, SpiffeId, Tier};
 
@@ -51,6 +51,7 @@ const OPERATED: &[&str] = &[
     "countersign/feed",
     "countersign/keys",
     "countersign/ledger",
+    "countersign/nested",
     "countersign/planes",
     "countersign/svids",
     "countersign/workloads",
@@ -66,10 +67,11 @@ const PUBLIC_TIERS: Tiers =
     Tiers { read: Tier::Routine, write: Tier::Routine, administer: Tier::Routine, effect: Tier::Routine };
 
 /// The shipped packs, read like an estate's policies.
-pub(crate) fn packs() -> [PolicyFile; 4] {
+pub(crate) fn packs() -> [PolicyFile; 5] {
     let pack = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
     [
         pack("countersign/agents.cedar", include_str!("../../../../policy/packs/agents.cedar")),
+        pack("countersign/nested.cedar", include_str!("../../../../policy/packs/nested.cedar")),
         pack("countersign/operators.cedar", include_str!("../../../../policy/packs/operators.cedar")),
         pack("countersign/planes.cedar", include_str!("../../../../policy/packs/planes.cedar")),
         pack("countersign/public.cedar", include_str!("../../../../policy/packs/public.cedar")),

@@ -1,23 +1,21 @@
 //! The way to the control plane: gRPC over one connection of mutual TLS, opened anew when it breaks.
 
 use std::error::Error as _;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use http::Uri;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use net::{NoNode, Nodes};
 use tokio::task::JoinHandle;
-use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::{Code, Status};
+use wire::Channel;
 use wire::agent::control_plane_client::ControlPlaneClient;
+
+use crate::watched::Watched;
 
 /// Longest message that is read, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -28,6 +26,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 pub struct ControlPlane {
     nodes: Nodes,
     open: Mutex<Option<Open>>,
+    /// Held by whoever opens a connection: the others wait for that one.
+    opening: tokio::sync::Mutex<()>,
+    /// What was presented was refused by the other end of a connection.
+    turned_away: Arc<AtomicBool>,
 }
 
 struct Open {
@@ -36,10 +38,6 @@ struct Open {
     driver: JoinHandle<()>,
 }
 
-/// A connection to a node.
-#[derive(Clone)]
-pub struct Channel(SendRequest<Body>);
-
 /// Speaks to one node.
 pub type Client = ControlPlaneClient<Channel>;
 
@@ -47,7 +45,12 @@ pub type Client = ControlPlaneClient<Channel>;
 #[derive(Debug, thiserror::Error)]
 pub enum NoContact {
     #[error(transparent)]
-    Node(#[from] NoNode),
+    Node(NoNode),
+    #[error(
+        "none of the authorities that are known here vouches for control: copy its `ca.pem` to where `ca` of the settings says, which is \
+         read again while this lasts"
+    )]
+    Stranger(#[source] NoNode),
     #[error("the exchange failed")]
     Http(#[from] hyper::Error),
     #[error("control says: {} ({:?})", .0.message(), .0.code())]
@@ -64,7 +67,7 @@ impl NoContact {
     /// Whether the same may succeed later: control is away, or an exchange with it broke.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Node(_) | Self::Late | Self::Http(_) => true,
+            Self::Node(_) | Self::Stranger(_) | Self::Late | Self::Http(_) => true,
             // what control says has no cause here; a broken connection has
             Self::Said(status) => {
                 matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) || status.source().is_some()
@@ -80,6 +83,15 @@ impl NoContact {
     }
 }
 
+impl From<NoNode> for NoContact {
+    fn from(why: NoNode) -> Self {
+        match why {
+            NoNode::OtherPeer { .. } => Self::Stranger(why),
+            NoNode::Connect { .. } | NoNode::Late => Self::Node(why),
+        }
+    }
+}
+
 impl From<Status> for NoContact {
     fn from(status: Status) -> Self {
         Self::Said(Box::new(status))
@@ -89,7 +101,7 @@ impl From<Status> for NoContact {
 impl ControlPlane {
     /// Of these nodes; none is reached yet.
     pub fn new(nodes: Nodes) -> Self {
-        Self { nodes, open: Mutex::default() }
+        Self { nodes, open: Mutex::default(), opening: tokio::sync::Mutex::default(), turned_away: Arc::default() }
     }
 
     /// A client over the connection that is open, or over a new one.
@@ -100,17 +112,22 @@ impl ControlPlane {
         if let Some(client) = self.connected() {
             return Ok(client);
         }
+        let _opening = self.opening.lock().await;
+        if let Some(client) = self.connected() {
+            return Ok(client);
+        }
         let (authority, stream) = self.nodes.reach().await?;
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
-        let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) =
+            http.handshake(TokioIo::new(Watched::new(stream, Arc::clone(&self.turned_away)))).await?;
         let driver = tokio::spawn(async move {
             // how it went shows in the exchanges themselves
             let _ = connection.await;
         });
         let origin = Uri::builder().scheme("https").authority(authority.clone()).path_and_query("/").build();
         let origin = origin.map_err(io::Error::other)?;
-        let channel = Channel(sender);
+        let channel = Channel::new(sender);
         let client = client(&channel, &origin);
         if let Some(before) = self.lock().replace(Open { channel, origin, driver }) {
             before.driver.abort();
@@ -124,8 +141,13 @@ impl ControlPlane {
         self.lock().take();
     }
 
+    /// Whether control has refused, since this was last asked, the SVID that it was shown: it does not say so in HTTP.
+    pub(crate) fn turned_away(&self) -> bool {
+        self.turned_away.swap(false, Ordering::Relaxed)
+    }
+
     fn connected(&self) -> Option<Client> {
-        self.lock().as_ref().filter(|open| !open.channel.0.is_closed()).map(|open| client(&open.channel, &open.origin))
+        self.lock().as_ref().filter(|open| !open.channel.is_closed()).map(|open| client(&open.channel, &open.origin))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
@@ -143,20 +165,4 @@ impl Drop for ControlPlane {
 
 fn client(channel: &Channel, origin: &Uri) -> Client {
     ControlPlaneClient::with_origin(channel.clone(), origin.clone()).max_decoding_message_size(MAX_MESSAGE)
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    /// A connection that broke says so in the exchange: of what is said here, `tonic` keeps no cause, so that it would pass for
-    /// what control said.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx).map(|_| Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }

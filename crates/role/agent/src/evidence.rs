@@ -8,8 +8,8 @@ use bytes::Bytes;
 use credential::{Challenge, NodeMethod, Statement};
 use futures_util::{StreamExt, stream};
 use model::TrustDomain;
-use net::challenge;
 use net::tls::{BadSvid, sign_with};
+use net::{Metadata, now};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use wire::Message;
 use wire::agent::{AgentSvid, AttestRequest, Chain, Evidence, Possession, attest_request, attest_response};
 
+use crate::clouds::{self, Keys, NoWord, Sts};
 use crate::control::{Client, NoContact};
 use crate::tpm::{NoTpm, Tpm};
 
@@ -40,6 +41,16 @@ pub enum Means {
     Tpm { device: PathBuf, certificates: Option<PathBuf> },
     /// A token that the platform writes into a file, and replaces there.
     Token { method: NodeMethod, file: PathBuf },
+    /// The identity token that Google's metadata service gives for an audience.
+    Google { audience: String, metadata: Metadata },
+    /// The token of a managed identity that Azure's gives for a resource.
+    Azure { resource: String, client: Option<String>, metadata: Metadata },
+    /// The signed identity document of an instance of Amazon's.
+    AwsIid { metadata: Metadata },
+    /// A request to Amazon's STS, signed and not sent.
+    AwsSts { sts: Sts },
+    /// A token of Amazon's STS for an audience.
+    AwsJwt { audience: String, sts: Sts },
 }
 
 /// Why there is nothing to prove the node with.
@@ -57,27 +68,29 @@ pub enum NoEvidence {
     Tpm(#[from] NoTpm),
     #[error("what asks the TPM was stopped")]
     Stopped(#[from] JoinError),
+    #[error(transparent)]
+    Cloud(#[from] NoWord),
 }
 
 /// Evidence of the node, and what answers a challenge.
 pub(crate) struct Proof {
     evidence: Evidence,
-    answers: Answers,
+    domain: Option<TrustDomain>,
+    signer: Option<Signer>,
 }
 
-/// What answers a challenge.
-enum Answers {
-    /// Nothing: there is none.
-    Nothing,
+/// With what a challenge is answered.
+enum Signer {
     Device(Device),
-    Tpm(Tpm, TrustDomain),
+    /// A session of Amazon's.
+    Session(Box<(Sts, Keys)>),
+    Tpm(Box<Tpm>),
 }
 
 /// A certificate of the machine, and where its key is.
 struct Device {
     certificate: CertificateDer<'static>,
     key: PathBuf,
-    domain: TrustDomain,
 }
 
 impl Proof {
@@ -85,7 +98,8 @@ impl Proof {
     pub(crate) fn by_token(token: &str, request: &[u8]) -> Self {
         let (method, payload) = (JOIN_TOKEN.to_owned(), Bytes::copy_from_slice(token.as_bytes()));
         let csr = Bytes::copy_from_slice(request);
-        Self { evidence: Evidence { method, payload, csr, source: String::new() }, answers: Answers::Nothing }
+        let evidence = Evidence { method, payload, csr, source: String::new() };
+        Self { evidence, domain: None, signer: None }
     }
 
     /// As the settings say, in a trust domain.
@@ -97,35 +111,36 @@ impl Proof {
         domain: &TrustDomain,
         request: &[u8],
     ) -> Result<Self, NoEvidence> {
-        let (source, csr) = (attestation.source.clone(), Bytes::copy_from_slice(request));
-        match &attestation.by {
-            Means::Token { method, file } => {
-                let payload = Bytes::copy_from_slice(read(file)?.trim_ascii());
-                Ok(Self {
-                    evidence: Evidence { method: method.as_str().to_owned(), payload, csr, source },
-                    answers: Answers::Nothing,
-                })
-            }
-            Means::X509Pop { certificate: path, key } => {
-                let chain = chain(path)?;
-                let certificate =
-                    chain.first().cloned().ok_or_else(|| NoEvidence::Certificate { path: path.clone() })?;
-                let certificates = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-                let payload = Bytes::from(Chain { certificates }.encode_to_vec());
-                let method = NodeMethod::X509Pop.as_str().to_owned();
-                let device = Device { certificate, key: key.clone(), domain: domain.clone() };
-                Ok(Self { evidence: Evidence { method, payload, csr, source }, answers: Answers::Device(device) })
+        let (method, payload, signer) = match &attestation.by {
+            Means::Token { method, file } => (*method, Bytes::copy_from_slice(read(file)?.trim_ascii()), None),
+            Means::X509Pop { certificate, key } => {
+                let (chain, device) = Device::of(certificate, key)?;
+                (NodeMethod::X509Pop, chain, Some(Signer::Device(device)))
             }
             Means::Tpm { device, certificates } => {
                 let more = certificates.as_deref().map_or(Ok(Vec::new()), chain)?;
                 let more = more.iter().map(|der| der.to_vec()).collect();
                 let device = device.clone();
                 let (tpm, keys) = spawn_blocking(move || Tpm::open(&device, more)).await??;
-                let payload = Bytes::from(keys.encode_to_vec());
-                let evidence = Evidence { method: NodeMethod::Tpm.as_str().to_owned(), payload, csr, source };
-                Ok(Self { evidence, answers: Answers::Tpm(tpm, domain.clone()) })
+                (NodeMethod::Tpm, Bytes::from(keys.encode_to_vec()), Some(Signer::Tpm(Box::new(tpm))))
             }
-        }
+            Means::Google { audience, metadata } => {
+                (NodeMethod::GcpIit, clouds::google_token(metadata, audience).await?, None)
+            }
+            Means::Azure { resource, client, metadata } => {
+                let token = clouds::azure_token(metadata, resource, client.as_deref()).await?;
+                (NodeMethod::AzureMsi, token, None)
+            }
+            Means::AwsIid { metadata } => (NodeMethod::AwsIid, clouds::document(metadata).await?, None),
+            Means::AwsSts { sts } => {
+                let session = Box::new((sts.clone(), Keys::find(&sts.keys).await?));
+                (NodeMethod::AwsSts, Bytes::new(), Some(Signer::Session(session)))
+            }
+            Means::AwsJwt { audience, sts } => (NodeMethod::AwsJwt, sts.token(audience).await?, None),
+        };
+        let (source, csr) = (attestation.source.clone(), Bytes::copy_from_slice(request));
+        let evidence = Evidence { method: method.as_str().to_owned(), payload, csr, source };
+        Ok(Self { evidence, domain: Some(domain.clone()), signer })
     }
 
     /// Has the agent's SVID minted for it.
@@ -133,8 +148,8 @@ impl Proof {
     /// # Errors
     /// [`NotAttested`].
     pub(crate) async fn present(self, mut client: Client) -> Result<AgentSvid, NotAttested> {
-        let Self { evidence, answers } = self;
-        let mut answers = Some(answers);
+        let Self { evidence, domain, signer } = self;
+        let mut signer = domain.zip(signer);
         let first = AttestRequest { step: Some(attest_request::Step::Evidence(evidence.clone())) };
         let (answer, answered) = oneshot::channel();
         let mut answer = Some(answer);
@@ -144,8 +159,8 @@ impl Proof {
             match heard.message().await.map_err(NoContact::from)?.and_then(|message| message.step) {
                 Some(attest_response::Step::Svid(svid)) => return Ok(svid),
                 Some(attest_response::Step::Challenge(asked)) => {
-                    let (answers, answer) = answers.take().zip(answer.take()).ok_or(NoContact::Answer)?;
-                    let step = attest_request::Step::Answer(answers.to(evidence.clone(), asked).await?);
+                    let ((domain, signer), answer) = signer.take().zip(answer.take()).ok_or(NoContact::Answer)?;
+                    let step = attest_request::Step::Answer(signer.answer(domain, evidence.clone(), asked).await?);
                     // whoever hears no more says so itself
                     let _ = answer.send(AttestRequest { step: Some(step) });
                 }
@@ -167,39 +182,65 @@ pub enum NotAttested {
 impl NotAttested {
     /// Whether the same may succeed later.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Control(why) if why.passes())
-    }
-}
-
-impl Answers {
-    /// What answers this challenge.
-    async fn to(self, evidence: Evidence, asked: Bytes) -> Result<Bytes, NotAttested> {
         match self {
-            Self::Nothing => Err(NoContact::Answer.into()),
-            Self::Device(device) => {
-                let asked = Challenge::try_from(asked.as_ref()).or(Err(NoContact::Answer))?;
-                Ok(device.answer(&evidence, &asked)?.encode_to_vec().into())
-            }
-            Self::Tpm(tpm, domain) => {
-                let quote = spawn_blocking(move || tpm.answer(&evidence, &domain, &asked)).await;
-                let quote = quote.map_err(NoEvidence::from)?.map_err(NoEvidence::from)?;
-                Ok(quote.encode_to_vec().into())
-            }
+            Self::Control(why) => why.passes(),
+            Self::Evidence(NoEvidence::Cloud(why)) => why.passes(),
+            Self::Evidence(_) => false,
         }
     }
 }
 
+impl Signer {
+    /// What answers a challenge.
+    async fn answer(self, domain: TrustDomain, evidence: Evidence, asked: Bytes) -> Result<Bytes, NotAttested> {
+        let signed = match self {
+            Self::Device(device) => {
+                signed(&domain, &evidence, &asked, |statement| Ok(device.sign(statement)?.encode_to_vec()))?
+            }
+            Self::Session(session) => {
+                let (sts, keys) = session.as_ref();
+                signed(&domain, &evidence, &asked, |statement| {
+                    Ok(sts.signed_call(keys, statement, now()).encode_to_vec())
+                })?
+            }
+            Self::Tpm(tpm) => {
+                let quote = spawn_blocking(move || tpm.answer(&evidence, &domain, &asked)).await;
+                quote.map_err(NoEvidence::from)?.map_err(NoEvidence::from)?.encode_to_vec()
+            }
+        };
+        Ok(signed.into())
+    }
+}
+
+/// What is signed where random bytes are the challenge.
+fn signed(
+    domain: &TrustDomain,
+    evidence: &Evidence,
+    asked: &[u8],
+    sign: impl FnOnce(&Statement<'_>) -> Result<Vec<u8>, NoEvidence>,
+) -> Result<Vec<u8>, NotAttested> {
+    let challenge = &Challenge::try_from(asked).or(Err(NoContact::Answer))?;
+    let nonce = &net::challenge();
+    let (source, request) = (evidence.source.as_str(), evidence.csr.as_ref());
+    Ok(sign(&Statement { domain, source, challenge, nonce, request })?)
+}
+
 impl Device {
-    fn answer(&self, evidence: &Evidence, asked: &Challenge) -> Result<Possession, NoEvidence> {
-        let nonce = challenge();
-        let (domain, source, request) = (&self.domain, evidence.source.as_str(), evidence.csr.as_ref());
-        let statement = Statement { domain, source, challenge: asked, nonce: &nonce, request };
+    /// A certificate with those between it and its authority, as a chain, and the device that it is of.
+    fn of(path: &Path, key: &Path) -> Result<(Bytes, Self), NoEvidence> {
+        let chain = chain(path)?;
+        let certificate = chain.first().cloned().ok_or_else(|| NoEvidence::Certificate { path: path.to_owned() })?;
+        let certificates = chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        Ok((Bytes::from(Chain { certificates }.encode_to_vec()), Self { certificate, key: key.to_owned() }))
+    }
+
+    fn sign(&self, statement: &Statement<'_>) -> Result<Possession, NoEvidence> {
         let path = || self.key.clone();
         let key =
             PrivateKeyDer::from_pem_slice(&read(&self.key)?).ok().ok_or_else(|| NoEvidence::Key { path: path() })?;
         let signature = sign_with(&self.certificate, key, &statement.bytes());
         let signature = signature.map_err(|source| NoEvidence::Sign { path: path(), source })?;
-        Ok(Possession { nonce: Bytes::copy_from_slice(&nonce), signature: Bytes::from(signature) })
+        Ok(Possession { nonce: Bytes::copy_from_slice(statement.nonce), signature: Bytes::from(signature) })
     }
 }
 

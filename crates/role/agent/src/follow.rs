@@ -48,7 +48,7 @@ pub(crate) async fn follow(
             () = stop.asked() => return,
             why = hear(&control, &known) => why,
         };
-        if matches!(&why, Unheard::Control(why) if why.is_refusal()) {
+        if matches!(&why, Unheard::Control(why) if why.is_refusal()) || control.turned_away() {
             doubt.notify_one();
         }
         // something was heard: control is there

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use credential::{Authorities, PeerCertificates};
 use futures_util::FutureExt;
 use issuer::NewKey;
-use model::{Time, TrustDomain};
+use model::TrustDomain;
 use net::causes::chain;
 use net::svid::{Made, Minted, Saved, Unused, attestation_key, install, new_key, save, saved};
 use net::tls::OwnSvid;
-use net::{Stop, jittered, now, spread};
+use net::{Stop, jittered, now};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use wire::agent::{AgentSvid, RenewRequest};
@@ -28,8 +28,6 @@ use crate::trust;
 const SVID: &str = "svid";
 /// How often it is looked at whether the SVID is due.
 const EVERY: Duration = Duration::from_secs(1);
-/// Longest that an SVID stays in use that a tainted authority signed.
-const HASTE: Duration = Duration::from_secs(10);
 /// Between two tries; doubled with each that fails.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
@@ -164,14 +162,6 @@ impl Identity {
         Ok(())
     }
 
-    /// What a tainted authority signed is due soon: not at once, for every agent hears of it in the same second.
-    fn hasten(&mut self, authorities: &Authorities, at: Time) {
-        let tainted = self.own.is_tainted(authorities);
-        if let Some(made) = self.held.as_mut().filter(|made| tainted && made.due > at.plus(HASTE)) {
-            made.due = at.plus(spread(HASTE));
-        }
-    }
-
     /// Renews it until asked to stop. One that control refuses is replaced by attesting the node again, if it can be.
     pub(crate) async fn keep(mut self, known: watch::Receiver<Arc<Known>>, domain: TrustDomain, mut stop: Stop) {
         let (mut wait, mut rest) = (EVERY, AGAIN);
@@ -183,8 +173,9 @@ impl Identity {
                 () = self.doubt.notified() => counts = false,
             }
             wait = EVERY;
-            if let Some(authorities) = trust::own(&known.borrow(), &domain) {
-                self.hasten(&authorities, now());
+            let tainted = trust::own(&known.borrow(), &domain).is_some_and(|of| self.own.is_tainted(&of));
+            if let Some(made) = self.held.as_mut().filter(|_| tainted) {
+                made.hasten(now());
             }
             if counts && self.held.as_ref().is_some_and(|made| now() < made.due) {
                 continue;
@@ -197,7 +188,8 @@ impl Identity {
                 }
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "the agent's SVID is not renewed");
-                    let refused = matches!(&error, NoIdentity::Control(why) if why.is_refusal());
+                    let refused =
+                        matches!(&error, NoIdentity::Control(why) if why.is_refusal()) || self.control.turned_away();
                     counts = counts && !refused && self.own.ends().is_some_and(|end| now() < end);
                     wait = jittered(rest);
                     rest = (rest * 2).min(AGAIN_AT_MOST);
@@ -211,6 +203,13 @@ impl Identity {
         if !counts && self.attest().await? {
             tracing::info!(id = self.id(), "attested again");
             return Ok(());
+        }
+        if !counts {
+            tracing::error!(
+                id = self.id(),
+                "control does not accept the agent's SVID, and nothing else proves this node: start the agent with \
+                 --enroll-token-file FILE, or say under `attestation` how it proves itself"
+            );
         }
         self.renew().await
     }

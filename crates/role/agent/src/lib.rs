@@ -8,6 +8,7 @@
 
 mod admin;
 mod attest;
+mod clouds;
 mod control;
 mod door;
 mod evidence;
@@ -24,8 +25,10 @@ mod svids;
 mod tokens;
 mod tpm;
 mod trust;
+mod watched;
 mod workload;
 
+pub use clouds::{KeySource, NoWord, Of, Sts};
 pub use control::{Client, ControlPlane, NoContact};
 pub use evidence::{Attestation, Means, NoEvidence, NotAttested};
 pub use identity::NoIdentity;

@@ -30,7 +30,7 @@ use crate::known::Known;
 use crate::settings::{Settings, agent_settings};
 use crate::svids::svids;
 use crate::tokens::Tokens;
-use crate::trust::{self, Untrusted, known_before};
+use crate::trust::{self, Places, Untrusted};
 use crate::workload::Node;
 
 /// Between two tries at first contact.
@@ -92,7 +92,9 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let _lock = take(&settings.directory)?;
     let socket = listen(&settings.socket)?;
     let own = Arc::new(OwnSvid::default());
-    let trusted = known_before(&settings.ca, &settings.directory, &settings.trust_domain)?;
+    let Settings { ca, directory, trust_domain: domain, .. } = settings.clone();
+    let places = Places { ca, directory, domain };
+    let trusted = places.known_before()?;
     let reaching = |own| {
         let connections = Connections::new(own);
         connections.trust(trusted.clone());
@@ -105,7 +107,8 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
 
     let token = token.map(join_token).transpose()?;
     let mut identity = Identity::new(&settings, token, Arc::clone(&own), (Arc::clone(&control), stranger));
-    if !identity.resume(&trusted)? && !attest(&mut identity, &mut interrupted).await? {
+    let ways = [connections, strangers];
+    if !identity.resume(&trusted)? && !attest(&mut identity, (&places, &ways), &mut interrupted).await? {
         return Ok(());
     }
     tracing::info!(id = identity.id(), "attested");
@@ -125,8 +128,7 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     tasks.spawn(minter.run(stopped.clone()));
     tasks.spawn(follow(control, tell, identity.doubt(), stopped.clone()));
     tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
-    let ways = [connections, strangers];
-    tasks.spawn(trust::keep(Arc::clone(&node), ways, settings.directory.clone(), stopped.clone()));
+    tasks.spawn(trust::keep(Arc::clone(&node), ways, places, stopped.clone()));
     tasks.spawn(serve(Listener::Processes(socket), Arc::new(workload_door(&node)), stopped.clone()));
     let admin = admin(&settings, node, own, &mut tasks, &stopped).await?;
     announce(&settings, admin.as_deref())?;
@@ -161,13 +163,17 @@ fn join_token(path: &Path) -> Result<String, AgentFailed> {
 }
 
 /// Attests the node, as soon as control can be reached; gives whether it did before it was interrupted.
-async fn attest(identity: &mut Identity, interrupted: &mut Interrupted) -> Result<bool, AgentFailed> {
+async fn attest(
+    identity: &mut Identity,
+    (places, ways): (&Places, &[Connections; 2]),
+    interrupted: &mut Interrupted,
+) -> Result<bool, AgentFailed> {
     loop {
         match identity.attest().await {
             Ok(true) => return Ok(true),
             Ok(false) => return Err(AgentFailed::NotAttested),
             Err(NoIdentity::Node(why)) if why.passes() => {
-                tracing::warn!(why = chain(&why), "control cannot be reached, trying again");
+                tracing::warn!(why = chain(&why), "the node is not attested yet, trying again");
             }
             Err(why) => return Err(why.into()),
         }
@@ -175,6 +181,9 @@ async fn attest(identity: &mut Identity, interrupted: &mut Interrupted) -> Resul
             () = interrupted.asked() => return Ok(false),
             () = sleep(jittered(AGAIN)) => {}
         }
+        // somebody may have written another file meanwhile
+        let trusted = places.known_before()?;
+        ways.iter().for_each(|way| way.trust(trusted.clone()));
     }
 }
 

@@ -9,9 +9,9 @@ use http::uri::Authority;
 use model::TrustDomain;
 use yaml::{BadSettings, Common, Node, Reader, authority, settings};
 
-use crate::evidence::{Attestation, Means};
-
 use crate::attest::WorkloadAttestors;
+use crate::clouds::{CLOUDS, Declared};
+use crate::evidence::{Attestation, Means};
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,11 +71,14 @@ fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<At
     let tpm = fields.optional("tpm").map(|node| tpm_means(reader, node, folder));
     let tokens = TOKENS.iter().filter_map(|(name, method)| Some((*name, *method, fields.optional(name)?)));
     let tokens: Vec<_> = tokens.collect();
+    let clouds = Declared::read(&mut fields);
     fields.close(reader);
+    let clouds = clouds.means(reader, folder);
     let tokens = tokens.into_iter().map(|(name, method, node)| token_means(reader, (name, method), node, folder));
-    let mut means = x509pop.into_iter().chain(tpm).chain(tokens);
+    let mut means = x509pop.into_iter().chain(tpm).chain(tokens).chain(clouds);
     let (Some(by), None) = (means.next(), means.next()) else {
-        let names: Vec<String> = TOKENS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names = TOKENS.iter().map(|(name, _)| *name).chain(CLOUDS);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         reader.problem(
             node.at,
             format!("a node proves itself in exactly one way: `x509pop`, `tpm`, {}", names.join(", ")),
@@ -89,8 +92,7 @@ fn attestation(reader: &mut Reader<'_>, node: &Node, folder: &Path) -> Option<At
 const TPM: &str = "/dev/tpmrm0";
 
 /// Methods by a token that lies in a file.
-const TOKENS: &[(&str, NodeMethod)] =
-    &[("k8s_psat", NodeMethod::K8sPsat), ("gcp_iit", NodeMethod::GcpIit), ("azure_msi", NodeMethod::AzureMsi)];
+const TOKENS: &[(&str, NodeMethod)] = &[("k8s_psat", NodeMethod::K8sPsat)];
 
 fn token_means(
     reader: &mut Reader<'_>,

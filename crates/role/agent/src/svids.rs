@@ -31,8 +31,9 @@ const WAITING: usize = 4_096;
 const GATHER: Duration = Duration::from_millis(2);
 /// How long control may take.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Between two tries after a failure.
+/// Between two tries after a failure; each time twice as long, up to the longest.
 const AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_AGAIN: Duration = Duration::from_secs(8);
 /// Longest that an SVID stays in use that a tainted authority signed.
 const HASTE: Duration = Duration::from_secs(5);
 /// After a refusal that will not pass by itself.
@@ -101,6 +102,8 @@ pub(crate) struct Minter {
     control: Arc<ControlPlane>,
     known: watch::Receiver<Arc<Known>>,
     due: Due,
+    /// How long to wait after the next failure.
+    again: Duration,
     /// Digests of the keys whose SVIDs were hastened.
     tainted: BTreeSet<[u8; 32]>,
 }
@@ -110,7 +113,7 @@ pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known
     let (send, orders) = mpsc::channel(WAITING);
     let svids = Arc::new(Svids { entries: Mutex::default(), orders: send });
     let (due, tainted) = (Due::default(), BTreeSet::new());
-    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, tainted };
+    let minter = Minter { svids: Arc::clone(&svids), orders, control, known, due, again: AGAIN, tainted };
     (svids, minter)
 }
 
@@ -299,6 +302,7 @@ impl Minter {
         }
         match self.ask(orders).await {
             Ok(answers) => {
+                self.again = AGAIN;
                 let mut answers = answers.into_iter();
                 for one in ordered {
                     self.answered(one, answers.next().flatten());
@@ -306,8 +310,11 @@ impl Minter {
             }
             Err(why) => {
                 tracing::warn!(why = chain(&why), orders = ordered.len(), "SVIDs are not minted for now");
+                // control may have more to do than it can: all of them together, later each time, and not when others do
+                let after = self.again / 2 + spread(self.again / 2);
+                self.again = (self.again * 2).min(LONGEST_AGAIN);
                 for Ordered { key, .. } in ordered {
-                    self.look_again(key, jittered(AGAIN));
+                    self.look_again(key, after);
                 }
             }
         }

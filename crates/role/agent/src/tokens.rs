@@ -55,6 +55,13 @@ pub(crate) enum NoToken {
     Control(#[from] NoContact),
 }
 
+impl NoToken {
+    /// Whether the same may be had later.
+    pub(crate) const fn passes(&self) -> bool {
+        matches!(self, Self::Control(_) | Self::Refused { again: true, .. })
+    }
+}
+
 impl Tokens {
     pub(crate) fn new(control: Arc<ControlPlane>) -> Self {
         Self { control, held: Mutex::default() }
@@ -97,7 +104,7 @@ impl Tokens {
                 keep(&mut self.lock(), key, held, at);
                 Ok(token)
             }
-            (Err(why @ NoToken::Control(_)), Some(held)) => {
+            (Err(why), Some(held)) if why.passes() => {
                 tracing::warn!(id = %key.id, why = chain(&why), "a JWT-SVID is not renewed for now");
                 Ok(held.token)
             }

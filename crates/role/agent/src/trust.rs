@@ -1,10 +1,12 @@
 //! Whom the agent trusts: the authorities of its trust domain, as its settings name them at first contact and control says
-//! them from then on. They are kept on disk: by the time that the agent is started again, those of the settings may be gone.
+//! them from then on. They are kept on disk: by the time that the agent is started again, those of the settings may be gone, or
+//! revoked. The settings' file counts again only once somebody has written another one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use credential::{Authorities, BadBundle, Bundle};
+use credential::{Authorities, BadBundle, Bundle, digest_of};
 use issuer::BACKDATE;
 use model::TrustDomain;
 use net::causes::chain;
@@ -12,12 +14,17 @@ use net::files::write_whole;
 use net::{Connections, Stop};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::time::sleep;
 
 use crate::known::Known;
 use crate::workload::Node;
 
 /// What control said last, beside the agent's SVID.
 const KEPT: &str = "svid/bundle.pem";
+/// And the digest of the settings' file of that moment.
+const BESIDE: &str = "svid/bundle.ca";
+/// How often it is looked whether the settings' file is another.
+const LOOK: Duration = Duration::from_secs(5);
 const PUBLIC: u32 = 0o644;
 
 /// Why a file names nobody to be trusted.
@@ -31,23 +38,47 @@ pub enum Untrusted {
     Bundle { path: PathBuf, source: BadBundle },
 }
 
-/// The authorities of the settings' file, and those that control said last.
-///
-/// # Errors
-/// [`Untrusted`]; what control said last and cannot be read is passed over.
-pub(crate) fn known_before(ca: &Path, directory: &Path, domain: &TrustDomain) -> Result<Authorities, Untrusted> {
-    let pem = std::fs::read(ca).map_err(|source| Untrusted::Io { path: ca.to_owned(), source })?;
-    let mut certificates = read(&pem);
-    if certificates.is_empty() {
-        return Err(Untrusted::None { path: ca.to_owned(), domain: domain.clone() });
-    }
-    for kept in std::fs::read(directory.join(KEPT)).map(|pem| read(&pem)).unwrap_or_default() {
-        if !certificates.contains(&kept) {
-            certificates.push(kept);
+/// The file of the settings, and where the agent keeps what control said.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    pub ca: PathBuf,
+    pub directory: PathBuf,
+    pub domain: TrustDomain,
+}
+
+impl Places {
+    /// The authorities that control said last. Those of the settings' file count beside them where it is another one than it was
+    /// then, and alone where control has said nothing yet.
+    ///
+    /// # Errors
+    /// [`Untrusted`]; what control said last and cannot be read is passed over.
+    pub(crate) fn known_before(&self) -> Result<Authorities, Untrusted> {
+        let Self { ca, directory, domain } = self;
+        let pem = std::fs::read(ca).map_err(|source| Untrusted::Io { path: ca.to_owned(), source })?;
+        let mut certificates = std::fs::read(directory.join(KEPT)).map(|pem| read(&pem)).unwrap_or_default();
+        if certificates.is_empty() || self.is_another(&pem) {
+            let named = read(&pem);
+            if named.is_empty() {
+                return Err(Untrusted::None { path: ca.to_owned(), domain: domain.clone() });
+            }
+            certificates.extend(named.into_iter().filter(|der| !certificates.contains(der)).collect::<Vec<_>>());
         }
+        let bundle = bundle(domain, &certificates);
+        Ok(Authorities::new([bundle.map_err(|source| Untrusted::Bundle { path: ca.to_owned(), source })?]))
     }
-    let bundle = bundle(domain, &certificates);
-    Ok(Authorities::new([bundle.map_err(|source| Untrusted::Bundle { path: ca.to_owned(), source })?]))
+
+    /// Whether this is not what the settings' file was when control spoke last.
+    fn is_another(&self, pem: &[u8]) -> bool {
+        let then = std::fs::read_to_string(self.directory.join(BESIDE)).unwrap_or_default();
+        then != digest_of(pem).to_string()
+    }
+
+    /// Keeps what control says.
+    fn keep(&self, pem: &str) -> std::io::Result<()> {
+        write_whole(&self.directory.join(KEPT), pem.as_bytes(), PUBLIC)?;
+        let named = std::fs::read(&self.ca)?;
+        write_whole(&self.directory.join(BESIDE), digest_of(&named).to_string().as_bytes(), PUBLIC)
+    }
 }
 
 /// The bundle of a trust domain, from certificates in DER.
@@ -66,13 +97,26 @@ pub(crate) fn own(known: &Known, domain: &TrustDomain) -> Option<Authorities> {
 }
 
 /// Trusts whom control says, and forgets what tainted keys signed, until asked to stop.
-pub(crate) async fn keep(node: Arc<Node>, ways: [Connections; 2], directory: PathBuf, mut stop: Stop) {
+pub(crate) async fn keep(node: Arc<Node>, ways: [Connections; 2], places: Places, mut stop: Stop) {
     let mut known = node.known.clone();
-    let (mut written, mut tainted) = (String::new(), Vec::new());
+    let (mut written, mut tainted, mut seen) = (String::new(), Vec::new(), Vec::new());
     loop {
         tokio::select! {
             () = stop.asked() => return,
             changed = known.changed() => if changed.is_err() { return },
+            () = sleep(LOOK) => {
+                let named = std::fs::read(&places.ca).unwrap_or_default();
+                if named != seen && places.is_another(&named)
+                    && let Ok(trusted) = places.known_before()
+                {
+                    tracing::info!(ca = %places.ca.display(), "the settings' file is another one: whom it names is trusted, too");
+                    ways.iter().for_each(|way| way.trust(trusted.clone()));
+                    // until control speaks again
+                    written.clear();
+                }
+                seen = named;
+                continue;
+            }
         }
         let now = known.borrow_and_update().clone();
         let Some(bundle) = now.bundles.get(&node.domain) else { continue };
@@ -80,7 +124,7 @@ pub(crate) async fn keep(node: Arc<Node>, ways: [Connections; 2], directory: Pat
             for connections in &ways {
                 connections.trust(Authorities::new([bundle.authorities.clone()]));
             }
-            if let Err(error) = write_whole(&directory.join(KEPT), bundle.pem.as_bytes(), PUBLIC) {
+            if let Err(error) = places.keep(&bundle.pem) {
                 tracing::error!(error = chain(&error), "whom to trust is not kept");
             }
             written.clone_from(&bundle.pem);
@@ -96,3 +140,6 @@ fn read(pem: &[u8]) -> Vec<Vec<u8>> {
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     found.unwrap_or_default().iter().map(|der| der.to_vec()).collect()
 }
+
+#[cfg(test)]
+mod tests;

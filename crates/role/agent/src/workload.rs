@@ -6,6 +6,7 @@ mod held;
 mod stream;
 mod x509;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -173,7 +174,8 @@ impl SpiffeWorkloadApi for Workloads {
             identities.retain(|identified| identified.id == wanted);
         }
         // several registrations of one id have one token
-        identities.dedup_by(|one, other| one.id == other.id);
+        let mut ids = BTreeSet::new();
+        identities.retain(|identified| ids.insert(identified.id.clone()));
         if identities.is_empty() {
             return Err(Status::permission_denied("no identity issued"));
         }
@@ -233,10 +235,7 @@ impl SpiffeWorkloadApi for Workloads {
 }
 
 fn untold(why: &NoToken) -> Status {
-    match why {
-        NoToken::Refused { again: false, .. } => Status::permission_denied(why.to_string()),
-        NoToken::Refused { again: true, .. } | NoToken::Control(_) => Status::unavailable(chain(why)),
-    }
+    if why.passes() { Status::unavailable(chain(why)) } else { Status::permission_denied(chain(why)) }
 }
 
 /// The SPIFFE ID of a trust domain, by which bundles are keyed.

@@ -2,20 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use http::Uri;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::body::Body;
 use tonic::client::Grpc;
-use tonic::codegen::Service;
+use wire::Channel;
 use wire::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 
 /// Longest message that is read, in bytes.
@@ -26,10 +22,6 @@ pub(crate) struct Connection {
     channel: Channel,
     driver: JoinHandle<()>,
 }
-
-/// What requests go over.
-#[derive(Clone)]
-pub(crate) struct Channel(SendRequest<Body>);
 
 pub(crate) type Client = SpiffeWorkloadApiClient<Channel>;
 
@@ -71,7 +63,7 @@ async fn connect(socket: &Path) -> Result<Connection, NotReached> {
         // how it went shows in the exchanges themselves
         let _ = connection.await;
     });
-    Ok(Connection { channel: Channel(sender), driver })
+    Ok(Connection { channel: Channel::new(sender), driver })
 }
 
 impl Drop for Connection {
@@ -83,18 +75,4 @@ impl Drop for Connection {
 /// What clients of a Unix socket call their host.
 fn origin() -> Uri {
     Uri::from_static("http://localhost/")
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }

@@ -19,19 +19,19 @@ use super::registration;
 use crate::harness::{Estate, Installation, Mint, Sockets, until, until_within};
 
 /// Whose devices are nodes here.
-struct Racks {
+pub(super) struct Racks {
     ca: TestCa,
     at: Time,
 }
 
 impl Racks {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let micros = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_micros();
         let at = Time::from_micros(i64::try_from(micros).expect("before 294247"));
         Self { ca: TestCa::new("racks.acme.test", at, |params| params.subject_alt_names.clear()), at }
     }
 
-    fn estate(&self) -> Estate {
+    pub(super) fn estate(&self) -> Estate {
         let registered = registration("web", super::own_uid(), "").replace("node:name:node-1", "x509pop:san:rack:b7");
         Estate::empty()
             .document(
@@ -43,7 +43,7 @@ impl Racks {
     }
 
     /// A device of these racks, and the settings by which its agent proves it.
-    fn device(&self, installation: &Installation, name: &str) -> String {
+    pub(super) fn device(&self, installation: &Installation, name: &str) -> String {
         let (certificate, key) = self.ca.leaf("x509pop://prod.acme.test/rack/b7", self.at, |_| {});
         let write = |ending: &str, text: String| {
             let path: PathBuf = installation.path(&format!("{name}.{ending}"));
@@ -70,7 +70,7 @@ fn attested() -> (Sockets, Installation, Racks) {
     (sockets, installation, racks)
 }
 
-fn agents(installation: &Installation) -> Vec<Value> {
+pub(super) fn agents(installation: &Installation) -> Vec<Value> {
     let listed = installation.cli(&["get", "agents", "--output", "json"]).ended(0).json();
     listed["items"].as_array().expect("a list").clone()
 }

@@ -25,13 +25,17 @@ pub(super) fn standing(installation: &Installation, kind: &str, standing: &str) 
     items.map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
 }
 
+/// The agent's own SVID, as it keeps it.
+pub(super) fn own_svid(installation: &Installation) -> Vec<u8> {
+    std::fs::read(installation.home("node-1").join("svid/svid.pem")).expect("an SVID")
+}
+
 #[test]
 fn what_a_tainted_authority_signed_is_replaced_while_a_workload_watches_and_a_revoked_one_is_no_more() {
     let (sockets, installation) = living("24h", "5s", &estate(""));
     let before = sockets.go("node-1", &["signer"]).ended(0).out;
     let tokens = sockets.go("node-1", &["kid", "billing"]).ended(0).out;
-    let own = || std::fs::read(installation.home("node-1").join("svid/svid.pem")).expect("an SVID");
-    let agents = own();
+    let agents = own_svid(&installation);
     for kind in ["x509", "jwt"] {
         let [old] = standing(&installation, kind, "active").try_into().unwrap();
         for step in ["prepare", "activate"] {
@@ -49,7 +53,8 @@ fn what_a_tainted_authority_signed_is_replaced_while_a_workload_watches_and_a_re
         .expect("another authority's SVID");
         if kind == "x509" {
             // an agent whose SVID is of a revoked authority would have to be attested anew
-            until_within(PATIENCE, || (own() != agents).then_some(())).expect("another SVID of the agent");
+            until_within(PATIENCE, || (own_svid(&installation) != agents).then_some(()))
+                .expect("another SVID of the agent");
         }
         installation.cli(&["authority", "revoke", &old, "--kind", kind]).ended(0);
     }
@@ -70,8 +75,11 @@ fn an_agent_goes_on_over_the_lives_of_authorities_and_without_control_between() 
     let lives = if std::env::var_os("COUNTERSIGN_TEST_LONG").is_some() { 4 } else { 2 };
     until_within(PATIENCE * lives, || {
         seen.extend(standing(&installation, "x509", "active"));
-        sockets.go("node-1", &["mtls"]).ended(0);
-        sockets.go("node-1", &["jwt", "billing"]).ended(0);
+        for ask in [&["mtls"][..], &["jwt", "billing"]] {
+            let ran = sockets.go("node-1", ask);
+            let shown = installation.cli(&["authority", "show"]).out;
+            assert_eq!(ran.code, 0, "{ran:?}\n{shown}\n{}", installation.log("server"));
+        }
         if seen.len() + 1 == lives as usize && !away {
             away = true;
             installation.stop("server");

@@ -3,11 +3,14 @@
 mod attested;
 mod authorities;
 mod clients;
+mod clouds;
 mod cluster;
 mod conforming;
 mod discovery;
 mod envoy;
+mod herd;
 mod joining;
+mod locked_out;
 mod tpm;
 mod watching;
 mod workloads;

@@ -32,6 +32,18 @@ fn a_registered_workload_has_svids_and_bundles_and_a_stranger_has_none() {
 }
 
 #[test]
+fn registrations_of_one_id_have_one_token_whatever_stands_between_their_names() {
+    let of = |name: &str, id: &str| {
+        registration(name, own_uid(), "").replace(&format!("test/{name}"), &format!("test/{id}"))
+    };
+    let estate = Estate::empty().document(&of("a", "web")).document(&of("b", "mail")).document(&of("c", "web"));
+    let (sockets, _installation) = joined(&estate);
+    let got = sockets.go("node-1", &["jwt", "billing"]).ended(0).out;
+    let ids: Vec<&str> = got.lines().filter_map(|line| line.strip_prefix("jwt ")?.split(' ').next()).collect();
+    assert_eq!(ids, ["spiffe://prod.acme.test/web", "spiffe://prod.acme.test/mail"]);
+}
+
+#[test]
 fn svids_are_renewed_at_half_of_their_lives_while_somebody_watches() {
     let (sockets, _installation) = joined(&estate("  x509: {ttl: 3s}\n"));
     let seen = sockets.go("node-1", &["rotation", "4"]).ended(0).out;

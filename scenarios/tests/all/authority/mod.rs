@@ -2,6 +2,7 @@
 //! gateway; kept so that a database alone is of no use.
 
 mod commands;
+mod nested;
 mod nodes;
 mod taken_over;
 mod token;

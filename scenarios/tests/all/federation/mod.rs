@@ -2,6 +2,7 @@
 
 mod keeping;
 mod profiles;
+mod watching;
 
 use std::fs;
 use std::time::Duration;

@@ -1,32 +1,7 @@
 //! Both profiles, and mTLS between workloads of the two trust domains by go-spiffe.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-
 use super::{ACME, PARTNER, World, spiffe, web};
-use crate::harness::end;
-
-/// A workload that greets members of another trust domain.
-struct Greeter {
-    child: Child,
-    address: String,
-}
-
-impl Greeter {
-    fn start(world: &World) -> Self {
-        let mut go = world.sockets.go_command("node-1", &["serve", world.other()]);
-        let mut child = go.stdout(Stdio::piped()).spawn().expect("it starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let address = lines.next().expect("a line").expect("a line of text");
-        Self { child, address }
-    }
-}
-
-impl Drop for Greeter {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
+use crate::harness::Greeter;
 
 /// How the greeter of one world greets the workload of the other.
 fn called(from: &World, at: &Greeter, whose: &World) -> String {
@@ -38,7 +13,8 @@ fn called(from: &World, at: &Greeter, whose: &World) -> String {
 fn workloads_of_two_trust_domains_know_each_other_while_both_federate() {
     let acme = World::serving(ACME, "{profile: https_spiffe}").joined();
     let partner = World::serving(PARTNER, "{profile: https_web, cert: ../web/leaf.pem, key: ../web/leaf.key}").joined();
-    let (here, there) = (Greeter::start(&acme), Greeter::start(&partner));
+    let greeting = |world: &World| Greeter::start(&world.sockets, world.other());
+    let (here, there) = (greeting(&acme), greeting(&partner));
     let refused = called(&acme, &there, &partner);
     assert!(refused.contains("no X.509 bundle") && refused.contains(PARTNER), "{refused}");
 

@@ -1,13 +1,14 @@
 //! Node agents of an installation, and workloads beside them.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Installation, Ran, agent_binary, command, finish, peer, until};
+use super::{Installation, Ran, agent_binary, command, end, finish, peer, until};
 
 /// Where workloads of every user may come: the folder of an installation is its owner's alone.
 pub struct Sockets(TempDir);
@@ -50,6 +51,28 @@ impl Sockets {
     /// The same, not run yet.
     pub fn go_command(&self, node: &str, args: &[&str]) -> Command {
         self.workload_command(node, "COUNTERSIGN_TEST_SPIFFE_GO", args)
+    }
+}
+
+/// A workload of `node-1` that greets members of a trust domain.
+pub struct Greeter {
+    child: Child,
+    pub address: String,
+}
+
+impl Greeter {
+    pub fn start(sockets: &Sockets, of: &str) -> Self {
+        let mut go = sockets.go_command("node-1", &["serve", of]);
+        let mut child = go.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let address = lines.next().expect("a line").expect("a line of text");
+        Self { child, address }
+    }
+}
+
+impl Drop for Greeter {
+    fn drop(&mut self) {
+        end(&mut self.child);
     }
 }
 

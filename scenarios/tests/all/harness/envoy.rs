@@ -69,6 +69,14 @@ impl Envoy {
         values.sum()
     }
 
+    /// What went wrong, by its counters, and its log.
+    pub fn troubles(&self) -> String {
+        let stats = self.asked("/stats?format=json&usedonly&filter=fail|error|reset|timeout|overflow|rejected");
+        let values = stats["stats"].as_array().expect("stats").iter().filter(|stat| stat["value"].as_u64() > Some(0));
+        let counters: Vec<String> = values.map(|stat| format!("{} {}", stat["name"], stat["value"])).collect();
+        format!("{}\n{}", counters.join("\n"), self.log())
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

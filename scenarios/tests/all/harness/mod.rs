@@ -20,7 +20,7 @@ mod tls;
 mod tpm;
 mod upstream;
 
-pub use agent::{Sockets, curl, discovery};
+pub use agent::{Greeter, Sockets, curl, discovery};
 pub use cluster::Cluster;
 pub use dev::Dev;
 pub use envoy::Envoy;

@@ -24,6 +24,9 @@ pub struct Dev {
     /// Apply the estate whenever it is saved
     #[arg(long)]
     pub watch: bool,
+    /// Serve fakes of Amazon's STS and of the metadata services of Amazon, Google and Azure beside
+    #[arg(long, conflicts_with = "tour")]
+    pub clouds: bool,
     /// The environment that is served, where the estate has several
     #[arg(long, env = "COUNTERSIGN_ENVIRONMENT", value_name = "NAME", conflicts_with = "tour")]
     pub environment: Option<String>,

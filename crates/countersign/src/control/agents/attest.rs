@@ -9,6 +9,7 @@ use credential::{
     CHALLENGE, Challenge, Message, NodeEvidence, NodeMethod, NodeProof, Possession, Statement, Token, is_reviewed,
 };
 use futures_util::{StreamExt, stream};
+use model::TrustDomain;
 use net::{Peer, challenge};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
@@ -50,9 +51,17 @@ impl Agents {
                 let svid = self.attest(&peer, message, JOIN_TOKEN, &evidence).await?;
                 Ok(stream::iter([Ok(last(svid))]).boxed())
             }
-            Method::Node(method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi)) => {
-                let svid = self.by_token(&peer, method, &evidence).await?;
-                Ok(stream::iter([Ok(last(svid))]).boxed())
+            Method::Node(
+                method @ (NodeMethod::K8sPsat | NodeMethod::GcpIit | NodeMethod::AzureMsi | NodeMethod::AwsJwt),
+            ) => self.by_token(&peer, method, &evidence).await,
+            Method::Node(NodeMethod::AwsIid) => {
+                self.at_once(&peer, NodeProof::AwsIid(&evidence.payload), &evidence).await
+            }
+            Method::Node(NodeMethod::AwsSts) => {
+                let challenge = challenge();
+                let agents = self.clone();
+                let answered = async move { agents.caller(&peer, said, &evidence, &challenge).await.map(last) };
+                Ok(asking(&challenge).chain(stream::once(answered)).boxed())
             }
             Method::Node(NodeMethod::Tpm) => self.by_tpm(peer, said, evidence).await,
             Method::Node(NodeMethod::X509Pop) => {
@@ -60,18 +69,21 @@ impl Agents {
                     Status::invalid_argument(format!("the evidence is no chain of certificates: {why}"))
                 })?;
                 let challenge = challenge();
-                let asked =
-                    AttestResponse { step: Some(attest_response::Step::Challenge(Bytes::copy_from_slice(&challenge))) };
                 let agents = self.clone();
                 let answered =
                     async move { agents.possession(&peer, said, &evidence, &chain, &challenge).await.map(last) };
-                Ok(stream::iter([Ok(asked)]).chain(stream::once(answered)).boxed())
+                Ok(asking(&challenge).chain(stream::once(answered)).boxed())
             }
         }
     }
 
     /// A token of a platform; what the platform's own server says of it beside, where it is asked.
-    async fn by_token(&self, peer: &Peer, method: NodeMethod, evidence: &Evidence) -> Result<AgentSvid, Status> {
+    async fn by_token(
+        &self,
+        peer: &Peer,
+        method: NodeMethod,
+        evidence: &Evidence,
+    ) -> Result<Streamed<AttestResponse>, Status> {
         let token = Token::new(&evidence.payload);
         let live = self.live();
         let sources = &live.snapshot.sources;
@@ -86,8 +98,20 @@ impl Agents {
             Some(answers) => NodeProof::Reviewed(token, answers),
             None => NodeProof::Token(method, token),
         };
+        self.at_once(peer, proof, evidence).await
+    }
+
+    /// What is proved without a challenge.
+    async fn at_once(
+        &self,
+        peer: &Peer,
+        proof: NodeProof<'_>,
+        evidence: &Evidence,
+    ) -> Result<Streamed<AttestResponse>, Status> {
+        let method = proof.method();
         let presented = NodeEvidence { source: &evidence.source, proof };
-        self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await
+        let svid = self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await?;
+        Ok(stream::iter([Ok(last(svid))]).boxed())
     }
 
     /// What answers a challenge to sign.
@@ -102,14 +126,17 @@ impl Agents {
         let answer = wire::agent::Possession::decode(answer(&mut said).await?)
             .map_err(|why| Status::invalid_argument(format!("the answer is no proof of possession: {why}")))?;
         let nonce = nonce(&answer.nonce)?;
-        let domain =
-            self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))?;
+        let domain = self.own_domain()?;
         let source = evidence.source.as_str();
         let statement = Statement { domain: &domain, source, challenge, nonce, request: &evidence.csr };
         let chain: Vec<Vec<u8>> = chain.certificates.iter().map(|der| der.to_vec()).collect();
         let proof = NodeProof::X509Pop(Possession { chain: &chain, statement, signature: &answer.signature });
         let presented = NodeEvidence { source, proof };
         self.attest(peer, Message::Node(&presented), NodeMethod::X509Pop.as_str(), evidence).await
+    }
+
+    pub(super) fn own_domain(&self) -> Result<TrustDomain, Status> {
+        self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))
     }
 
     pub(super) async fn attest(
@@ -120,6 +147,9 @@ impl Agents {
         evidence: &Evidence,
     ) -> Result<AgentSvid, Status> {
         let errand = AgentErrand::Attest { method, request: evidence.csr.to_vec() };
+        let Ok(_turn) = self.lines.attestations.turn(&self.in_line(peer), 1).await else {
+            return Err(self.turned_away(peer, Some(message), &errand).await);
+        };
         let permit = self.admit(peer, Some(message), errand).await.map_err(|refusal| status(&refusal))?;
         self.hand_out(permit).await
     }
@@ -152,6 +182,11 @@ pub(super) async fn answer(said: &mut Streaming<AttestRequest>) -> Result<Bytes,
 /// Random bytes of a node.
 pub(super) fn nonce(bytes: &[u8]) -> Result<&Challenge, Status> {
     bytes.try_into().or(Err(Status::invalid_argument(format!("a node's nonce has {CHALLENGE} bytes"))))
+}
+
+pub(super) fn asking(challenge: &[u8]) -> stream::Iter<std::array::IntoIter<Result<AttestResponse, Status>, 1>> {
+    let step = attest_response::Step::Challenge(Bytes::copy_from_slice(challenge));
+    stream::iter([Ok(AttestResponse { step: Some(step) })])
 }
 
 pub(super) fn last(svid: AgentSvid) -> AttestResponse {

@@ -121,7 +121,7 @@ impl ClusterSettings {
         let bearer = HeaderValue::try_from(format!("Bearer {}", read(&self.token)?.trim()));
         let mut bearer = bearer.or(Err(NotAnswered::Token { path: self.token.clone() }))?;
         bearer.set_sensitive(true);
-        let terms = Terms { authorization: Some(bearer), post, most: MAX_ANSWER, within: WITHIN };
+        let terms = Terms { authorization: Some(bearer), post, most: MAX_ANSWER, within: WITHIN, ..Terms::public() };
         Ok(fetch_on(&remote, &terms).await?.document)
     }
 }

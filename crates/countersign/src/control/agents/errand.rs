@@ -56,22 +56,27 @@ impl AgentErrand {
 
     /// The errand with its question; what cannot be asked is refused by the gates.
     pub(super) fn asked(self) -> Asked<Self> {
-        let (action, resource) = match &self {
+        asked(self.question(), self)
+    }
+
+    /// The same for one whose turn does not come.
+    pub(super) fn late(&self) -> Asked<Late> {
+        asked(self.question(), Late)
+    }
+
+    fn question(&self) -> Option<Question> {
+        let (action, resource) = match self {
             Self::Attest { .. } | Self::Renew { .. } => (BaseAction::Effect, ATTESTATION),
             Self::Follow => (BaseAction::Read, WORKLOADS),
             Self::MintX509 { .. } | Self::MintJwt { .. } => (BaseAction::Effect, WORKLOADS),
         };
-        let Ok(resource) = resource.parse() else {
-            return Asked::Unmapped { code: Code::OperationUnmapped, service: None };
-        };
-        let question = Question {
+        Some(Question {
             action: action.into(),
-            resource,
+            resource: resource.parse().ok()?,
             protocol: PROTOCOL.to_owned(),
             service: SERVICE.to_owned(),
             params: self.params(),
-        };
-        Asked::Operation(Operation { question, access: Access::Proved, errand: self })
+        })
     }
 
     /// What a policy may narrow it by, and what its record says that it was about.
@@ -95,6 +100,23 @@ impl AgentErrand {
                 params
             }
         }
+    }
+}
+
+/// An errand that has waited for its turn in vain, as it goes through the gates to be refused.
+#[derive(Debug)]
+pub(super) struct Late;
+
+impl Errand for Late {
+    fn take_room(&mut self, _: &PrincipalId) -> Result<(), NoRoom> {
+        Err(NoRoom)
+    }
+}
+
+fn asked<E>(question: Option<Question>, errand: E) -> Asked<E> {
+    match question {
+        Some(question) => Asked::Operation(Operation { question, access: Access::Proved, errand }),
+        None => Asked::Unmapped { code: Code::OperationUnmapped, service: None },
     }
 }
 

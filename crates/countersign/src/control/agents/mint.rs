@@ -35,6 +35,8 @@ pub(super) enum NotMinted {
     OtherWorkload { name: String },
     #[error("`{id}` does not follow from the registration `{name}`")]
     OtherId { name: String, id: String },
+    #[error("`{id}` is a control plane below this one, and the registration `{name}` does not say so")]
+    Downstream { name: String, id: SpiffeId },
     #[error("`{id}` is a part of Countersign itself")]
     Own { id: SpiffeId },
     #[error("`{id}` is revoked")]
@@ -58,16 +60,22 @@ impl NotMinted {
             | Self::OtherNode { .. }
             | Self::OtherWorkload { .. }
             | Self::OtherId { .. }
+            | Self::Downstream { .. }
             | Self::Own { .. } => Code::NoPermit,
             Self::Revoked { .. } => Code::Revoked,
             Self::Expired { .. } => Code::PrincipalExpired,
+            Self::Mint(MintFailed::Ended | MintFailed::Signing(_)) => Code::KeysUnavailable,
             Self::Request(_) | Self::Mint(_) | Self::Unsound => Code::RequestMalformed,
         }
     }
 
-    /// Whether the agent will know better in a moment, without anybody changing anything.
+    /// Whether the same may be minted in a moment, without anybody changing anything: an authority that has ended is replaced, and
+    /// a token that does not sign may again.
     pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::NoEnvironment | Self::Changed { .. })
+        matches!(
+            self,
+            Self::NoEnvironment | Self::Changed { .. } | Self::Mint(MintFailed::Ended | MintFailed::Signing(_))
+        )
     }
 }
 
@@ -133,6 +141,10 @@ impl Minting<'_> {
         // a template could make one
         if policy::is_part(&id) {
             return Err(NotMinted::Own { id });
+        }
+        // INVARIANT: who may have authorities signed is who is registered for it, by whatever other template its id could be made
+        if !registration.downstream && !self.registry.downstream(&id).is_empty() {
+            return Err(NotMinted::Downstream { name: name(), id });
         }
         let principal = PrincipalId::Spiffe(id.clone());
         let snapshot = &self.live.snapshot;

@@ -5,10 +5,12 @@ mod attest;
 mod clusters;
 mod errand;
 mod follow;
+mod line;
 mod mint;
 mod nodes;
 mod sealed;
 mod service;
+mod sts;
 mod tpm;
 
 use std::pin::Pin;

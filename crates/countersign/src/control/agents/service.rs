@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::{Channel, Message, NodeMethod, Presented};
+use credential::{Message, NodeMethod, Presented};
 use futures_util::{Stream, StreamExt, stream};
 use guard::Permit;
 use http::StatusCode;
 use issuer::CertificateRequest;
-use model::{Code, Layer, Selector, Selectors, Time, TrustDomain};
+use model::{Code, Layer, PrincipalId, Selector, Selectors, Time, TrustDomain};
 use net::{Peer, now};
 use store::{Again, Attest, KeptAgent, StateFault};
 use tonic::{Request, Response, Status, Streaming};
@@ -20,14 +20,15 @@ use wire::agent::{
     MintX509Response, Refusal, RenewRequest, Update, Workload, X509Answer, X509Order, mint_jwt_response, x509_answer,
 };
 
-use super::super::Control;
 use super::super::audience::Audience;
 use super::super::perform::{Settling, enrolment_token};
 use super::super::reading::ReadingSlot;
 use super::super::svids::{self, Bearer, SvidOrder, Unminted};
+use super::super::{Control, channel};
 use super::clusters::Clusters;
 use super::errand::{AgentErrand, Claimed, PROTOCOL};
 use super::follow::Following;
+use super::line::Lines;
 use super::mint::{Minting, NotMinted};
 use super::nodes::Node;
 use crate::issuing::certificates_in;
@@ -50,11 +51,12 @@ pub(super) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Sen
 pub(super) struct Agents {
     control: Arc<Control>,
     pub(super) clusters: Arc<Clusters>,
+    pub(super) lines: Arc<Lines>,
 }
 
 impl Agents {
     pub(super) fn new(control: Arc<Control>, clusters: Clusters) -> Self {
-        Self { control, clusters: Arc::new(clusters) }
+        Self { control, clusters: Arc::new(clusters), lines: Arc::default() }
     }
 
     pub(super) async fn admit(
@@ -63,24 +65,31 @@ impl Agents {
         message: Option<Message<'_>>,
         errand: AgentErrand,
     ) -> Result<Permit<AgentErrand, ReadingSlot>, guard::Refusal> {
-        let channel = match peer {
-            Peer::Tls(peer) => Some(Channel::Tls(peer)),
-            Peer::Network => None,
-            Peer::Local(peer) => Some(Channel::Kernel(*peer)),
-            Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
-        };
-        let presented = Presented { channel, message };
+        let presented = Presented { channel: channel(peer), message };
         self.control.judge(PROTOCOL, errand.operation(), &presented, errand.asked()).await
     }
 
-    /// What is in force.
-    pub(super) fn live(&self) -> Arc<Live> {
-        self.control.epochs.live().load_full()
+    /// Who is at the other end, as far as its certificates say: enough to have a place in a line.
+    pub(super) fn in_line(&self, peer: &Peer) -> PrincipalId {
+        let Peer::Tls(peer) = peer else { return PrincipalId::Anonymous };
+        let found = self.control.live().load().snapshot.sources.check(peer, now());
+        found.ok().and_then(|found| found.key.concat().parse().ok()).unwrap_or(PrincipalId::Anonymous)
+    }
+
+    /// Says that there was no turn for an errand. It is judged as others are, so that it stands in the ledger.
+    pub(super) async fn turned_away(&self, peer: &Peer, message: Option<Message<'_>>, errand: &AgentErrand) -> Status {
+        let presented = Presented { channel: channel(peer), message };
+        let judged = self.control.judge(PROTOCOL, errand.operation(), &presented, errand.late()).await;
+        judged.err().map_or_else(|| Status::unavailable("there was no turn for it"), |refusal| status(&refusal))
     }
 
     /// The trust domain of what is in force.
     pub(super) fn domain(&self) -> Option<TrustDomain> {
-        self.control.epochs.live().load().domain.clone()
+        self.live().domain.clone()
+    }
+
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.control.epochs.live().load_full()
     }
 
     /// Mints the agent's own SVID, and keeps what was attested of its node, if it was.
@@ -154,10 +163,8 @@ impl Agents {
     }
 
     async fn x509(&self, peer: &Peer, order: X509Order) -> x509_answer::Answer {
-        let workload = claimed(order.workload.unwrap_or_default());
-        let errand = AgentErrand::MintX509 { workload, request: order.csr.to_vec() };
         match self
-            .minted(peer, errand, |minting, errand, _| match errand {
+            .minted(peer, x509(order), |minting, errand, _| match errand {
                 AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
                 AgentErrand::Attest { .. }
                 | AgentErrand::Renew { .. }
@@ -230,6 +237,9 @@ impl ControlPlane for Agents {
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<AgentSvid>, Status> {
         let peer = peer(&request)?;
         let errand = AgentErrand::Renew { request: request.into_inner().csr.to_vec() };
+        let Ok(_turn) = self.lines.renewals.turn(&self.in_line(&peer), 1).await else {
+            return Err(self.turned_away(&peer, None, &errand).await);
+        };
         let permit = self.admit(&peer, None, errand).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(self.hand_out(permit).await?))
     }
@@ -260,6 +270,11 @@ impl ControlPlane for Agents {
         if orders.len() > MOST_ORDERS {
             return Err(Status::invalid_argument(format!("a request has at most {MOST_ORDERS} orders")));
         }
+        let Some(first) = orders.first() else { return Ok(Response::new(MintX509Response::default())) };
+        let Ok(_turn) = self.lines.x509.turn(&self.in_line(&peer), orders.len() as u32).await else {
+            // one record for all of them: what is too much is not made more
+            return Err(self.turned_away(&peer, None, &x509(first.clone())).await);
+        };
         let answered = |order| async { X509Answer { answer: Some(self.x509(&peer, order).await) } };
         // together, so that one write to the disk is for many
         let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
@@ -273,6 +288,9 @@ impl ControlPlane for Agents {
             return Err(Status::invalid_argument("a JWT-SVID has at most 32 audiences of 1 to 1024 bytes"));
         }
         let errand = AgentErrand::MintJwt { workload: claimed(workload.unwrap_or_default()), audience };
+        let Ok(_turn) = self.lines.jwt.turn(&self.in_line(&peer), 1).await else {
+            return Err(self.turned_away(&peer, None, &errand).await);
+        };
         let minted = self.minted(&peer, errand, |minting, errand, record| match errand {
             AgentErrand::MintJwt { workload, audience } => minting.jwt(workload, audience, record),
             AgentErrand::Attest { .. }
@@ -328,6 +346,10 @@ fn asking(permit: &Permit<AgentErrand, ReadingSlot>) -> (String, Option<Time>) {
 fn attested(permit: &Permit<AgentErrand, ReadingSlot>) -> Selectors {
     let findings = permit.caller().resolution().proved();
     findings.flat_map(|finding| &finding.display).filter_map(|(name, value)| Selector::of(name, value)).collect()
+}
+
+fn x509(order: X509Order) -> AgentErrand {
+    AgentErrand::MintX509 { workload: claimed(order.workload.unwrap_or_default()), request: order.csr.to_vec() }
 }
 
 fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {

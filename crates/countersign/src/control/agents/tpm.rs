@@ -7,9 +7,9 @@ use futures_util::{StreamExt, stream};
 use net::{Peer, challenge};
 use tonic::{Status, Streaming};
 use wire::Message as _;
-use wire::agent::{AgentSvid, AttestRequest, AttestResponse, Evidence, TpmCredential, TpmKeys, attest_response};
+use wire::agent::{AgentSvid, AttestRequest, AttestResponse, Evidence, TpmCredential, TpmKeys};
 
-use super::attest::{answer, last, nonce};
+use super::attest::{answer, asking, last, nonce};
 use super::sealed::seal;
 use super::service::{Agents, Streamed};
 
@@ -31,10 +31,10 @@ impl Agents {
             return Ok(stream::iter([Ok(last(svid))]).boxed());
         };
         let asked = TpmCredential { credential: sealed.credential.into(), secret: sealed.secret.into() };
-        let asked = AttestResponse { step: Some(attest_response::Step::Challenge(asked.encode_to_vec().into())) };
+        let asked = asking(&asked.encode_to_vec());
         let agents = self.clone();
         let answered = async move { agents.quoted(&peer, said, &evidence, &keys, &what).await.map(last) };
-        Ok(stream::iter([Ok(asked)]).chain(stream::once(answered)).boxed())
+        Ok(asked.chain(stream::once(answered)).boxed())
     }
 
     /// What answers it: a quote over what was sealed.
@@ -49,8 +49,7 @@ impl Agents {
         let answer = wire::agent::TpmQuote::decode(answer(&mut said).await?)
             .map_err(|why| Status::invalid_argument(format!("the answer is no quote of a TPM: {why}")))?;
         let nonce = nonce(&answer.nonce)?;
-        let domain =
-            self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))?;
+        let domain = self.own_domain()?;
         let source = evidence.source.as_str();
         let statement = Statement { domain: &domain, source, challenge: what, nonce, request: &evidence.csr };
         let quote = TpmQuote { statement, quoted: &answer.quoted, signature: &answer.signature };

@@ -68,6 +68,7 @@ pub(super) fn carry(entry: &Entry, id: &SpiffeId) -> Result<Carried, String> {
         hint: hint(&entry.hint, &mut lost),
         federates_with: others(&entry.federates_with, &mut lost),
         expires: expires(entry.expires_at)?,
+        downstream: entry.downstream,
     };
     lost.extend(rights(entry));
     Ok(Carried { registration, lost })
@@ -168,9 +169,9 @@ pub(super) fn rights(entry: &Entry) -> Vec<String> {
         );
     }
     if entry.downstream {
-        lost.push(
-            "`downstream` is not carried: no server below gets an authority; the workload has its SVID".to_owned(),
-        );
+        let message =
+            "`downstream`: a control plane below has authorities signed once a Principal of the estate has its id";
+        lost.push(message.to_owned());
     }
     if entry.attributes.jwt_svid_include_jti {
         let message =

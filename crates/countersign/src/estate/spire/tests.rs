@@ -124,7 +124,7 @@ fn what_cannot_be_carried_is_said_in_exact_words() {
     );
     check(
         &json!({"downstream": true}),
-        "changed: `downstream` is not carried: no server below gets an authority; the workload has its SVID",
+        "changed: `downstream`: a control plane below has authorities signed once a Principal of the estate has its id",
     );
     check(
         &json!({"store_svid": true}),

@@ -77,6 +77,9 @@ fn spec(registration: &Registration) -> Vec<(&'static str, Value)> {
     if !registration.federates_with.is_empty() {
         fields.push(("federatesWith", texts(&mut registration.federates_with.iter().map(ToString::to_string))));
     }
+    if registration.downstream {
+        fields.push(("downstream", true.into()));
+    }
     fields.extend(registration.expires.map(|end| ("expires", end.to_string().replace(".000000Z", "Z").into())));
     fields
 }

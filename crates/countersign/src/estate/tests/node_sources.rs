@@ -9,6 +9,9 @@ fn vouching(name: &str, field: &str) -> String {
     )
 }
 
+const ROLE: &str = "arn:aws:iam::123456789012:role/agents";
+const ISSUER: &str = "https://0b1c2d3e.tokens.sts.global.api.aws";
+
 /// Lines before what [`and`] adds.
 fn before() -> usize {
     QUICKSTART.lines().count()
@@ -25,16 +28,23 @@ fn each_method_loads_and_its_agents_have_ids_that_no_other_source_can_give() {
         vouching("prod-us", &tokens("kubernetes", "serviceAccounts: [\"countersign:agent\"]")),
         vouching("gce", &tokens("google", "projects: [acme-prod]")),
         vouching("entra", &tokens("azure", "tenants: [6d7b]")),
+        vouching("aws", &format!("awsCaller: {{roles: [\"{ROLE}\"], regions: [eu-central-2]}}")),
+        vouching("aws-tokens", &tokens("awsToken", &format!("roles: [\"{ROLE}\"], issuer: \"{ISSUER}\""))),
     ];
     let estate = loaded(&and(&documents.join("---\n"))).map_err(|problems| problems[0].to_string()).unwrap();
-    assert_eq!(estate.nodes.len(), 4);
+    assert_eq!(estate.nodes.len(), 6);
     let made = |id: &str| {
         let id = format!("spiffe://prod.acme.test/countersign/agent/{id}").parse().unwrap();
         estate.directory.principal(&id).map(|principal| principal.kind.to_string())
     };
-    for id in
-        ["k8s_psat/prod-eu/0b1c", "k8s_psat/prod-us/0b1c", "gcp_iit/gce/acme-prod/8123", "azure_msi/entra/6d7b/9e"]
-    {
+    for id in [
+        "k8s_psat/prod-eu/0b1c",
+        "k8s_psat/prod-us/0b1c",
+        "gcp_iit/gce/acme-prod/8123",
+        "azure_msi/entra/6d7b/9e",
+        "aws_sts/aws/123456789012/AROA1/i-0b22",
+        "aws_jwt/aws-tokens/123456789012/eu-central-2/i-0b22",
+    ] {
         assert_eq!(made(id).as_deref(), Some("Workload"), "{id}");
     }
     for id in ["k8s_psat/prod-asia/0b1c", "k8s_psat/prod-eu", "gcp_iit/gce/8123", "x509pop/prod-eu/0b1c"] {
@@ -47,7 +57,8 @@ fn a_source_vouches_in_one_way_and_for_agents_alone() {
     let at = before() + 2;
     let both =
         format!("{}  x509pop: {{authorities: {{file: a.pem}}}}\n", vouching("a", &tokens("google", "projects: [p]")));
-    let one_of = "a trust source has exactly one of `oidc`, `x509pop`, `kubernetes`, `google`, `azure`, `tpm`";
+    let one_of = "a trust source has exactly one of `oidc`, `x509pop`, `kubernetes`, `google`, `azure`, `tpm`, \
+                  `awsInstance`, `awsCaller`, `awsToken`";
     check(&and(&both), &format!("estate.yaml:{at}:1: {one_of}"));
     check(&and(&vouching("a", "display: [sub]")), &format!("estate.yaml:{at}:1: {one_of}"));
     let key = vouching("a", &format!("{}\n  identityKey: [sub]", tokens("google", "projects: [p]")));
@@ -111,5 +122,47 @@ fn tpms_are_listed_or_somebody_vouches_for_them() {
     check(
         &with("authorities: {file: billing.cedar}"),
         &format!("estate.yaml:{line}:22: not certificates of authorities in PEM"),
+    );
+}
+
+#[test]
+fn what_amazon_vouches_for_is_written_as_amazon_can_say_it() {
+    let instance = |accounts: &str, regions: &str| {
+        and(&vouching("a", &format!("awsInstance: {{accounts: [{accounts}], regions: {regions}}}")))
+    };
+    let file = "{certificates: {file: billing.cedar}}";
+    let refused = |yaml: &str, expected: &str| {
+        let problems = loaded(yaml).err().unwrap();
+        assert!(problems.iter().any(|problem| problem.message == expected), "no `{expected}`: {}", problems[0]);
+    };
+    refused(
+        &instance("\"1234\"", &format!("{{eu-central-2: {file}}}")),
+        "`1234` is no account: expected twelve digits, in quotes",
+    );
+    refused(&instance("\"123456789012\"", &format!("{{eu-central-2: {file}}}")), "not certificates of a region in PEM");
+    refused(
+        &instance("\"123456789012\"", &format!("{{\"eu/../x\": {file}}}")),
+        "`eu/../x` is no region, such as `eu-central-2`",
+    );
+    refused(&instance("\"123456789012\"", "{}"), "`regions` names no region, so that there is no node");
+    let caller = |role: &str, more: &str| {
+        and(&vouching("a", &format!("awsCaller: {{roles: [\"{role}\"], regions: [eu-central-2]{more}}}")))
+    };
+    refused(
+        &caller("arn:aws:iam::123456789012:role/team/agents", ""),
+        &format!("`arn:aws:iam::123456789012:role/team/agents` has a path, which STS does not tell: write `{ROLE}`"),
+    );
+    // where STS is decides who is believed
+    for url in ["https://sts.evil.test/", "http://127.0.0.1:9/"] {
+        refused(
+            &caller(ROLE, &format!(", endpoint: \"{url}\"")),
+            "`endpoint` is for an STS of this machine: it is `http://` and a loopback address, with \
+             `dangerouslyAllowLoopbackHttp: true` in a development environment",
+        );
+    }
+    let issuer = tokens("awsToken", &format!("roles: [\"{ROLE}\"], issuer: \"https://tokens.sts.global.api.aws\""));
+    refused(
+        &and(&vouching("a", &issuer)),
+        "`https://tokens.sts.global.api.aws` is no account's issuer: expected `https://ID.tokens.sts.global.api.aws`",
     );
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use testkit::{key, operators_certificate, uri};
 
 use super::now;
-use crate::estate::{BadSettings, ServerSettings, UpstreamKind, server_settings};
+use crate::estate::{BadSettings, ServerSettings, UpstreamSettings, server_settings};
 
 const SETTINGS: &str = "environment: production
 trustDomain: prod.acme.test
@@ -159,15 +159,24 @@ fn the_bundle_endpoint_has_a_place_and_a_server_that_is_known() {
 }
 
 #[test]
-fn an_outer_authority_is_on_disk_or_in_openbao_and_its_roots_are_named() {
+fn an_outer_authority_is_on_disk_in_openbao_or_a_control_plane() {
+    let at_all = |line: &str| read(&format!("  []\n{line}\n"));
     let read = |upstream: &str| read(&format!("  []\nupstream: {upstream}\n"));
     let refused = |upstream: &str, expected: &str| assert_eq!(read(upstream).unwrap_err(), expected);
     let disk = read("{disk: {certificate: c.pem, key: c.key, bundle: root.pem}}").unwrap().upstream.unwrap();
-    assert!(disk.bundle.ends_with("root.pem") && matches!(disk.kind, UpstreamKind::Disk(_)));
+    assert!(matches!(disk, UpstreamSettings::Disk(disk) if disk.bundle.ends_with("root.pem")));
     let bao = read("{openbao: {url: https://bao.acme.test, tokenFile: token, bundle: root.pem}}").unwrap();
-    let UpstreamKind::OpenBao(bao) = bao.upstream.unwrap().kind else { panic!("another kind") };
+    let UpstreamSettings::OpenBao(bao) = bao.upstream.unwrap() else { panic!("another kind") };
     assert_eq!((bao.mount.as_str(), bao.ca), ("pki", None));
-    refused("{}", "server.yaml:7:11: upstream: expected one of `disk` and `openbao`");
+    refused("{}", "server.yaml:7:11: upstream: expected one of `disk`, `openbao` and `spiffe`");
+    let outer =
+        read("{spiffe: {socket: outer.sock, servers: [https://outer:8444], id: spiffe://prod.acme.test/inner}}");
+    let UpstreamSettings::Spiffe(outer) = outer.unwrap().upstream.unwrap() else { panic!("another kind") };
+    assert!(outer.socket.ends_with("outer.sock") && outer.id.unwrap().path() == "/inner");
+    refused("{spiffe: {socket: outer.sock}}", "server.yaml:7:20: spiffe: `servers` is missing");
+    let below = |below: &str| at_all(&format!("authority: {{below: {below}}}"));
+    assert_eq!(below("1").unwrap().lives.below, 1);
+    assert!(below("5").unwrap_err().contains("authority: at most 4 control planes stand `below`, one under the other"));
     refused("{disk: {certificate: c.pem, key: c.key}}", "server.yaml:7:18: disk: `bundle` is missing");
     refused(
         "{openbao: {url: http://bao.acme.test, tokenFile: t, bundle: r}}",

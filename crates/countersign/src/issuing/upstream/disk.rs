@@ -12,7 +12,7 @@ use crate::estate::DiskUpstream;
 
 /// The certificate that was asked for, and what is above it.
 pub(super) fn sign(
-    DiskUpstream { certificate, key }: &DiskUpstream,
+    DiskUpstream { certificate, key, .. }: &DiskUpstream,
     domain: &TrustDomain,
     request: &[u8],
     term: Term,

@@ -4,6 +4,8 @@
 
 mod disk;
 mod openbao;
+mod spiffe;
+mod workload_api;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,14 +20,25 @@ use net::serial;
 use net::{BadRemote, BadRoots, FetchFailed};
 use store::BadSigner;
 
-use super::{CERTIFICATE, bundle, own_part};
-use crate::estate::{UpstreamKind, UpstreamSettings};
+use self::spiffe::SpiffeFailed;
+use super::{CERTIFICATE, OuterWord, bundle, own_part};
+use crate::estate::UpstreamSettings;
 
 /// Longest file of certificates, in bytes.
 const MAX_FILE: usize = 256 * 1024;
 
 /// The outer authority.
 pub struct Upstream(UpstreamSettings);
+
+/// What an outer authority answers: certificates in DER.
+struct Answered {
+    /// The one that was asked for, and what is above it.
+    chain: Vec<Vec<u8>>,
+    /// Whom verifiers trust.
+    roots: Vec<Vec<u8>>,
+    /// The word of an outer control plane.
+    outer: Option<OuterWord>,
+}
 
 /// An authority that may sign: by the outer one, proved; or by itself.
 pub(super) struct Certified {
@@ -36,6 +49,8 @@ pub(super) struct Certified {
     pub roots: Vec<Vec<u8>>,
     /// The first end between an SVID and its root.
     pub ends: Time,
+    /// The outer control plane that signed it says so, and whom verifiers trust for it.
+    pub outer: Option<OuterWord>,
 }
 
 /// Why the outer authority signed nothing that could be used.
@@ -55,8 +70,6 @@ pub enum UpstreamFailed {
     Signing(#[from] MintFailed),
     #[error("the request is none")]
     Request(#[from] BadRequest),
-    #[error("`{}` is no bundle", .path.display())]
-    Bundle { path: PathBuf, source: BadBundle },
     #[error("its URL cannot be used")]
     Url(#[from] BadRemote),
     #[error("`{}` holds no root certificates", .path.display())]
@@ -71,8 +84,12 @@ pub enum UpstreamFailed {
     NoCertificates(#[source] BadPem),
     #[error(transparent)]
     NotAsked(#[from] NotAsked),
-    #[error("what it signed does not lead to `{}`", .path.display())]
-    Unproved { path: PathBuf, source: Cause },
+    #[error("what it signed does not lead to the roots that are trusted for it")]
+    Unproved(#[source] Cause),
+    #[error("what it names as roots are none")]
+    BadRoots(#[source] BadBundle),
+    #[error(transparent)]
+    Spiffe(#[from] SpiffeFailed),
     #[error("the trust domain has no SPIFFE ID")]
     Id(#[from] BadSpiffeId),
 }
@@ -92,41 +109,63 @@ impl Upstream {
         signer: Box<dyn Signer>,
         term: Term,
     ) -> Result<Certified, UpstreamFailed> {
-        let request = Authority::request(domain, signer.as_ref())?;
-        let roots = certificates(&self.0.bundle)?;
-        let answered = match &self.0.kind {
-            UpstreamKind::Disk(disk) => disk::sign(disk, domain, &request, term)?,
-            UpstreamKind::OpenBao(bao) => openbao::sign(bao, domain, (&request, signer.public_point()), term).await?,
+        let request = Authority::request(domain, signer.as_ref(), term.below)?;
+        let answered = match &self.0 {
+            UpstreamSettings::Disk(disk) => {
+                let roots = certificates(&disk.bundle)?;
+                Answered { chain: disk::sign(disk, domain, &request, term)?, roots, outer: None }
+            }
+            UpstreamSettings::OpenBao(bao) => {
+                let roots = certificates(&bao.bundle)?;
+                let chain = openbao::sign(bao, domain, (&request, signer.public_point()), term).await?;
+                Answered { chain, roots, outer: None }
+            }
+            UpstreamSettings::Spiffe(outer) => spiffe::sign(outer, domain, &request, term).await?,
         };
-        self.proved(domain, signer, (answered, roots), term)
+        proved(domain, signer, answered, term)
     }
 
-    /// What came back, if an SVID that is signed with it verifies against the roots alone.
-    fn proved(
+    /// Has an outer control plane publish these keys of JWT-SVIDs; gives what it says. Nothing where it is something else.
+    ///
+    /// # Errors
+    /// [`UpstreamFailed`].
+    pub(super) async fn exchange(
         &self,
         domain: &TrustDomain,
-        signer: Box<dyn Signer>,
-        (mut above, roots): (Vec<Vec<u8>>, Vec<Vec<u8>>),
-        Term { at, life }: Term,
-    ) -> Result<Certified, UpstreamFailed> {
-        let path = || self.0.bundle.clone();
-        let certificate = above.first().cloned().unwrap_or_default();
-        check_asked(&certificate, domain, &key_digest(signer.public_point()))?;
-        // who answers may name one twice, and the roots too
-        let mut named = HashSet::new();
-        above.retain(|der| !roots.contains(der) && named.insert(der.clone()));
-        let trusted = bundle(domain, &roots).map_err(|source| UpstreamFailed::Bundle { path: path(), source })?;
-        let authority = Authority::resume(domain.clone(), signer, certificate.clone(), above.clone(), at.plus(life))?;
-        let (id, key) = (own_part(domain, "probe").parse()?, NewKey::make().map_err(MintFailed::from)?);
-        let key = CertificateRequest::read(&key.request)?;
-        let order = Order { id: &id, key: &key, hosts: &[], ttl: life, until: Time::MAX };
-        let probe = PeerCertificates::new(authority.mint(&order, serial(), at)?.into_chain());
-        let trusted = credential::Authorities::new([trusted]);
-        let found = probe.check(&trusted, at).map_err(|source| UpstreamFailed::Unproved { path: path(), source })?;
-        // certificates hold to the end of their last second
-        let ends = found.until.minus(std::time::Duration::from_secs(1));
-        Ok(Certified { certificate, above, roots, ends })
+        jwt: &[(Vec<u8>, Time)],
+    ) -> Result<Option<OuterWord>, UpstreamFailed> {
+        match &self.0 {
+            UpstreamSettings::Spiffe(outer) => Ok(Some(spiffe::exchange(outer, domain, jwt).await?)),
+            UpstreamSettings::Disk(_) | UpstreamSettings::OpenBao(_) => Ok(None),
+        }
     }
+}
+
+/// What came back, if an SVID that is signed with it verifies against the roots alone.
+fn proved(
+    domain: &TrustDomain,
+    signer: Box<dyn Signer>,
+    Answered { chain: mut above, roots, outer }: Answered,
+    Term { at, life, below }: Term,
+) -> Result<Certified, UpstreamFailed> {
+    let certificate = above.first().cloned().unwrap_or_default();
+    check_asked(&certificate, domain, &key_digest(signer.public_point()), below)?;
+    // who answers may name one twice, and the roots too
+    let mut named = HashSet::new();
+    above.retain(|der| !roots.contains(der) && named.insert(der.clone()));
+    let trusted = bundle(domain, &roots).map_err(UpstreamFailed::BadRoots)?;
+    let authority = Authority::resume(domain.clone(), signer, certificate.clone(), above.clone(), at.plus(life))?;
+    let (id, key) = (own_part(domain, "probe").parse()?, NewKey::make().map_err(MintFailed::from)?);
+    let key = CertificateRequest::read(&key.request)?;
+    let order = Order { id: &id, key: &key, hosts: &[], ttl: life, until: Time::MAX };
+    let probe = PeerCertificates::new(authority.mint(&order, serial(), at)?.into_chain());
+    let trusted = credential::Authorities::new([trusted]);
+    let found = probe.check(&trusted, at).map_err(UpstreamFailed::Unproved)?;
+    // certificates hold to the end of their last second
+    let ends = found.until.minus(std::time::Duration::from_secs(1));
+    // whom an outer control plane says may change without us
+    let roots = if outer.is_some() { Vec::new() } else { roots };
+    Ok(Certified { certificate, above, roots, ends, outer })
 }
 
 /// The certificates of a file in PEM, in DER.

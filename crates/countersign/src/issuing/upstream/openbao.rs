@@ -27,7 +27,7 @@ struct Signed {
 
 /// The certificate that was asked for, and what is above it.
 pub(super) async fn sign(
-    OpenBaoUpstream { url, mount, token, ca }: &OpenBaoUpstream,
+    OpenBaoUpstream { url, mount, token, ca, .. }: &OpenBaoUpstream,
     domain: &TrustDomain,
     (request, point): (&[u8], &[u8]),
     term: Term,
@@ -45,7 +45,7 @@ pub(super) async fn sign(
     let mut bearer = bearer?;
     bearer.set_sensitive(true);
     let name = key_id(point);
-    // what is asked for is written by us, and not taken from the request: names, and the flags of an authority that signs leaves
+    // what is asked for is written by us, and not taken from the request: names, and the flags of an authority
     let order = json!({
         "csr": pem::encode("CERTIFICATE REQUEST", request),
         "use_csr_values": false,
@@ -54,7 +54,7 @@ pub(super) async fn sign(
         "organization": "Countersign",
         "serial_number": name,
         "uri_sans": format!("spiffe://{domain}"),
-        "max_path_length": 0,
+        "max_path_length": term.below,
         "skid": name,
         "ttl": format!("{}s", term.life.as_secs()),
         "format": "pem",

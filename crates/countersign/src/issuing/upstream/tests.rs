@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use credential::PeerCertificates;
 use issuer::lifecycle::{KeyKind, KeyStep};
-use issuer::{CertificateRequest, NewKey, Order, Signer, Term, pem};
+use issuer::{CertificateRequest, NewKey, Order, Term, pem};
 use model::{SpiffeId, Time, TrustDomain};
 use net::causes::chain;
 use net::{now, serial};
@@ -18,7 +18,8 @@ use store::{KeptAuthority, KeptUpstream, P256Signer, SealingKey, State};
 use tempfile::TempDir;
 use testkit::{TestCa, date, uri};
 
-use crate::estate::{DiskUpstream, UpstreamKind, UpstreamSettings};
+use super::{Answered, proved};
+use crate::estate::{DiskUpstream, UpstreamSettings};
 use crate::issuing::kept::Opened;
 use crate::issuing::{By, Custody, Issuer, Issuers, Lives, Upstream};
 
@@ -64,8 +65,8 @@ impl Outer {
 
     fn upstream(&self) -> Upstream {
         let path = |name| self.dir.path().join(name);
-        let disk = DiskUpstream { certificate: path("outer.pem"), key: path("outer.key") };
-        Upstream::new(UpstreamSettings { kind: UpstreamKind::Disk(disk), bundle: path("bundle.pem") })
+        let (certificate, key, bundle) = (path("outer.pem"), path("outer.key"), path("bundle.pem"));
+        Upstream::new(UpstreamSettings::Disk(DiskUpstream { certificate, key, bundle }))
     }
 
     async fn issuers(&self) -> Issuers {
@@ -164,11 +165,11 @@ async fn files_that_are_not_what_they_should_be_are_refused_by_name() {
     let other = Outer::new();
     let outer = Outer::new();
     outer.write("outer.key", &fs::read_to_string(other.dir.path().join("outer.key")).unwrap(), 0o600);
-    check(&outer, "what it signed does not lead to `bundle.pem`: the certificate chain does not verify: InvalidSignatureForPublicKey").await;
+    check(&outer, "what it signed does not lead to the roots that are trusted for it: the certificate chain does not verify: InvalidSignatureForPublicKey").await;
     let outer = Outer::new();
     let stranger = TestCa::new("prod.acme.test", now(), |_| {});
     outer.write("bundle.pem", &pem::encode("CERTIFICATE", &stranger.certificate()), 0o644);
-    check(&outer, "what it signed does not lead to `bundle.pem`: the certificate chain does not verify: UnknownIssuer")
+    check(&outer, "what it signed does not lead to the roots that are trusted for it: the certificate chain does not verify: UnknownIssuer")
         .await;
     let leaf = stranger.leaf("spiffe://prod.acme.test/a", now(), |_| {}).0;
     outer.write("outer.pem", &pem::encode("CERTIFICATE", &leaf), 0o644);
@@ -189,9 +190,8 @@ fn answered(shape: impl FnOnce(&mut CertificateParams), asked: bool) -> Result<T
     params.not_after = date(now().plus(DAY));
     shape(&mut params);
     let certificate = ca.sign(&params, &key);
-    let upstream = Outer::new().upstream();
-    let (signer, answer): (Box<dyn Signer>, _) = (Box::new(signer), (vec![certificate], vec![ca.certificate()]));
-    let proved = upstream.proved(&domain(), signer, answer, Term { at: now(), life: HOUR });
+    let answer = Answered { chain: vec![certificate], roots: vec![ca.certificate()], outer: None };
+    let proved = proved(&domain(), Box::new(signer), answer, Term { at: now(), life: HOUR, below: 0 });
     proved.map(|signed| signed.ends).map_err(|why| chain(&why))
 }
 
@@ -213,12 +213,12 @@ fn only_what_was_asked_for_is_taken() {
     refused("its certificate names no trust domain", |params| {
         params.subject_alt_names = vec![SanType::DnsName("prod.acme.test".try_into().unwrap())];
     });
-    refused("its certificate allows authorities below ours: expected a path length of 0", |params| {
+    refused("its certificate does not bound what stands below ours as asked: expected a path length of 0", |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
     refused("its certificate names our key otherwise than we do: SVIDs would not lead to it", |params| {
         params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
     });
     let ended = answered(|params| params.not_after = date(now().minus(HOUR / 2)), true).unwrap_err();
-    assert!(ended.starts_with("what it signed does not lead to `"), "{ended}");
+    assert!(ended.starts_with("what it signed does not lead to the roots"), "{ended}");
 }

@@ -43,7 +43,7 @@ impl Kept {
                     match key.standing {
                         Standing::Active => stand(key, Standing::Retired),
                         Standing::Prepared if key.id == *id => stand(key, Standing::Active),
-                        Standing::Prepared | Standing::Retired | Standing::Tainted => {}
+                        Standing::Prepared | Standing::Retired | Standing::Tainted | Standing::Nested => {}
                     }
                 }
             }

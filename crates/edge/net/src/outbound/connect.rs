@@ -49,14 +49,23 @@ pub(super) async fn connect(remote: &Remote, addresses: Vec<IpAddr>) -> Result<T
             why = FetchFailed::Refused { host: host(), source };
             continue;
         }
-        // an address and no name: nothing is looked up here
-        match timeout(CONNECT, TcpStream::connect(SocketAddr::new(address, remote.port()))).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => why = FetchFailed::Connect(error),
-            Err(_late) => why = FetchFailed::Connect(std::io::ErrorKind::TimedOut.into()),
+        match to(SocketAddr::new(address, remote.port())).await {
+            Ok(stream) => return Ok(stream),
+            Err(failed) => why = failed,
         }
     }
     Err(why)
+}
+
+/// A connection to an address: nothing is looked up here.
+///
+/// # Errors
+/// [`FetchFailed::Connect`].
+pub(super) async fn to(address: SocketAddr) -> Result<TcpStream, FetchFailed> {
+    match timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(FetchFailed::Connect),
+        Err(_late) => Err(FetchFailed::Connect(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// TLS over a connection, with a server that proves the remote's host.

@@ -69,6 +69,9 @@ pub(super) fn request(url: &str, terms: &Terms) -> Request<Full<Bytes>> {
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         *request.method_mut() = Method::POST;
     }
+    for (name, value) in &terms.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
     *request.uri_mut() = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
     request
 }

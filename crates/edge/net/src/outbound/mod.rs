@@ -7,6 +7,7 @@ mod anyone;
 mod connect;
 mod exchange;
 mod local;
+mod metadata;
 mod reach;
 mod remote;
 mod roots;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::time::timeout;
 
 use crate::tls::{self, Check};
 
 pub use local::fetch_local;
+pub use metadata::{BadMetadata, Metadata};
 pub use reach::{Reach, Unreachable};
 pub use remote::{BadRemote, Plain, Remote, has_plain_authority};
 pub use roots::{BadRoots, Roots};
@@ -33,7 +35,9 @@ pub use roots::{BadRoots, Roots};
 pub struct Terms {
     /// `authorization`, which has to be marked as sensitive.
     pub authorization: Option<HeaderValue>,
-    /// JSON that is posted; without it, the document is got.
+    /// Other lines of the head, which stand instead of those that would stand there.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is posted, JSON unless a header says otherwise; without it, the document is got.
     pub post: Option<Bytes>,
     /// Longest document, in bytes.
     pub most: usize,
@@ -44,7 +48,7 @@ pub struct Terms {
 impl Terms {
     /// For what is public, and short.
     pub const fn public() -> Self {
-        Self { authorization: None, post: None, most: 256 * 1024, within: Duration::from_secs(5) }
+        Self { authorization: None, headers: Vec::new(), post: None, most: 256 * 1024, within: Duration::from_secs(5) }
     }
 }
 

@@ -12,13 +12,13 @@ use super::{State, StateFault};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAuthority {
     pub id: String,
-    /// `x509` or `jwt`.
+    /// `x509` or `jwt`; or `outer`, of what an outer control plane says.
     pub kind: String,
-    /// `prepared`, `active`, `retired`, `tainted`; or [`GONE`], and then it is read no more.
+    /// `prepared`, `active`, `retired`, `tainted`, `nested`; or [`GONE`], and then it is read no more.
     pub standing: String,
-    /// An uncompressed point.
+    /// An uncompressed point; empty of what is no key.
     pub public_key: Vec<u8>,
-    /// In DER; empty where it has none.
+    /// In DER; empty where it has none. The document of what an outer control plane says.
     pub certificate: Vec<u8>,
     /// Where an outer authority signed that: it.
     pub upstream: Option<KeptUpstream>,
@@ -78,8 +78,13 @@ const INSERT: &str = "INSERT INTO authorities \
     (domain, id, kind, standing, public_key, certificate, made, since, ends, sealed) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
     ON CONFLICT (domain, id) DO UPDATE SET standing = $4, since = $8, sealed = $10";
+/// What is gone says nothing of another that has its id, nor what was said before of what is said now.
+const MAKE_WAY: &str =
+    "DELETE FROM authorities WHERE domain = $1 AND id = $2 AND (standing = 'gone' OR kind = 'outer')";
 const UPSTREAM: &str =
     "INSERT INTO authority_upstreams (domain, id, above, roots) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const NO_UPSTREAM: &str = "DELETE FROM authority_upstreams WHERE domain = $1 AND id = $2 \
+    AND NOT EXISTS (SELECT 1 FROM authorities WHERE domain = $1 AND id = $2)";
 const ACT: &str = "INSERT INTO authority_acts (seq, domain, authority, act, time, actor, record) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 /// Those that are published were all done something with lately.
@@ -112,7 +117,8 @@ impl State {
     }
 
     /// Keeps what `act` makes of authorities, new ones or those that are kept, if `seen` is still the last act: all of it or
-    /// nothing. Of those that are kept, only standing, time of it and sealed key change.
+    /// nothing. Of those that are kept, only standing, time of it and sealed key change; what an outer control plane says replaces
+    /// what it said.
     ///
     /// # Errors
     /// [`StateFault`]; it leaves open whether it was kept.
@@ -142,6 +148,9 @@ impl State {
             return Ok(Step::Moved);
         }
         for one in becomes {
+            for make_way in [MAKE_WAY, NO_UPSTREAM] {
+                tx.execute(make_way, &[domain, &one.id].map(Value::Text)).await?;
+            }
             let texts = [domain, &one.id, &one.kind, &one.standing].map(Value::Text);
             let (bytes, times) = ([&one.public_key, &one.certificate], [&one.made, &one.since, &one.ends]);
             let bytes = bytes.map(|bytes| Value::Bytes(bytes));

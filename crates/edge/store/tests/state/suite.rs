@@ -481,6 +481,20 @@ async fn what_is_done_with_authorities_is_kept_with_who_did_it_and_those_that_ar
     assert_eq!(found, KeptAuthorities { seq: 4, authorities: vec![active] });
     let acts: Vec<String> = other.authority_acts("a.test").await.unwrap().into_iter().map(|act| act.act).collect();
     assert_eq!(acts, ["revoke", "activate", "prepare", "prepare"]);
+    // one that is gone makes way for another of its id, and what an outer control plane says for what it says next
+    let gone = KeptAuthority { sealed: Vec::new(), ..signed(GONE) };
+    node.step_authorities("a.test", 4, &done("revoke", "second"), &[gone]).await.unwrap();
+    let nested = KeptAuthority { certificate: b"another".to_vec(), ..authority("second", "nested") };
+    let said = |word: &[u8]| KeptAuthority {
+        kind: "outer".to_owned(),
+        certificate: word.to_vec(),
+        ..authority("outer", "active")
+    };
+    node.step_authorities("a.test", 5, &done("share", "second"), &[nested.clone(), said(b"one")]).await.unwrap();
+    node.step_authorities("a.test", 6, &done("outer", "outer"), &[said(b"two")]).await.unwrap();
+    let mut found = other.authorities("a.test").await.unwrap().authorities;
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(found, [said(b"two"), nested]);
 }
 
 async fn of_nodes_that_keep_a_bundle_at_once_one_does_and_what_is_forgotten_is_gone(place: Place) {

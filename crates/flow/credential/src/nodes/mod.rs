@@ -1,6 +1,9 @@
 //! What a machine presents to prove which node it is, and the sources that an estate declares for it: one module an outside
 //! party. Challenges are made and answers of other servers are fetched by the edge before; here they are bytes.
 
+mod aws_iid;
+mod aws_sts;
+mod cms;
 mod review;
 mod token;
 mod tpm;
@@ -12,6 +15,11 @@ use model::{Binding, Digest, SourceName, Time};
 
 use crate::{Cause, CredentialKind, Finding, Sources, Token, digest_of};
 
+pub use aws_iid::{AwsInstances, BadRegion, is_region};
+pub use aws_sts::{
+    AwsCall, AwsCallers, BadRole, STS_BODY, STS_BODY_TYPE, STS_BOUND, SignedCall, StsAnswer, StsCall, StsPlace,
+    host_of, sts_of,
+};
 pub use review::{Answers, MAX_ANSWER, Review, ReviewQuestion, ReviewedKeys};
 pub use token::TokenRules;
 pub use tpm::{
@@ -32,6 +40,12 @@ pub enum NodeMethod {
     AzureMsi,
     /// The endorsement key of its TPM.
     Tpm,
+    /// The signed identity document of an instance of Amazon EC2.
+    AwsIid,
+    /// A request to Amazon's STS that says whose session signed it.
+    AwsSts,
+    /// A token of Amazon's STS for an instance's role.
+    AwsJwt,
 }
 
 /// What is accepted of a party that vouches for nodes.
@@ -41,6 +55,8 @@ pub enum NodeTrust {
     Tpm(TpmTrust),
     /// Tokens of the source of the same name, and what is asked of them beside.
     Token(TokenRules),
+    AwsInstances(AwsInstances),
+    AwsCallers(AwsCallers),
 }
 
 /// What a node presents.
@@ -57,13 +73,25 @@ pub enum NodeProof<'a> {
     Token(NodeMethod, Token<'a>),
     /// A token of a Kubernetes cluster, and what its API server says of it.
     Reviewed(Token<'a>, &'a Answers),
+    /// The document within its signature, as the metadata service gives it.
+    AwsIid(&'a [u8]),
+    AwsSts(AwsCall<'a>),
 }
 
 /// Every source of nodes.
 pub type NodeSources = BTreeMap<SourceName, NodeTrust>;
 
 impl NodeMethod {
-    pub const ALL: &'static [Self] = &[Self::X509Pop, Self::K8sPsat, Self::GcpIit, Self::AzureMsi, Self::Tpm];
+    pub const ALL: &'static [Self] = &[
+        Self::X509Pop,
+        Self::K8sPsat,
+        Self::GcpIit,
+        Self::AzureMsi,
+        Self::Tpm,
+        Self::AwsIid,
+        Self::AwsSts,
+        Self::AwsJwt,
+    ];
 
     /// As it stands in SPIFFE IDs and in front of selectors.
     pub const fn as_str(self) -> &'static str {
@@ -73,6 +101,9 @@ impl NodeMethod {
             Self::GcpIit => "gcp_iit",
             Self::AzureMsi => "azure_msi",
             Self::Tpm => "tpm",
+            Self::AwsIid => "aws_iid",
+            Self::AwsSts => "aws_sts",
+            Self::AwsJwt => "aws_jwt",
         }
     }
 
@@ -84,6 +115,8 @@ impl NodeMethod {
             Self::GcpIit => &["project", "instance"],
             Self::AzureMsi => &["tenant", "principal"],
             Self::Tpm => &["endorsement"],
+            Self::AwsIid | Self::AwsJwt => &["account", "region", "instance"],
+            Self::AwsSts => &["account", "role", "session"],
         }
     }
 
@@ -91,7 +124,7 @@ impl NodeMethod {
     pub const fn is_anybodys(self) -> bool {
         match self {
             Self::X509Pop | Self::K8sPsat | Self::Tpm => false,
-            Self::GcpIit | Self::AzureMsi => true,
+            Self::GcpIit | Self::AzureMsi | Self::AwsIid | Self::AwsSts | Self::AwsJwt => true,
         }
     }
 
@@ -99,14 +132,16 @@ impl NodeMethod {
         match self {
             Self::X509Pop => CredentialKind::X509Pop,
             Self::Tpm => CredentialKind::Tpm,
-            Self::K8sPsat | Self::GcpIit | Self::AzureMsi => CredentialKind::Jwt,
+            Self::AwsIid => CredentialKind::AwsIid,
+            Self::AwsSts => CredentialKind::AwsSts,
+            Self::K8sPsat | Self::GcpIit | Self::AzureMsi | Self::AwsJwt => CredentialKind::Jwt,
         }
     }
 
     const fn binding(self) -> Binding {
         match self {
-            Self::X509Pop | Self::Tpm => Binding::Proof,
-            Self::K8sPsat | Self::GcpIit | Self::AzureMsi => Binding::Bearer,
+            Self::X509Pop | Self::Tpm | Self::AwsSts => Binding::Proof,
+            Self::K8sPsat | Self::GcpIit | Self::AzureMsi | Self::AwsIid | Self::AwsJwt => Binding::Bearer,
         }
     }
 }
@@ -117,6 +152,8 @@ impl NodeTrust {
             Self::X509Pop(_) => NodeMethod::X509Pop,
             Self::Tpm(_) => NodeMethod::Tpm,
             Self::Token(rules) => rules.method(),
+            Self::AwsInstances(_) => NodeMethod::AwsIid,
+            Self::AwsCallers(_) => NodeMethod::AwsSts,
         }
     }
 
@@ -125,18 +162,21 @@ impl NodeTrust {
         match self {
             Self::X509Pop(authorities) => Some(authorities.digest()),
             Self::Tpm(trust) => Some(trust.digest()),
-            Self::Token(_) => None,
+            Self::AwsInstances(instances) => Some(instances.digest()),
+            Self::Token(_) | Self::AwsCallers(_) => None,
         }
     }
 }
 
 impl NodeProof<'_> {
-    pub(crate) const fn method(&self) -> NodeMethod {
+    pub const fn method(&self) -> NodeMethod {
         match self {
             Self::X509Pop(_) => NodeMethod::X509Pop,
             Self::Tpm(_) => NodeMethod::Tpm,
             Self::Token(method, _) => *method,
             Self::Reviewed(..) => NodeMethod::K8sPsat,
+            Self::AwsIid(_) => NodeMethod::AwsIid,
+            Self::AwsSts(_) => NodeMethod::AwsSts,
         }
     }
 
@@ -150,6 +190,8 @@ impl NodeProof<'_> {
             Self::X509Pop(possession) => digest_of(possession.chain.first().map_or(&[], Vec::as_slice)),
             Self::Tpm(proof) => digest_of(proof.endorsement),
             Self::Token(_, token) | Self::Reviewed(token, _) => token.digest(),
+            Self::AwsIid(document) => digest_of(document),
+            Self::AwsSts(call) => call.signed.digest(),
         }
     }
 }
@@ -201,8 +243,24 @@ pub(crate) fn check(
                 None => return Err(unknown()),
             }
         }
+        (NodeTrust::AwsInstances(instances), NodeProof::AwsIid(document)) => {
+            aws_iid::check(source, instances, document, at)
+        }
+        (NodeTrust::AwsCallers(callers), NodeProof::AwsSts(call)) => aws_sts::check(source, callers, call, at),
         // a source's method is the evidence's
-        (NodeTrust::X509Pop(_) | NodeTrust::Tpm(_) | NodeTrust::Token(_), _) => return Err(unknown()),
+        (
+            NodeTrust::X509Pop(_)
+            | NodeTrust::Tpm(_)
+            | NodeTrust::Token(_)
+            | NodeTrust::AwsInstances(_)
+            | NodeTrust::AwsCallers(_),
+            NodeProof::X509Pop(_)
+            | NodeProof::Tpm(_)
+            | NodeProof::Token(..)
+            | NodeProof::Reviewed(..)
+            | NodeProof::AwsIid(_)
+            | NodeProof::AwsSts(_),
+        ) => return Err(unknown()),
     };
     found.map_err(|cause| (cause, Some(source.clone())))
 }

@@ -1,5 +1,7 @@
 //! Evidence of nodes: what holds, and the attacks that must not.
 
+mod aws;
+mod aws_tokens;
 mod review;
 mod tokens;
 mod tpm;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use model::Time;
 
 use super::NodeMethod;
+use super::aws_iid::{is_account, is_instance, is_region};
 use super::review::Review;
 use crate::cause::shown;
 use crate::claims::Registered;
+use crate::json::{Json, Object};
 use crate::jws::Jws;
 use crate::verify::{self, missing};
 use crate::{Cause, ClaimPath, Finding, Source, Token};
@@ -33,6 +35,19 @@ const OF_GOOGLE: &[(&str, &str)] = &[
 ];
 const OF_AZURE: &[(&str, &str)] =
     &[("azure_msi:tenant-id", "tid"), ("azure_msi:principal-id", "sub"), ("azure_msi:resource-id", "xms_mirid")];
+/// What Amazon's STS says of its own accord. `request_tags` are whatever the caller chose, and are no selectors.
+const OF_AMAZON: &[(&str, &str)] = &[
+    ("aws_jwt:iamrole", "sub"),
+    ("aws_jwt:account", OF_AMAZON_ACCOUNT),
+    ("aws_jwt:region", r"https://sts\.amazonaws\.com/.source_region"),
+    ("aws_jwt:org", r"https://sts\.amazonaws\.com/.org_id"),
+    ("aws_jwt:vpc", r"https://sts\.amazonaws\.com/.ec2_instance_source_vpc"),
+];
+const OF_AMAZON_ACCOUNT: &str = r"https://sts\.amazonaws\.com/.aws_account";
+const INSTANCE_OF_AMAZON: &str = r"https://sts\.amazonaws\.com/.ec2_source_instance_arn";
+const TAGS_OF_AMAZON: &str = r"https://sts\.amazonaws\.com/.principal_tags";
+/// Most tags of a role that become selectors.
+const MAX_TAGS: usize = 50;
 
 /// What is asked of a node's token beside what its source asks of every token.
 #[derive(Debug, Clone)]
@@ -69,13 +84,20 @@ impl TokenRules {
         Self::new(NodeMethod::AzureMsi, OF_AZURE, &["tid"], tenants)
     }
 
+    /// Instances that have one of these roles, each its ARN.
+    pub fn amazon(roles: Vec<String>) -> Self {
+        Self::new(NodeMethod::AwsJwt, OF_AMAZON, &["sub"], roles)
+    }
+
     /// The claims that are the key of a node.
     pub fn identity_key(&self) -> Vec<ClaimPath> {
         let paths: &[&str] = match self.method {
-            NodeMethod::X509Pop | NodeMethod::Tpm => &[],
+            NodeMethod::X509Pop | NodeMethod::Tpm | NodeMethod::AwsIid | NodeMethod::AwsSts => &[],
             NodeMethod::K8sPsat => &[r"kubernetes\.io.node.uid"],
             NodeMethod::GcpIit => &["google.compute_engine.project_id", "google.compute_engine.instance_id"],
             NodeMethod::AzureMsi => &["tid", "sub"],
+            // of which the parts are the key
+            NodeMethod::AwsJwt => &[INSTANCE_OF_AMAZON],
         };
         paths.iter().map(|text| path(text)).collect()
     }
@@ -131,11 +153,42 @@ pub(super) fn by_keys(source: &Source, rules: &TokenRules, token: Token<'_>, at:
     rules.check_listed(&rules.listed.iter().map(part).collect::<Result<Vec<_>, _>>()?)?;
     let attested = rules.attested.iter().filter_map(|(name, path)| {
         let value = path.find_text(&jws.claims)?;
-        let fits = !value.is_empty() && value.len() <= MAX_VALUE && !value.chars().any(char::is_control);
-        fits.then(|| ((*name).to_owned(), value.to_owned()))
+        fits(value).then(|| ((*name).to_owned(), value.to_owned()))
     });
     let cluster =
         (rules.method == NodeMethod::K8sPsat).then(|| ("k8s_psat:cluster".to_owned(), source.name.to_string()));
     let display = cluster.into_iter().chain(attested).collect();
-    Ok(Finding { display, ..Arc::unwrap_or_clone(held.finding) })
+    let finding = Finding { display, ..Arc::unwrap_or_clone(held.finding) };
+    if rules.method == NodeMethod::AwsJwt { of_instance(finding, &jws.claims) } else { Ok(finding) }
+}
+
+/// The key of an instance of Amazon's, from its ARN: `arn:PARTITION:ec2:REGION:ACCOUNT:instance/ID`. It is the account's that
+/// the token is of.
+fn of_instance(finding: Finding, claims: &Object) -> Result<Finding, Cause> {
+    let named = path(INSTANCE_OF_AMAZON);
+    let parts: Vec<&str> = named.find_text(claims).unwrap_or_default().split(':').collect();
+    let account = path(OF_AMAZON_ACCOUNT).find_text(claims);
+    let key = match parts.as_slice() {
+        ["arn", _, "ec2", region, of, instance] if is_region(region) && is_account(of) && account == Some(of) => {
+            let id = instance.strip_prefix("instance/").filter(|id| is_instance(id));
+            id.map(|id| vec![(*of).to_owned(), (*region).to_owned(), id.to_owned()])
+        }
+        _ => None,
+    };
+    let expected = "the ARN of an instance of the token's account";
+    let key = key.ok_or_else(|| Cause::ClaimType { name: named.to_string(), expected })?;
+    let instance = key.last().map(|id| ("aws_jwt:instance:id".to_owned(), id.clone()));
+    let tags = path(TAGS_OF_AMAZON);
+    let tags = tags.find(claims).and_then(Json::as_object).into_iter().flat_map(Object::members).take(MAX_TAGS);
+    let tags = tags.filter_map(|(name, value)| {
+        let name = Some(name).filter(|name| fits(name) && !name.contains(':'))?;
+        Some((format!("aws_jwt:tag:{name}"), value.as_str().filter(|value| fits(value))?.to_owned()))
+    });
+    let display = finding.display.into_iter().chain(instance).chain(tags).collect();
+    Ok(Finding { key, display, ..finding })
+}
+
+/// Whether a text can stand in a selector.
+fn fits(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_VALUE && !text.chars().any(char::is_control)
 }

@@ -25,6 +25,8 @@ const MAX_NAME: usize = 256;
 const URI_NAME: &str = "x509pop://";
 /// Starts every statement: no signature that was made for something else is taken for one.
 const CONTEXT: &[u8] = b"countersign/attest/x509pop/1\0";
+/// The same for what a request to STS is bound to.
+const CONTEXT_OF_STS: &[u8] = b"countersign/attest/aws_sts/1\0";
 
 /// Bytes of a challenge, of either side.
 pub const CHALLENGE: usize = 32;
@@ -80,11 +82,16 @@ pub struct Statement<'a> {
 impl Statement<'_> {
     /// The bytes that are signed: each part with its length, so that no two statements have the same.
     pub fn bytes(&self) -> Vec<u8> {
-        self.bytes_of(CONTEXT)
+        self.after(CONTEXT)
+    }
+
+    /// SHA-256 of the statement, as the header says it that is signed with a request to STS.
+    pub fn bound(&self) -> String {
+        digest_of(&self.after(CONTEXT_OF_STS)).to_string()
     }
 
     /// The same for what signs in another way: nothing that is signed for the one is taken by the other.
-    pub(super) fn bytes_of(&self, context: &[u8]) -> Vec<u8> {
+    pub(super) fn after(&self, context: &[u8]) -> Vec<u8> {
         let request = digest_of(self.request);
         let parts: [&[u8]; 5] =
             [self.domain.as_str().as_bytes(), self.source.as_bytes(), self.challenge, self.nonce, request.as_bytes()];

@@ -316,3 +316,20 @@ proptest! {
         prop_assert!(unreadable);
     }
 }
+
+#[test]
+fn certificates_that_stand_one_after_the_other_are_read_apart_or_refused() {
+    let ca = TestCa::new("prod.acme.test", now(), |_| {});
+    let all = [ca.certificate(), ca.leaf("spiffe://prod.acme.test/a", now(), |_| {}).0, ca.certificate()];
+    assert_eq!(crate::certificates_apart(&all.concat()).unwrap(), all);
+    assert_eq!(crate::certificates_apart(&[]).unwrap(), Vec::<Vec<u8>>::new());
+    let mut cut = all.concat();
+    cut.pop();
+    assert!(crate::certificates_apart(&cut).is_err());
+    assert!(crate::certificates_apart(&ca.certificate().repeat(257)).is_err());
+    testkit::mutate(&all.concat(), 2_000, |bytes| {
+        if let Ok(apart) = crate::certificates_apart(bytes) {
+            assert_eq!(apart.concat(), bytes, "nothing is left out");
+        }
+    });
+}

@@ -72,6 +72,13 @@ fn the_agents_pack_answers_as_its_table_says() {
 }
 
 #[test]
+fn the_nested_pack_answers_as_its_table_says() {
+    let engine = compile("").unwrap();
+    let ids = [("reporter", REPORTER), ("ci", CI), ("agent", AGENT), ("gateway", GATEWAY), ("alice", ALICE)];
+    check_golden("../../../policy/packs/nested.golden", &table(&engine, &ids, BASE, &["countersign/nested"]));
+}
+
+#[test]
 fn the_shipped_schema_is_the_one_that_is_promised() {
     let promised = "entity Group;
 entity Params tags String;                       // has: context.params.hasTag(\"invoice\") && \

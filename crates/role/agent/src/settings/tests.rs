@@ -28,7 +28,8 @@ fn the_tpm_is_the_kernels_unless_another_is_named() {
 
 #[test]
 fn a_node_proves_itself_in_one_way() {
-    let one = "a node proves itself in exactly one way: `x509pop`, `tpm`, `k8s_psat`, `gcp_iit`, `azure_msi`";
+    let one = "a node proves itself in exactly one way: `x509pop`, `tpm`, `k8s_psat`, `gcp_iit`, `azure_msi`, `aws_iid`, \
+               `aws_sts`, `aws_jwt`";
     for several in ["{source: a}", "{source: a, tpm: {}, k8s_psat: {tokenFile: t}}"] {
         assert_eq!(means(several).unwrap_err(), one);
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod local;
+mod metadata;
 mod secured;
 mod urls;
 

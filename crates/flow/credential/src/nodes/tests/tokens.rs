@@ -13,7 +13,7 @@ const POD: &str = r#"{"namespace":"countersign","node":{"name":"node-7","uid":"0
     "serviceaccount":{"name":"agent","uid":"77"}}"#;
 
 /// What the methods trust, each by a source of its name and all by one key.
-fn trusting(issuer: &str, rules: TokenRules) -> Sources {
+pub(super) fn trusting(issuer: &str, rules: TokenRules) -> Sources {
     let of_nodes = Source {
         name: "nodes".parse().unwrap(),
         picked: Picked::ByName,
@@ -33,7 +33,7 @@ fn cluster() -> Sources {
     trusting("", TokenRules::kubernetes(vec!["countersign:agent".to_owned()]))
 }
 
-fn signed(changes: &[(&str, Option<&str>)]) -> String {
+pub(super) fn signed(changes: &[(&str, Option<&str>)]) -> String {
     token(Algorithm::Es256, r#"{"alg":"ES256","kid":"p256"}"#, &claims(changes))
 }
 
@@ -43,7 +43,7 @@ fn of_pod(changes: &[(&str, Option<&str>)]) -> String {
     signed(&kept.chain(changes.iter().copied()).collect::<Vec<_>>())
 }
 
-fn proved(sources: &Sources, method: NodeMethod, token: &str, seconds: i64) -> Result<Finding, String> {
+pub(super) fn proved(sources: &Sources, method: NodeMethod, token: &str, seconds: i64) -> Result<Finding, String> {
     let evidence = NodeEvidence { source: "nodes", proof: NodeProof::Token(method, Token::new(token.as_bytes())) };
     let presented = Presented { channel: None, message: Some(Message::Node(&evidence)) };
     match verify(sources, &presented, at(seconds)) {
@@ -52,7 +52,7 @@ fn proved(sources: &Sources, method: NodeMethod, token: &str, seconds: i64) -> R
     }
 }
 
-fn selectors(finding: &Finding) -> Vec<String> {
+pub(super) fn selectors(finding: &Finding) -> Vec<String> {
     finding.display.iter().map(|(name, value)| format!("{name}:{value}")).collect()
 }
 

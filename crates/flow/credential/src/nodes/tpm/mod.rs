@@ -97,7 +97,7 @@ impl TpmTrust {
 
 /// The digest that an attestation key quotes.
 pub fn tpm_qualifying(statement: &Statement<'_>) -> Digest {
-    digest_of(&statement.bytes_of(CONTEXT))
+    digest_of(&statement.after(CONTEXT))
 }
 
 /// The keys' shapes, whose TPM it is, and then that it answered this exchange.
