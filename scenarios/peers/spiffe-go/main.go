@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`, `wit [ID]`, `wit-signer`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -45,6 +45,10 @@ func main() {
 		serve(ctx, spiffeid.RequireTrustDomainFromString(os.Args[2]))
 	case "call":
 		call(ctx, os.Args[2], spiffeid.RequireFromString(os.Args[3]))
+	case "wit":
+		wit(ctx, strings.Join(os.Args[2:], ""))
+	case "wit-signer":
+		witSigner(ctx)
 	}
 }
 

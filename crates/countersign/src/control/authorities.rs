@@ -46,6 +46,7 @@ pub enum AuthorityVerb {
 pub enum AuthorityKind {
     X509,
     Jwt,
+    Wit,
 }
 
 /// What is to be done, and by whose word.
@@ -74,6 +75,7 @@ impl From<AuthorityKind> for KeyKind {
         match kind {
             AuthorityKind::X509 => Self::X509,
             AuthorityKind::Jwt => Self::Jwt,
+            AuthorityKind::Wit => Self::Wit,
         }
     }
 }

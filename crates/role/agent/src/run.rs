@@ -28,7 +28,7 @@ use crate::follow::follow;
 use crate::identity::{Identity, NoIdentity};
 use crate::known::Known;
 use crate::settings::{Settings, agent_settings};
-use crate::svids::svids;
+use crate::svids::svids as kept;
 use crate::tokens::Tokens;
 use crate::trust::{self, Untrusted, known_before};
 use crate::workload::Node;
@@ -112,17 +112,23 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
 
     let (tell, known) = watch::channel(Arc::new(Known::default()));
     let about = known.clone();
-    let (svids, minter) = svids(Arc::clone(&control), known.clone());
+    let (svids, minter) = kept(Arc::clone(&control), known.clone());
+    let wits = settings.wit.then(|| kept(Arc::clone(&control), known.clone()));
+    let (wits, wit_minter) = wits.unzip();
     let node = Arc::new(Node {
         attestors: Attestors::new(&settings.attestors),
         known,
         svids,
+        wits,
         tokens: Tokens::new(Arc::clone(&control)),
         domain: settings.trust_domain.clone(),
     });
     let (stopper, stopped) = stop();
     let mut tasks = JoinSet::new();
     tasks.spawn(minter.run(stopped.clone()));
+    if let Some(minter) = wit_minter {
+        tasks.spawn(minter.run(stopped.clone()));
+    }
     tasks.spawn(follow(control, tell, identity.doubt(), stopped.clone()));
     tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
     let ways = [connections, strangers];

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use credential::NodeMethod;
 use http::uri::Authority;
 use model::TrustDomain;
-use yaml::{BadSettings, Common, Node, Reader, authority, settings};
+use yaml::{BadSettings, Common, Node, Reader, authority, incubating, settings};
 
 use crate::evidence::{Attestation, Means};
 
 use crate::attest::WorkloadAttestors;
+
+/// What is served only where the settings name it.
+const WIT: &str = "wit";
+const INCUBATING: &[&str] = &[WIT];
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct Settings {
     pub attestors: WorkloadAttestors,
     /// How the node proves itself; by a token alone where nothing is said.
     pub attestation: Option<Attestation>,
+    /// Whether workloads have WIT-SVIDs, if the control plane signs any.
+    pub wit: bool,
 }
 
 /// Reads `agent.yaml`.
@@ -47,6 +53,7 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let admin = fields.optional("admin").map(|node| reader.parse(node));
         let attestors = fields.optional("attestors");
         let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
+        let incubating = fields.optional("incubating").map(|node| incubating(reader, node, INCUBATING));
         let attestation = fields.optional("attestation").map(|node| attestation(reader, node, folder));
         fields.close(reader);
         let Common { environment, trust_domain, directory } = common?;
@@ -60,6 +67,7 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
             attestation: attestation.flatten(),
+            wit: incubating.flatten().is_some_and(|named| named.contains(&WIT)),
         })
     })
 }

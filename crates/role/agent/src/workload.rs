@@ -1,9 +1,11 @@
-//! The SPIFFE Workload API (SPIFFE_Workload_API.md): X.509 and JWT profiles. The WIT profile is not there yet, and says so.
+//! The SPIFFE Workload API (SPIFFE_Workload_API.md): X.509 and JWT profiles, and the WIT profile where the settings have it.
 
 mod bundles;
 mod claims;
 mod held;
+mod serving;
 mod stream;
+mod wit;
 mod x509;
 
 use std::pin::Pin;
@@ -26,7 +28,7 @@ use wire::workload::{
 
 use crate::attest::{Attestors, Look, NotAttested};
 use crate::known::{Bundle, Identified, Known};
-use crate::svids::Svids;
+use crate::svids::{Svids, WitSvid, X509Svid};
 use crate::tokens::{NoToken, Tokens};
 
 pub(crate) use self::held::{Held, Standings, not_issued};
@@ -40,7 +42,9 @@ const MAX_AUDIENCE: usize = 1024;
 pub(crate) struct Node {
     pub attestors: Attestors,
     pub known: watch::Receiver<Arc<Known>>,
-    pub svids: Arc<Svids>,
+    pub svids: Arc<Svids<X509Svid>>,
+    /// None where the settings have no WIT-SVIDs.
+    pub wits: Option<Arc<Svids<WitSvid>>>,
     pub tokens: Tokens,
     /// The trust domain of this node.
     pub domain: TrustDomain,
@@ -148,7 +152,8 @@ impl SpiffeWorkloadApi for Workloads {
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
         let caller = self.caller(&request).await?;
-        Ok(Response::new(x509::svids(caller).boxed()))
+        let svids = Arc::clone(&self.node.svids);
+        Ok(Response::new(serving::svids(caller, svids, x509::X509).boxed()))
     }
 
     async fn fetch_x509_bundles(
@@ -169,7 +174,7 @@ impl SpiffeWorkloadApi for Workloads {
         let known = self.node.known.borrow().clone();
         let mut identities = self.node.identities(&known, caller.selectors())?;
         if !spiffe_id.is_empty() {
-            let wanted: SpiffeId = spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))?;
+            let wanted = wanted(&spiffe_id)?;
             identities.retain(|identified| identified.id == wanted);
         }
         // several registrations of one id have one token
@@ -220,16 +225,29 @@ impl SpiffeWorkloadApi for Workloads {
         }
     }
 
-    async fn fetch_witsvid(&self, _: Request<WitsvidRequest>) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
-        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+    async fn fetch_witsvid(
+        &self,
+        request: Request<WitsvidRequest>,
+    ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        let svids = wit::kept(&self.node)?;
+        let caller = self.caller(&request).await?;
+        let spiffe_id = request.into_inner().spiffe_id;
+        let only = if spiffe_id.is_empty() { None } else { Some(wanted(&spiffe_id)?) };
+        Ok(Response::new(serving::svids(caller, svids, wit::Wit { only }).boxed()))
     }
 
     async fn fetch_wit_bundles(
         &self,
-        _: Request<WitBundlesRequest>,
+        request: Request<WitBundlesRequest>,
     ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
-        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+        wit::kept(&self.node)?;
+        let caller = self.caller(&request).await?;
+        Ok(Response::new(bundles::wits(caller).boxed()))
     }
+}
+
+fn wanted(spiffe_id: &str) -> Result<SpiffeId, Status> {
+    spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))
 }
 
 fn untold(why: &NoToken) -> Status {

@@ -8,6 +8,7 @@ mod discovery;
 mod envoy;
 mod joining;
 mod watching;
+mod wit;
 mod workloads;
 
 use std::process::Command;

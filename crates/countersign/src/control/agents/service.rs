@@ -16,8 +16,9 @@ use store::{Again, Attest, KeptAgent, StateFault};
 use tonic::{Request, Response, Status, Streaming};
 use wire::agent::control_plane_server::ControlPlane;
 use wire::agent::{
-    AgentSvid, AttestRequest, AttestResponse, FollowRequest, MintJwtRequest, MintJwtResponse, MintX509Request,
-    MintX509Response, Refusal, RenewRequest, Update, Workload, X509Answer, X509Order, mint_jwt_response, x509_answer,
+    AgentSvid, AttestRequest, AttestResponse, FollowRequest, MintJwtRequest, MintJwtResponse, MintWitRequest,
+    MintWitResponse, MintX509Request, MintX509Response, Order, Refusal, RenewRequest, Update, WitAnswer, Workload,
+    X509Answer, mint_jwt_response, wit_answer, x509_answer,
 };
 
 use super::super::Control;
@@ -92,7 +93,10 @@ impl Agents {
                     return Err(unknown.status());
                 }
             },
-            AgentErrand::Follow | AgentErrand::MintX509 { .. } | AgentErrand::MintJwt { .. } => {
+            AgentErrand::Follow
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintJwt { .. }
+            | AgentErrand::MintWit { .. } => {
                 settling.settle(StatusCode::UNPROCESSABLE_ENTITY);
                 return Err(Status::internal("not an errand for an SVID of an agent"));
             }
@@ -145,21 +149,37 @@ impl Agents {
         node.ok_or(NoNode::Unknown)
     }
 
-    async fn x509(&self, peer: &Peer, order: X509Order) -> x509_answer::Answer {
+    async fn x509(&self, peer: &Peer, order: Order) -> x509_answer::Answer {
         let workload = claimed(order.workload.unwrap_or_default());
         let errand = AgentErrand::MintX509 { workload, request: order.csr.to_vec() };
-        match self
-            .minted(peer, errand, |minting, errand, _| match errand {
-                AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
-                AgentErrand::Attest { .. }
-                | AgentErrand::Renew { .. }
-                | AgentErrand::Follow
-                | AgentErrand::MintJwt { .. } => Err(NotMinted::NoEnvironment),
-            })
-            .await
-        {
+        let minted = self.minted(peer, errand, |minting, errand, _| match errand {
+            AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
+            AgentErrand::Attest { .. }
+            | AgentErrand::Renew { .. }
+            | AgentErrand::Follow
+            | AgentErrand::MintJwt { .. }
+            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
+        });
+        match minted.await {
             Ok(svid) => x509_answer::Answer::Svid(svid),
             Err(refusal) => x509_answer::Answer::Refusal(refusal),
+        }
+    }
+
+    async fn wit(&self, peer: &Peer, order: Order) -> wit_answer::Answer {
+        let workload = claimed(order.workload.unwrap_or_default());
+        let errand = AgentErrand::MintWit { workload, request: order.csr.to_vec() };
+        let minted = self.minted(peer, errand, |minting, errand, record| match errand {
+            AgentErrand::MintWit { workload, request } => minting.wit(workload, request, record),
+            AgentErrand::Attest { .. }
+            | AgentErrand::Renew { .. }
+            | AgentErrand::Follow
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintJwt { .. } => Err(NotMinted::NoEnvironment),
+        });
+        match minted.await {
+            Ok(svid) => wit_answer::Answer::Svid(svid),
+            Err(refusal) => wit_answer::Answer::Refusal(refusal),
         }
     }
 
@@ -248,10 +268,7 @@ impl ControlPlane for Agents {
 
     async fn mint_x509(&self, request: Request<MintX509Request>) -> Result<Response<MintX509Response>, Status> {
         let peer = peer(&request)?;
-        let orders = request.into_inner().orders;
-        if orders.len() > MOST_ORDERS {
-            return Err(Status::invalid_argument(format!("a request has at most {MOST_ORDERS} orders")));
-        }
+        let orders = bounded(request.into_inner().orders)?;
         let answered = |order| async { X509Answer { answer: Some(self.x509(&peer, order).await) } };
         // together, so that one write to the disk is for many
         let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
@@ -270,7 +287,8 @@ impl ControlPlane for Agents {
             AgentErrand::Attest { .. }
             | AgentErrand::Renew { .. }
             | AgentErrand::Follow
-            | AgentErrand::MintX509 { .. } => Err(NotMinted::NoEnvironment),
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
         });
         let answer = match minted.await {
             Ok(svid) => mint_jwt_response::Answer::Svid(svid),
@@ -278,6 +296,24 @@ impl ControlPlane for Agents {
         };
         Ok(Response::new(MintJwtResponse { answer: Some(answer) }))
     }
+
+    async fn mint_wit(&self, request: Request<MintWitRequest>) -> Result<Response<MintWitResponse>, Status> {
+        if self.control.issuer().is_some_and(|issuer| issuer.wit.is_none()) {
+            return Err(Status::unimplemented("no WIT-SVIDs are signed here"));
+        }
+        let peer = peer(&request)?;
+        let orders = bounded(request.into_inner().orders)?;
+        let answered = |order| async { WitAnswer { answer: Some(self.wit(&peer, order).await) } };
+        let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
+        Ok(Response::new(MintWitResponse { answers }))
+    }
+}
+
+fn bounded(orders: Vec<Order>) -> Result<Vec<Order>, Status> {
+    if orders.len() > MOST_ORDERS {
+        return Err(Status::invalid_argument(format!("a request has at most {MOST_ORDERS} orders")));
+    }
+    Ok(orders)
 }
 
 /// SHA-256 of the key that a request is for; of one that cannot be read nothing is minted.
