@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`, `wit [ID]`, `wit-signer`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`, `wit [ID]`, `wit-signer`, `broker SERVER-ID OWN-ID METHOD REFERENCE`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -49,6 +49,8 @@ func main() {
 		wit(ctx, strings.Join(os.Args[2:], ""))
 	case "wit-signer":
 		witSigner(ctx)
+	case "broker":
+		brokered(ctx, os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	}
 }
 

@@ -8,6 +8,7 @@
 
 mod admin;
 mod attest;
+mod broker;
 mod control;
 mod door;
 mod evidence;

@@ -9,13 +9,14 @@ use http::uri::Authority;
 use model::TrustDomain;
 use yaml::{BadSettings, Common, Node, Reader, authority, incubating, settings};
 
-use crate::evidence::{Attestation, Means};
-
 use crate::attest::WorkloadAttestors;
+use crate::broker::{BrokerSettings, broker_settings};
+use crate::evidence::{Attestation, Means};
 
 /// What is served only where the settings name it.
 const WIT: &str = "wit";
-const INCUBATING: &[&str] = &[WIT];
+const BROKER: &str = "broker";
+const INCUBATING: &[&str] = &[WIT, BROKER];
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub attestation: Option<Attestation>,
     /// Whether workloads have WIT-SVIDs, if the control plane signs any.
     pub wit: bool,
+    /// Where brokers come; nowhere, unless it is named.
+    pub broker: Option<BrokerSettings>,
 }
 
 /// Reads `agent.yaml`.
@@ -54,8 +57,17 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let attestors = fields.optional("attestors");
         let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
         let incubating = fields.optional("incubating").map(|node| incubating(reader, node, INCUBATING));
+        let broker_node = fields.optional(BROKER);
+        let domain = common.as_ref().map(|common| &common.trust_domain);
+        let broker = broker_node.map(|node| broker_settings(reader, node, folder, domain));
         let attestation = fields.optional("attestation").map(|node| attestation(reader, node, folder));
         fields.close(reader);
+        let named = incubating.flatten().unwrap_or_default();
+        if named.contains(&BROKER) != broker_node.is_some() {
+            let text =
+                "agent: `incubating: [broker]` has brokers served, and `broker` says which and where: expected both";
+            reader.problem(broker_node.map_or(node.at, |node| node.at), text);
+        }
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
             environment,
@@ -67,7 +79,8 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
             attestation: attestation.flatten(),
-            wit: incubating.flatten().is_some_and(|named| named.contains(&WIT)),
+            wit: named.contains(&WIT),
+            broker: broker.flatten(),
         })
     })
 }

@@ -3,6 +3,8 @@
 mod bundles;
 mod claims;
 mod held;
+mod jwt;
+mod pod;
 mod serving;
 mod stream;
 mod wit;
@@ -29,14 +31,13 @@ use wire::workload::{
 use crate::attest::{Attestors, Look, NotAttested};
 use crate::known::{Bundle, Identified, Known};
 use crate::svids::{Svids, WitSvid, X509Svid};
-use crate::tokens::{NoToken, Tokens};
+use crate::tokens::Tokens;
 
+pub(crate) use self::bundles::{jwt as jwt_bundles, x509 as x509_bundles};
 pub(crate) use self::held::{Held, Standings, not_issued};
-pub(crate) use self::stream::Caller;
-
-/// Most audiences of one JWT-SVID, and the longest of them, in bytes.
-const MAX_AUDIENCES: usize = 32;
-const MAX_AUDIENCE: usize = 1024;
+pub(crate) use self::jwt::{Token, tokens};
+pub(crate) use self::pod::Pod;
+pub(crate) use self::stream::{Caller, Life};
 
 /// What the agent hands out to workloads.
 pub(crate) struct Node {
@@ -56,7 +57,7 @@ pub(crate) struct Workloads {
     node: Arc<Node>,
 }
 
-type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(crate) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Workloads {
     pub(crate) const fn new(node: Arc<Node>) -> Self {
@@ -71,7 +72,7 @@ impl Workloads {
 /// Who sent a request.
 pub(crate) fn process<T>(request: &Request<T>) -> Result<Arc<Process>, Status> {
     match request.extensions().get::<Peer>() {
-        Some(Peer::Process(process)) => Ok(Arc::clone(process)),
+        Some(Peer::Process(process) | Peer::Vouched(process, _)) => Ok(Arc::clone(process)),
         Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
             Err(Status::internal("a request without a process"))
         }
@@ -152,8 +153,7 @@ impl SpiffeWorkloadApi for Workloads {
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
         let caller = self.caller(&request).await?;
-        let svids = Arc::clone(&self.node.svids);
-        Ok(Response::new(serving::svids(caller, svids, x509::X509).boxed()))
+        Ok(Response::new(x509_svids(caller).boxed()))
     }
 
     async fn fetch_x509_bundles(
@@ -167,29 +167,9 @@ impl SpiffeWorkloadApi for Workloads {
     async fn fetch_jwtsvid(&self, request: Request<JwtsvidRequest>) -> Result<Response<JwtsvidResponse>, Status> {
         let caller = self.caller(&request).await?;
         let JwtsvidRequest { audience, spiffe_id } = request.into_inner();
-        let sound = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
-        if audience.is_empty() || audience.len() > MAX_AUDIENCES || !audience.iter().all(sound) {
-            return Err(Status::invalid_argument("a JWT-SVID is for 1 to 32 audiences of 1 to 1024 bytes"));
-        }
-        let known = self.node.known.borrow().clone();
-        let mut identities = self.node.identities(&known, caller.selectors())?;
-        if !spiffe_id.is_empty() {
-            let wanted = wanted(&spiffe_id)?;
-            identities.retain(|identified| identified.id == wanted);
-        }
-        // several registrations of one id have one token
-        identities.dedup_by(|one, other| one.id == other.id);
-        if identities.is_empty() {
-            return Err(Status::permission_denied("no identity issued"));
-        }
-        let mut svids = Vec::new();
-        for identified in &identities {
-            let selectors = told(identified, caller.selectors());
-            let token = self.node.tokens.of(identified, selectors, &audience).await.map_err(|why| untold(&why))?;
-            let (spiffe_id, hint) = (identified.id.to_string(), identified.registration.hint.clone());
-            svids.push(Jwtsvid { spiffe_id, svid: token, hint });
-        }
-        Ok(Response::new(JwtsvidResponse { svids }))
+        let tokens = tokens(&caller, &audience, &spiffe_id).await?;
+        let svid = |Token { id, svid, hint }| Jwtsvid { spiffe_id: id.to_string(), svid, hint };
+        Ok(Response::new(JwtsvidResponse { svids: tokens.into_iter().map(svid).collect() }))
     }
 
     async fn fetch_jwt_bundles(
@@ -250,11 +230,10 @@ fn wanted(spiffe_id: &str) -> Result<SpiffeId, Status> {
     spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))
 }
 
-fn untold(why: &NoToken) -> Status {
-    match why {
-        NoToken::Refused { again: false, .. } => Status::permission_denied(why.to_string()),
-        NoToken::Refused { again: true, .. } | NoToken::Control(_) => Status::unavailable(chain(why)),
-    }
+/// SVIDs of a workload, as the Workload API hands them out.
+pub(crate) fn x509_svids(caller: Caller) -> impl Stream<Item = Result<X509svidResponse, Status>> {
+    let svids = Arc::clone(&caller.node.svids);
+    serving::svids(caller, svids, x509::X509)
 }
 
 /// The SPIFFE ID of a trust domain, by which bundles are keyed.

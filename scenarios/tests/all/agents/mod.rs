@@ -2,6 +2,7 @@
 
 mod attested;
 mod authorities;
+mod brokers;
 mod clients;
 mod conforming;
 mod discovery;

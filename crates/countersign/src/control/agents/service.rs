@@ -62,7 +62,7 @@ impl Agents {
         errand: AgentErrand,
     ) -> Result<Permit<AgentErrand, ReadingSlot>, guard::Refusal> {
         let channel = match peer {
-            Peer::Tls(peer) => Some(Channel::Tls(peer)),
+            Peer::Tls(peer) | Peer::Vouched(_, peer) => Some(Channel::Tls(peer)),
             Peer::Network => None,
             Peer::Local(peer) => Some(Channel::Kernel(*peer)),
             Peer::Process(process) => Some(Channel::Kernel(process.credentials())),

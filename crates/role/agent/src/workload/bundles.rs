@@ -12,13 +12,13 @@ use super::{Node, keyed, wit};
 use crate::known::{Bundle, Known};
 
 /// Authorities of X.509-SVIDs.
-pub(super) fn x509(caller: Caller) -> impl Stream<Item = Result<X509BundlesResponse, Status>> {
+pub(crate) fn x509(caller: Caller) -> impl Stream<Item = Result<X509BundlesResponse, Status>> {
     let response = |bundles| X509BundlesResponse { crl: Vec::new(), bundles };
     bundles(caller, always, |bundle| &bundle.x509).map(move |bundles| bundles.map(response))
 }
 
 /// Keys of JWT-SVIDs, and no others.
-pub(super) fn jwt(caller: Caller) -> impl Stream<Item = Result<JwtBundlesResponse, Status>> {
+pub(crate) fn jwt(caller: Caller) -> impl Stream<Item = Result<JwtBundlesResponse, Status>> {
     bundles(caller, always, |bundle| &bundle.jwt).map(|bundles| bundles.map(|bundles| JwtBundlesResponse { bundles }))
 }
 
