@@ -2,6 +2,7 @@
 
 mod attested;
 mod authorities;
+mod brokers;
 mod clients;
 mod clouds;
 mod conforming;
@@ -11,6 +12,7 @@ mod herd;
 mod joining;
 mod locked_out;
 mod watching;
+mod wit;
 mod workloads;
 
 use std::process::Command;
