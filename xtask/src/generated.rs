@@ -12,6 +12,7 @@ pub const GENERATED: &str = "crates/edge/wire/src/generated";
 /// Definition, the generator's name for its package, file.
 pub const FILES: &[(&str, &str, &str)] = &[
     ("spiffe/workload.proto", "_", "workload.rs"),
+    ("spiffe/broker.proto", "spiffe.broker", "broker.rs"),
     ("countersign/agent/v1/agent.proto", "countersign.agent.v1", "agent.rs"),
     ("envoy/config/core/v3/core.proto", "envoy.config.core.v3", "envoy/config/core/v3.rs"),
     (
@@ -24,9 +25,11 @@ pub const FILES: &[(&str, &str, &str)] = &[
     ("google/rpc/status.proto", "google.rpc", "google/rpc.rs"),
     ("grpc/health/v1/health.proto", "grpc.health.v1", "grpc/health/v1.rs"),
 ];
-/// What is served to workloads, as gRPC's reflection describes it; written with the Rust of the same definitions.
-pub const DESCRIBED: (&[&str], &str) =
-    (&["spiffe/workload.proto", "envoy/service/secret/v3/sds.proto", "grpc/health/v1/health.proto"], "workload.binpb");
+/// What is served to workloads, and to brokers, as gRPC's reflection describes it; written with the Rust of the same definitions.
+pub const DESCRIBED: &[(&[&str], &str)] = &[
+    (&["spiffe/workload.proto", "envoy/service/secret/v3/sds.proto", "grpc/health/v1/health.proto"], "workload.binpb"),
+    (&["spiffe/broker.proto"], "broker.binpb"),
+];
 
 /// The first line of a generated file.
 pub fn heading(definition: &str, proto: &[u8]) -> String {

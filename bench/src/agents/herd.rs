@@ -10,7 +10,7 @@ use net::spread;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::Code;
-use wire::agent::{MintX509Request, Workload, X509Order, x509_answer};
+use wire::agent::{MintX509Request, Order, Workload, x509_answer};
 
 use super::installation::{Installation, Node};
 use super::mint::{registered, workload};
@@ -31,7 +31,7 @@ pub async fn table(installation: &mut Installation, nodes: &[Node], streams: usi
         let control = Arc::new(node.reach(installation));
         let workloads: Vec<Workload> = registered(&control).await.into_iter().map(workload).collect();
         for stream in 0..streams {
-            let orders = requests.iter().enumerate().map(|(n, csr)| X509Order {
+            let orders = requests.iter().enumerate().map(|(n, csr)| Order {
                 workload: Some(workloads[(stream * EACH + n) % workloads.len()].clone()),
                 csr: csr.clone(),
             });
@@ -61,7 +61,7 @@ pub async fn table(installation: &mut Installation, nodes: &[Node], streams: usi
 /// Asks as an agent does, until all is minted; gives how long after `begun` that is.
 async fn served(
     control: Arc<ControlPlane>,
-    orders: Vec<X509Order>,
+    orders: Vec<Order>,
     turned_away: Arc<AtomicUsize>,
     late: Arc<AtomicUsize>,
     begun: Instant,

@@ -13,7 +13,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use wire::agent::{
-    FollowRequest, MintJwtRequest, MintX509Request, Registration, Workload, X509Order, mint_jwt_response, x509_answer,
+    FollowRequest, MintJwtRequest, MintX509Request, Order, Registration, Workload, mint_jwt_response, x509_answer,
 };
 
 use super::installation::{Installation, document};
@@ -85,7 +85,7 @@ async fn x509(control: &Arc<agent::ControlPlane>, workloads: &Arc<Vec<Workload>>
             while begun.elapsed() < time {
                 let orders = requests.iter().map(|csr| {
                     next += 1;
-                    X509Order { workload: Some(workloads[next % workloads.len()].clone()), csr: csr.clone() }
+                    Order { workload: Some(workloads[next % workloads.len()].clone()), csr: csr.clone() }
                 });
                 let orders = orders.collect();
                 let answers = client.mint_x509(MintX509Request { orders }).await.expect("minted").into_inner().answers;

@@ -58,8 +58,8 @@ pub fn run(extent: &Extent) -> ExitCode {
 pub fn hold(socket: &str) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut stream = reach::svids(socket).await;
-        renewal::watched(&mut stream).await;
+        let (first, mut stream) = reach::svids(socket).await;
+        renewal::watched(first, &mut stream).await;
     });
 }
 

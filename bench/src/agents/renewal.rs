@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde_json::Value;
-use wire::workload::X509svidResponse;
+use wire::workload::{X509svid, X509svidResponse};
 
 use super::installation::Installation;
 
@@ -18,13 +18,14 @@ const WITHIN: Duration = Duration::from_secs(120);
 
 /// Watches a stream until it ends: for each SVID that is another one than before, the moment is a line of output, in microseconds
 /// since 1970.
-pub async fn watched(stream: &mut tonic::Streaming<X509svidResponse>) {
-    let mut known: HashMap<String, Bytes> = HashMap::new();
+pub async fn watched(first: X509svidResponse, stream: &mut tonic::Streaming<X509svidResponse>) {
+    let of = |svid: X509svid| (svid.spiffe_id, svid.x509_svid);
+    let mut known: HashMap<String, Bytes> = first.svids.into_iter().map(of).collect();
     while let Ok(Some(said)) = stream.message().await {
         let at = micros();
         for svid in said.svids {
-            let another = known.insert(svid.spiffe_id, svid.x509_svid.clone());
-            if another.is_some_and(|before| before != svid.x509_svid) {
+            let (id, chain) = of(svid);
+            if known.insert(id, chain.clone()).is_some_and(|before| before != chain) {
                 println!("{at}");
             }
         }

@@ -1,4 +1,4 @@
-// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `token AUDIENCE`, `validate TOKEN AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
+// A workload in Go, with go-spiffe as it is published: `x509`, `jwt AUDIENCE`, `token AUDIENCE`, `validate TOKEN AUDIENCE`, `signer`, `kid AUDIENCE`, `rotation N`, `watch`, `mtls`, `serve TRUST_DOMAIN`, `call ADDRESS ID`, `wit [ID]`, `wit-signer`, `broker SERVER-ID OWN-ID METHOD REFERENCE`. The Workload API is where SPIFFE_ENDPOINT_SOCKET says.
 package main
 
 import (
@@ -53,6 +53,12 @@ func main() {
 		serve(ctx, spiffeid.RequireTrustDomainFromString(os.Args[2]))
 	case "call":
 		call(ctx, os.Args[2], spiffeid.RequireFromString(os.Args[3]))
+	case "wit":
+		wit(ctx, strings.Join(os.Args[2:], ""))
+	case "wit-signer":
+		witSigner(ctx)
+	case "broker":
+		brokered(ctx, os.Args[2], os.Args[3], os.Args[4], os.Args[5])
 	}
 }
 

@@ -25,10 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(file.parent().ok_or("a file has a folder")?)?;
         fs::write(file, format!("{}{code}", heading(definition, &proto)))?;
     }
-    let (definitions, file) = DESCRIBED;
-    let mut described = protox::Compiler::new([root.join(PROTO)])?;
-    described.include_imports(true).open_files(definitions)?;
-    fs::write(root.join(GENERATED).join(file), described.encode_file_descriptor_set())?;
+    for (definitions, file) in DESCRIBED {
+        let mut described = protox::Compiler::new([root.join(PROTO)])?;
+        described.include_imports(true).open_files(*definitions)?;
+        fs::write(root.join(GENERATED).join(file), described.encode_file_descriptor_set())?;
+    }
     fs::remove_dir_all(&made)?;
     Ok(())
 }

@@ -49,6 +49,7 @@ pub enum AuthorityVerb {
 pub enum AuthorityKind {
     X509,
     Jwt,
+    Wit,
 }
 
 /// What is to be done, and by whose word.
@@ -81,6 +82,7 @@ impl From<AuthorityKind> for KeyKind {
         match kind {
             AuthorityKind::X509 => Self::X509,
             AuthorityKind::Jwt => Self::Jwt,
+            AuthorityKind::Wit => Self::Wit,
         }
     }
 }

@@ -218,7 +218,7 @@ fn channel(peer: &Peer) -> Option<Channel<'_>> {
     match peer {
         Peer::Local(peer) => Some(Channel::Kernel(*peer)),
         Peer::Process(process) => Some(Channel::Kernel(process.credentials())),
-        Peer::Tls(peer) => Some(Channel::Tls(peer)),
+        Peer::Tls(peer) | Peer::Vouched(_, peer) => Some(Channel::Tls(peer)),
         Peer::Network => None,
     }
 }
@@ -247,7 +247,9 @@ impl Door for Control {
         match (self.admit(&presented, command.map_err(code)).await, &peer) {
             (Ok(permit), _) => self.perform(permit, &peer).await.into(),
             (Err(refusal), Peer::Local(_) | Peer::Process(_)) => Reply::refused(&refusal, why).into(),
-            (Err(refusal), Peer::Tls(_) | Peer::Network) => Reply::refused_abroad(&refusal, why).into(),
+            (Err(refusal), Peer::Tls(_) | Peer::Vouched(..) | Peer::Network) => {
+                Reply::refused_abroad(&refusal, why).into()
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use super::federations::{SPIFFE, WEB};
 use super::upstream::{UpstreamSettings, upstream};
 use crate::issuing::Lives;
 use net::causes::chain;
-use yaml::{BadSettings, Common, Node, Reader, authority, settings};
+use yaml::{BadSettings, Common, Node, Reader, authority, incubating, settings};
 
 /// Shortest and longest life of an authority.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -125,6 +125,7 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
         let operators = fields.optional("operators").map(|node| operators(reader, node, folder));
         let lives = fields.optional("authority").map(|node| lives(reader, node));
         let token = fields.optional("signer").map(|node| token(reader, node, folder));
+        let incubating = fields.optional("incubating").map(|node| incubating(reader, node, &["wit"]));
         let bundle_node = fields.optional("bundle");
         let server = bundle_node.map(|node| bundle_server(reader, node, folder));
         let upstream = fields.optional("upstream").map(|node| upstream(reader, node, folder));
@@ -164,7 +165,10 @@ pub fn server_settings(path: &Path) -> Result<ServerSettings, BadSettings> {
             directory,
             state,
             operators: operators.unwrap_or_default(),
-            lives: lives.unwrap_or_else(|| Some(Lives::default()))?,
+            lives: with_wit(
+                lives.unwrap_or_else(|| Some(Lives::default()))?,
+                &incubating.unwrap_or_else(|| Some(Vec::new()))?,
+            ),
             token: token.flatten(),
             bundle,
             upstream: upstream.flatten(),
@@ -215,7 +219,7 @@ fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
     let svid = life("svidTtl", known.svid.min(x509? / 6));
     let below = fields.optional("below").map_or(Some(known.below), |node| reader.parse(node));
     fields.close(reader);
-    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid?, below: below? };
+    let lives = Lives { x509: x509?, jwt: jwt?, svid: svid?, below: below?, wit: None };
     if lives.below > MOST_BELOW {
         reader.problem(
             node.at,
@@ -229,6 +233,11 @@ fn lives(reader: &mut Reader<'_>, node: &Node) -> Option<Lives> {
         reader.problem(node.at, "authority: `svidTtl` is from 1s to a sixth of `caTtl`, which would cut it short");
     }
     Some(lives)
+}
+
+/// Keys of WIT-SVIDs, where they are signed, live as those of JWT-SVIDs do.
+fn with_wit(lives: Lives, incubating: &[&str]) -> Lives {
+    Lives { wit: incubating.contains(&"wit").then_some(lives.jwt), ..lives }
 }
 
 /// `{profile: https_spiffe}`, or `{profile: https_web, cert, key}`.

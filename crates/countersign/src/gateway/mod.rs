@@ -71,7 +71,7 @@ impl Door for Gateway {
         let Read { trace, operation, asked, status } = head::read(&live.catalog, parts);
         let call = call(trace, Some(operation), freshness);
         let channel = match &peer {
-            Peer::Tls(peer) => Some(Channel::Tls(peer)),
+            Peer::Tls(peer) | Peer::Vouched(_, peer) => Some(Channel::Tls(peer)),
             Peer::Network | Peer::Local(_) | Peer::Process(_) => None,
         };
         let presented = Presented { channel, message: token.map(Message::Bearer) };
@@ -111,7 +111,7 @@ impl Door for Gateway {
 
     async fn dismissed(&self, peer: &Peer) {
         match peer {
-            Peer::Tls(_) => {
+            Peer::Tls(_) | Peer::Vouched(..) => {
                 // the first look comes late enough for a request to be refused, and recorded
                 loop {
                     sleep(LOOK).await;

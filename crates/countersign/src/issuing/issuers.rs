@@ -56,6 +56,8 @@ pub struct By {
 /// Why a step in the life of an authority was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStepped {
+    #[error("no {kind}-SVIDs are signed here: `incubating: [{kind}]` in the server's settings has them signed", kind = .kind.as_str())]
+    NoneOfKind { kind: KeyKind },
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
     #[error("the authorities cannot be used")]
@@ -134,7 +136,8 @@ impl Issuers {
             let (opened, _) = self.opened(domain, kept)?;
             let lives: Vec<KeyLife> =
                 opened.iter().filter(|one| one.kind == kind).map(|one| one.life.clone()).collect();
-            check(&lives, step, self.lives.of(kind), by.at)?;
+            let life = self.lives.of(kind).ok_or(NotStepped::NoneOfKind { kind })?;
+            check(&lives, step, life, by.at)?;
             if let Some(id) = self.keep(domain, seq, &opened, (kind, step), by).await? {
                 return Ok(id);
             }
@@ -233,8 +236,9 @@ impl Issuers {
                 let certified = self.certified(domain, signer, at).await;
                 certified.inspect_err(|_none| self.custody.forget(&secret))?
             }
-            KeyKind::Jwt => {
-                let ends = at.plus(self.lives.jwt);
+            KeyKind::Jwt | KeyKind::Wit => {
+                // of a kind that does not sign, no step is taken
+                let ends = at.plus(self.lives.of(kind).unwrap_or_default());
                 Certified { certificate: Vec::new(), above: Vec::new(), roots: Vec::new(), ends, outer: None }
             }
         };
@@ -278,7 +282,9 @@ impl Issuers {
             let id = kept.id.clone();
             Opened::read(domain, kept, seal).map_err(|source| not_ours(id, source))
         };
-        Ok((authorities.into_iter().map(open).collect::<Result<_, _>>()?, outer))
+        let opened = authorities.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        // INVARIANT: of a kind that does not sign here, nothing is published
+        Ok((opened.into_iter().filter(|one| self.lives.of(one.kind).is_some()).collect(), outer))
     }
 
     /// Has an outer control plane publish our keys of JWT-SVIDs, and keeps what it says, if it says anything else than before;
@@ -443,9 +449,9 @@ fn lacking<'a>(
     lives: &Lives,
     at: Time,
 ) -> Option<(KeyKind, KeyStep)> {
-    KeyKind::ALL.into_iter().find_map(|kind| {
+    lives.each().find_map(|(kind, life)| {
         let keys: Vec<KeyLife> = keys.clone().filter(|(of, _)| *of == kind).map(|(_, life)| life.clone()).collect();
         let signs = keys.iter().any(|key| key.standing == Standing::Active && key.ends > at);
-        if signs { None } else { Some((kind, due(&keys, lives.of(kind), at)?)) }
+        if signs { None } else { Some((kind, due(&keys, life, at)?)) }
     })
 }

@@ -44,7 +44,8 @@ impl Laid {
         let point = signer.public_point().to_vec();
         let (certificate, ends) = match kind {
             KeyKind::X509 => self.certificate(signer, at)?,
-            KeyKind::Jwt => (Vec::new(), at.plus(lives.of(kind))),
+            // of a kind that does not sign, what lies here has ended
+            KeyKind::Jwt | KeyKind::Wit => (Vec::new(), at.plus(lives.of(kind).unwrap_or_default())),
         };
         let standing = if ends <= at { return Ok(None) } else { Standing::Active };
         let (above, roots) = (Vec::new(), Vec::new());
@@ -103,6 +104,7 @@ impl Laid {
         self.directory.join(match kind {
             KeyKind::X509 => "authority.key",
             KeyKind::Jwt => "jwt.key",
+            KeyKind::Wit => "wit.key",
         })
     }
 }

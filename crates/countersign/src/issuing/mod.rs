@@ -20,7 +20,7 @@ use credential::{
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
 use issuer::{
     Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
-    PublishedCertificate, PublishedKey, key_digest, pem,
+    PublishedCertificate, PublishedKey, WitAuthority, key_digest, pem,
 };
 use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
@@ -54,23 +54,31 @@ const FIRST_SEQUENCE: u64 = 1 << 32;
 pub struct Lives {
     pub x509: Duration,
     pub jwt: Duration,
+    /// None where no WIT-SVIDs are signed.
+    pub wit: Option<Duration>,
     pub svid: Duration,
     pub below: u8,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Self { x509: DAY, jwt: DAY, svid: HOUR, below: 0 }
+        Self { x509: DAY, jwt: DAY, wit: None, svid: HOUR, below: 0 }
     }
 }
 
 impl Lives {
-    /// Of authorities of this kind.
-    pub const fn of(&self, kind: KeyKind) -> Duration {
+    /// Of authorities of this kind; none where there are none.
+    pub const fn of(&self, kind: KeyKind) -> Option<Duration> {
         match kind {
-            KeyKind::X509 => self.x509,
-            KeyKind::Jwt => self.jwt,
+            KeyKind::X509 => Some(self.x509),
+            KeyKind::Jwt => Some(self.jwt),
+            KeyKind::Wit => self.wit,
         }
+    }
+
+    /// Each kind that signs here, and how long its authorities live.
+    pub fn each(self) -> impl Iterator<Item = (KeyKind, Duration)> {
+        KeyKind::ALL.into_iter().filter_map(move |kind| Some((kind, self.of(kind)?)))
     }
 }
 
@@ -78,6 +86,8 @@ impl Lives {
 pub struct Issuer {
     pub authority: Authority,
     pub jwt: JwtAuthority,
+    /// None where no WIT-SVIDs are signed.
+    pub wit: Option<WitAuthority>,
     own: Own,
     /// Every authority that is published, oldest first.
     keys: Vec<Shown>,
@@ -175,12 +185,14 @@ impl Issuer {
         let authority = authority.map_err(founding)?;
         let (one, key) = signer(KeyKind::Jwt)?;
         let jwt = JwtAuthority::new(domain, key, one.life.ends);
+        let wit = lives.wit.map(|_life| signer(KeyKind::Wit)).transpose()?;
+        let wit = wit.map(|(one, key)| WitAuthority::new(domain, key, one.life.ends));
         let keys: Vec<Shown> = opened.into_iter().map(|one| Shown::of(one, domain)).collect();
         let outer = outer.filter(|_| keys.iter().any(|key| key.signed_by.is_some()));
         let bundle = bundle(domain, &certificates(&keys, outer.as_ref()));
         let bundle = bundle.map_err(|source| IssuingFailed::Bundle { domain: domain.clone(), source })?;
         let bundle = bundle.tainting(&tainted(&keys));
-        Ok(Self { authority, jwt, own, keys, outer, seq, lives, bundle })
+        Ok(Self { authority, jwt, wit, own, keys, outer, seq, lives, bundle })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
@@ -223,7 +235,7 @@ impl Issuer {
         }
         let of_kind = self.keys.iter().filter(|key| key.kind == kind);
         let lives: Vec<KeyLife> = of_kind.map(|key| key.life.clone()).collect();
-        due(&lives, self.lives.of(kind), at)
+        due(&lives, self.lives.of(kind)?, at)
     }
 
     /// What is due because an outer authority does not count as it did that signed ours: another takes its place, and what it
@@ -289,6 +301,11 @@ impl Issuer {
         issuer::jwt_keys(&self.published())
     }
 
+    /// The keys of WIT-SVIDs likewise; none where none are signed.
+    pub fn wit_keys(&self) -> Option<Value> {
+        self.wit.as_ref().map(|_signs| issuer::wit_keys(&self.published()))
+    }
+
     /// Digests (SHA-256 of SubjectPublicKeyInfo) of authorities whose SVIDs are to be replaced.
     pub fn tainted(&self) -> Vec<[u8; 32]> {
         tainted(&self.keys)
@@ -306,6 +323,7 @@ impl Issuer {
 
     fn published(&self) -> Published {
         let x509 = self.x509_authorities();
+        let points = |kind| self.keys.iter().filter(move |key| key.kind == kind).map(|key| key.point.clone()).collect();
         // each was read as an authority's when the bundle was made
         let certificate = |certificate: Vec<u8>| {
             let key = AuthorityCertificate::read(&certificate, self.domain()).ok()?.key;
@@ -314,8 +332,9 @@ impl Issuer {
         Published {
             x509: x509.into_iter().filter_map(certificate).collect(),
             jwt: self.jwt_points(None),
+            wit: points(KeyKind::Wit),
             sequence: self.sequence(),
-            shortest: self.lives.x509.min(self.lives.jwt),
+            shortest: self.lives.each().map(|(_, life)| life).min().unwrap_or(self.lives.x509),
         }
     }
 

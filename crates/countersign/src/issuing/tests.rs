@@ -27,7 +27,16 @@ async fn state(dir: &TempDir) -> State {
 
 /// A node with keys of its own folder.
 async fn node(dir: &TempDir, keys: &str) -> Arc<Issuers> {
-    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, Lives::default(), (Custody::State, None)))
+    living(dir, keys, Lives::default()).await
+}
+
+async fn living(dir: &TempDir, keys: &str, lives: Lives) -> Arc<Issuers> {
+    Arc::new(Issuers::new(dir.path().join(keys), state(dir).await, lives, (Custody::State, None)))
+}
+
+/// As it lives where WIT-SVIDs are signed.
+fn with_wit() -> Lives {
+    Lives { wit: Some(HOUR * 24), ..Lives::default() }
 }
 
 fn by(at: Time) -> By {
@@ -71,7 +80,8 @@ async fn rotate(nodes: &[Arc<Issuers>], at: Time) {
 #[tokio::test]
 async fn nodes_that_start_at_once_have_one_authority_of_each_kind_and_rotate_as_one() {
     let dir = TempDir::new().unwrap();
-    let nodes = [node(&dir, "keys").await, node(&dir, "keys").await, node(&dir, "keys").await];
+    let node = async || living(&dir, "keys", with_wit()).await;
+    let nodes = [node().await, node().await, node().await];
     // the sealing key is the same on every node before the second one starts
     nodes[0].of(&domain(), now()).await.unwrap();
     let at = now();
@@ -88,7 +98,11 @@ async fn nodes_that_start_at_once_have_one_authority_of_each_kind_and_rotate_as_
             let at = at.plus(HOUR * hour);
             minted(issuer, at).check(&issuers[2].authorities(), at).unwrap();
         }
-        assert!(issuers[0].keys().len() <= 10, "{} are published", issuers[0].keys().len());
+        assert!(issuers[0].keys().len() <= 15, "{} are published", issuers[0].keys().len());
+        for kind in KeyKind::ALL {
+            let active = standings(&issuers[0], kind).into_iter().filter(|one| *one == Standing::Active);
+            assert_eq!(active.count(), 1, "{}", kind.as_str());
+        }
     }
 }
 
@@ -201,7 +215,7 @@ async fn a_revoked_authority_signed_nothing_that_counts_and_a_tainted_one_marks_
     let step = async |step: KeyStep| node.step(&domain(), KeyKind::X509, &step, &by(at.plus(HOUR))).await;
     let refused = async |step_: KeyStep| match step(step_).await.err().unwrap() {
         NotStepped::NotTaken(why) => why.to_string(),
-        NotStepped::Issuing(why) => panic!("{why}"),
+        why @ (NotStepped::NoneOfKind { .. } | NotStepped::Issuing(_)) => panic!("{why}"),
     };
     assert_eq!(
         refused(KeyStep::Taint(id.clone())).await,
@@ -340,4 +354,42 @@ async fn keys_of_a_control_plane_that_says_no_more_are_dropped_once_they_have_en
     }
     let after = node.of(&domain(), now().plus(HOUR * 30)).await.unwrap();
     assert!(!standings(&after, KeyKind::Jwt).contains(&Standing::Nested) && !ours.is_empty());
+}
+
+/// Names of the keys of a bundle that are for this.
+fn kids(bundle: &serde_json::Value, usage: &str) -> Vec<String> {
+    let keys = bundle["keys"].as_array().unwrap().iter().filter(|key| key["use"] == usage);
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn keys_of_wit_svids_are_in_a_bundle_only_while_they_sign_and_share_no_name_with_others() {
+    let dir = TempDir::new().unwrap();
+    let off = node(&dir, "keys").await;
+    let issuer = off.of(&domain(), now()).await.unwrap();
+    assert!(
+        issuer.wit.is_none() && issuer.wit_keys().is_none() && kids(&issuer.spiffe_bundle(), "wit-svid").is_empty()
+    );
+    let refused = off.step(&domain(), KeyKind::Wit, &KeyStep::Prepare, &by(now())).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "no wit-SVIDs are signed here: `incubating: [wit]` in the server's settings has them signed"
+    );
+    let on = living(&dir, "keys", with_wit()).await;
+    let at = now();
+    for hour in 0..72 {
+        rotate(std::slice::from_ref(&on), at.plus(HOUR * hour)).await;
+        let issuer = on.of(&domain(), at.plus(HOUR * hour)).await.unwrap();
+        let bundle = issuer.spiffe_bundle();
+        let (wits, jwts) = (kids(&bundle, "wit-svid"), kids(&bundle, "jwt-svid"));
+        assert!(!wits.is_empty() && wits.iter().all(|kid| !jwts.contains(kid)), "{bundle}");
+        // what the Workload API hands out for one is never for the other
+        let (jwt_keys, wit_keys) = (issuer.jwt_keys().to_string(), issuer.wit_keys().unwrap().to_string());
+        assert!(wits.iter().all(|kid| wit_keys.contains(kid) && !jwt_keys.contains(kid)), "{jwt_keys}");
+        assert!(jwts.iter().all(|kid| jwt_keys.contains(kid) && !wit_keys.contains(kid)), "{wit_keys}");
+    }
+    // off again, they are kept and not published
+    let off = node(&dir, "keys").await.of(&domain(), at.plus(HOUR * 72)).await.unwrap();
+    assert!(off.wit.is_none() && kids(&off.spiffe_bundle(), "wit-svid").is_empty());
+    assert!(off.keys().iter().all(|key| key.kind != KeyKind::Wit));
 }

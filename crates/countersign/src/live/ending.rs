@@ -18,7 +18,7 @@ pub enum End {
 
 /// Whether what authenticated the connection proves nothing any more: then no other request of it can be answered.
 pub fn ends(peer: &Peer, live: &Live, at: Time) -> Option<End> {
-    let Peer::Tls(peer) = peer else { return None };
+    let (Peer::Tls(peer) | Peer::Vouched(_, peer)) = peer else { return None };
     let presented = Presented { channel: Some(Channel::Tls(peer)), message: None };
     match credential::verify(&live.snapshot.sources, &presented, at) {
         Ok(proofs) => {

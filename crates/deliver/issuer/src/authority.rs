@@ -80,6 +80,8 @@ pub enum MintFailed {
     Time { time: Time },
     #[error("a JWT-SVID is for somebody: it names at least one audience")]
     NoAudience,
+    #[error("a WIT-SVID is bound to a P-256 key")]
+    OtherKey,
     #[error("the certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
     #[error(transparent)]
@@ -171,12 +173,7 @@ impl Authority {
     /// [`MintFailed`].
     pub fn mint(&self, order: &Order<'_>, serial: [u8; 16], at: Time) -> Result<Svid, MintFailed> {
         let id = order.id;
-        if !id.is_member_of(&self.domain) {
-            return Err(MintFailed::OtherDomain { id: id.clone(), domain: self.domain.clone() });
-        }
-        if id.path().is_empty() {
-            return Err(MintFailed::NoPath { id: id.clone() });
-        }
+        names_a_workload(id, &self.domain)?;
         let not_after = whole_second(at.plus(order.ttl).min(order.until).min(self.not_after));
         if not_after <= at {
             return Err(MintFailed::Ended);
@@ -198,6 +195,15 @@ impl Authority {
         let certificate = params.signed_by(&order.key.0, &self.issuer)?.der().to_vec();
         Ok(Svid { certificate, above: self.above.clone(), serial: positive_bytes(serial), not_after })
     }
+}
+
+/// # Errors
+/// [`MintFailed`] where an SVID of `domain` cannot be for `id`.
+pub(crate) fn names_a_workload(id: &SpiffeId, domain: &TrustDomain) -> Result<(), MintFailed> {
+    if !id.is_member_of(domain) {
+        return Err(MintFailed::OtherDomain { id: id.clone(), domain: domain.clone() });
+    }
+    if id.path().is_empty() { Err(MintFailed::NoPath { id: id.clone() }) } else { Ok(()) }
 }
 
 /// What every certificate of an authority says, whatever its dates: its name and its flags (X509-SVID.md §3.2, §4.1, §4.3). No

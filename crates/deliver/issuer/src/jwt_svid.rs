@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{RecordId, SpiffeId, Time, TrustDomain};
 use serde::Serialize;
 
-use crate::authority::MintFailed;
+use crate::authority::{MintFailed, names_a_workload};
 use crate::compact::{Header, compact, seconds};
 use crate::publish::thumbprint;
 use crate::signer::Signer;
@@ -76,12 +76,7 @@ impl JwtAuthority {
     /// [`MintFailed`].
     pub fn mint(&self, order: &JwtOrder<'_>, at: Time) -> Result<JwtSvid, MintFailed> {
         let id = order.id;
-        if !id.is_member_of(&self.domain) {
-            return Err(MintFailed::OtherDomain { id: id.clone(), domain: self.domain.clone() });
-        }
-        if id.path().is_empty() {
-            return Err(MintFailed::NoPath { id: id.clone() });
-        }
+        names_a_workload(id, &self.domain)?;
         if order.audience.is_empty() {
             return Err(MintFailed::NoAudience);
         }

@@ -1,4 +1,4 @@
-//! What a permit may mint: X.509-SVIDs and JWT-SVIDs, the assertions by which a gateway names its caller to a service, and the tokens by
+//! What a permit may mint: X.509-SVIDs, JWT-SVIDs and WIT-SVIDs, the assertions by which a gateway names its caller to a service, and the tokens by
 //! which a new plane comes to control.
 //!
 //! This crate holds no private key of ours: every signature comes from a [`Signer`], or from an [`OuterAuthority`] that an operator
@@ -19,6 +19,7 @@ pub mod pem;
 mod publish;
 mod request;
 mod signer;
+mod wit_svid;
 
 pub use assertion::{Assertions, Statement};
 pub use authority::{Authority, BACKDATE, MintFailed, Order, Svid};
@@ -29,9 +30,11 @@ pub use outer::{OuterAuthority, Term};
 pub use pem::BadPem;
 pub use publish::{
     Published, PublishedCertificate, PublishedKey, bundle, enrolment_keys, jwt_keys, key_set, point_text, read_point,
+    wit_keys,
 };
 pub use request::{BadRequest, CertificateRequest, NewKey};
 pub use signer::{Signer, SigningFailed, key_digest, key_id};
+pub use wit_svid::{WitAuthority, WitOrder, WitSvid};
 
 #[cfg(test)]
 mod tests;

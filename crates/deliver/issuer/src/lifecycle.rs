@@ -1,5 +1,5 @@
 //! The life of the keys that sign SVIDs: prepared, active, retired, tainted, gone. Which step is due, and which one an operator
-//! may take, is a function of what is kept and of the time. Nothing is kept, signed or waited for here, and X.509 and JWT keys
+//! may take, is a function of what is kept and of the time. Nothing is kept, signed or waited for here, and keys of every kind
 //! live alike.
 //!
 //! A key is published from when it is prepared, so that whoever checks what it signs knows it before it signs. It is
@@ -23,6 +23,8 @@ pub enum KeyKind {
     X509,
     /// JWT-SVIDs.
     Jwt,
+    /// WIT-SVIDs, where they are signed at all: their standard is incubating.
+    Wit,
 }
 
 /// How far a published key is.
@@ -100,12 +102,13 @@ pub enum NotTaken {
 }
 
 impl KeyKind {
-    pub const ALL: [Self; 2] = [Self::X509, Self::Jwt];
+    pub const ALL: [Self; 3] = [Self::X509, Self::Jwt, Self::Wit];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::X509 => "x509",
             Self::Jwt => "jwt",
+            Self::Wit => "wit",
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Published {
     pub x509: Vec<PublishedCertificate>,
     /// Public keys of JWT-SVIDs, as uncompressed points.
     pub jwt: Vec<Vec<u8>>,
+    /// Those of WIT-SVIDs likewise; nothing where none are signed.
+    pub wit: Vec<Vec<u8>>,
     /// Greater with every change of all this.
     pub sequence: u64,
     /// The shortest life of an authority.
@@ -79,7 +81,7 @@ pub enum PublishedKey {
     Ed25519 { x: Vec<u8> },
 }
 
-/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1). It should be fetched
+/// The SPIFFE bundle of a trust domain (SPIFFE_Trust_Domain_and_Bundle.md §4, X509-SVID.md §6.1, JWT-SVID.md §6.1, WIT-SVID.md §6.1). It should be fetched
 /// ten times in the life of an authority, and each five minutes at least, so that a key is known before it signs.
 pub fn bundle(published: &Published) -> Value {
     let certificate = |one: &PublishedCertificate| {
@@ -90,24 +92,44 @@ pub fn bundle(published: &Published) -> Value {
         }
         key
     };
-    let tokens = published.jwt.iter().map(|point| jwt_key(point, Some("jwt-svid")));
-    let keys: Vec<Value> = published.x509.iter().map(certificate).chain(tokens).collect();
+    let jwt = published.jwt.iter().map(|point| token_key(point, Some("jwt-svid")));
+    let wit = published.wit.iter().map(|point| token_key(point, Some("wit-svid")));
+    let keys: Vec<Value> = published.x509.iter().map(certificate).chain(jwt).chain(wit).collect();
     let hint = (published.shortest.as_secs() / 10).clamp(1, LONGEST_HINT);
     json!({"keys": keys, "spiffe_sequence": published.sequence, "spiffe_refresh_hint": hint})
 }
 
 /// The keys of JWT-SVIDs alone, as a plain JWK Set: what the Workload API hands out (SPIFFE_Workload_API.md §6.2.2).
 pub fn jwt_keys(published: &Published) -> Value {
-    json!({"keys": published.jwt.iter().map(|point| jwt_key(point, None)).collect::<Vec<_>>()})
+    plain_set(&published.jwt)
 }
 
-fn jwt_key(point: &[u8], usage: Option<&str>) -> Value {
+/// Those of WIT-SVIDs alone, likewise (§7.2.2).
+pub fn wit_keys(published: &Published) -> Value {
+    plain_set(&published.wit)
+}
+
+fn plain_set(points: &[Vec<u8>]) -> Value {
+    json!({"keys": points.iter().map(|point| token_key(point, None)).collect::<Vec<_>>()})
+}
+
+/// Named by its thumbprint: no two keys of a bundle have one name, whatever they are used for.
+fn token_key(point: &[u8], usage: Option<&str>) -> Value {
     let mut key = jwk(point);
     if let Some(members) = key.as_object_mut() {
         members.insert("kid".to_owned(), json!(thumbprint(point)));
         if let Some(usage) = usage {
             members.insert("use".to_owned(), json!(usage));
         }
+    }
+    key
+}
+
+/// A P-256 key to which a token is bound: what it signs with stands in it (WIT-SVID.md §3.2).
+pub(crate) fn bound_key(point: &[u8]) -> Value {
+    let mut key = jwk(point);
+    if let Some(members) = key.as_object_mut() {
+        members.insert("alg".to_owned(), json!("ES256"));
     }
     key
 }

@@ -1,6 +1,12 @@
 //! Certificate signing requests (RFC 2986): only the public key is taken from one, and the proof that its holder made it.
 
+use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKey, PublicKeyData};
+
+use crate::publish::bound_key;
 
 /// Longest request, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -41,6 +47,11 @@ impl CertificateRequest {
     pub(crate) fn point(&self) -> &[u8] {
         self.0.der_bytes()
     }
+
+    /// Its key as an uncompressed point, if it is a P-256 one.
+    pub(crate) fn p256(&self) -> Option<&[u8]> {
+        (self.0.algorithm() == &rcgen::PKCS_ECDSA_P256_SHA256).then(|| self.point())
+    }
 }
 
 /// A P-256 key and the request that asks for its certificate. The key is for whoever made it, and nobody else.
@@ -66,6 +77,16 @@ impl NewKey {
     /// [`rcgen::Error`] where it is no key.
     pub fn kept(pkcs8: &[u8]) -> Result<Self, rcgen::Error> {
         Self::of(&KeyPair::try_from(pkcs8)?)
+    }
+
+    /// The key as a private JWK (RFC 7517 §4, RFC 7518 §6.2.2); none where it is not a P-256 one.
+    pub fn private_jwk(&self) -> Option<String> {
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).ok()?;
+        let scalar: EcPrivateKeyBin<'_> = key.private_key().as_be_bytes().ok()?;
+        let scalar = BASE64_URL_SAFE_NO_PAD.encode(scalar.as_ref());
+        let mut jwk = bound_key(key.public_key().as_ref());
+        jwk.as_object_mut()?.insert("d".to_owned(), scalar.into());
+        Some(jwk.to_string())
     }
 
     fn of(key: &KeyPair) -> Result<Self, rcgen::Error> {

@@ -11,7 +11,7 @@ use model::{RecordId, SpiffeId, Time, TrustDomain};
 
 use crate::{
     Authority, BACKDATE, CertificateRequest, JwtAuthority, JwtOrder, NewKey, Order, Published, PublishedCertificate,
-    PublishedKey, Signer, SigningFailed, Term,
+    PublishedKey, Signer, SigningFailed, Term, WitAuthority, WitOrder,
 };
 
 struct MemorySigner(EcdsaKeyPair, EcdsaKeyPair);
@@ -148,10 +148,18 @@ fn a_bundle_has_every_authority_and_is_asked_for_ten_times_in_the_life_of_one() 
         let key = PublishedKey::Ec { curve: "P-256", x: x.to_vec(), y: y.to_vec() };
         PublishedCertificate { certificate: authority.certificate().to_vec(), key }
     });
-    let mut published =
-        Published { x509: x509.collect(), jwt: vec![jwt.public_point().to_vec()], sequence: 7, shortest: 24 * HOUR };
+    let wit = MemorySigner::make().public_point().to_vec();
+    let mut published = Published {
+        x509: x509.collect(),
+        jwt: vec![jwt.public_point().to_vec()],
+        wit: vec![wit.clone()],
+        sequence: 7,
+        shortest: 24 * HOUR,
+    };
     let served = crate::bundle(&published);
-    let [first, second, token_key] = served["keys"].as_array().unwrap().as_slice() else { panic!("three: {served}") };
+    let [first, second, token_key, wit_key] = served["keys"].as_array().unwrap().as_slice() else {
+        panic!("four: {served}")
+    };
     for (key, authority) in [first, second].into_iter().zip(&authorities) {
         assert_eq!((&key["use"], &key["kty"], &key["crv"]), (&"x509-svid".into(), &"EC".into(), &"P-256".into()));
         assert!(key.get("kid").is_none(), "{key}");
@@ -165,6 +173,11 @@ fn a_bundle_has_every_authority_and_is_asked_for_ten_times_in_the_life_of_one() 
     let tokens = crate::jwt_keys(&published);
     assert_eq!(tokens["keys"].as_array().unwrap().len(), 1);
     assert!(tokens["keys"][0].get("use").is_none() && tokens["keys"][0]["kid"] == jwt.kid());
+    let wits = crate::wit_keys(&published);
+    assert_eq!(wits["keys"].as_array().unwrap().len(), 1);
+    assert!(wits["keys"][0].get("use").is_none() && wits["keys"][0]["kid"] == wit_key["kid"]);
+    assert_eq!(wit_key["use"], "wit-svid");
+    assert!(wit_key["kid"] != token_key["kid"] && wit_key["x"] != token_key["x"], "one name for one key");
     for (seconds, hint) in [(1200, 120), (60, 6), (5, 1)] {
         published.shortest = Duration::from_secs(seconds);
         assert_eq!(crate::bundle(&published)["spiffe_refresh_hint"], hint);
@@ -213,4 +226,57 @@ fn a_jwt_svid_is_for_somebody_and_outlives_nothing() {
     let order = JwtOrder { id: &id, audience: &one, ttl: HOUR, until: Time::MAX, record: RecordId::new([7; 16]) };
     assert_eq!(short.mint(&order, now()).unwrap().expires.to_string(), "2027-01-02T03:10:00.000000Z");
     assert!(mint("spiffe://prod.acme.test", &one, soon).is_err());
+}
+
+/// WIT-SVID.md §2–§3: no audience, no issuer, and the key of who asked.
+#[test]
+fn a_wit_svid_says_whose_key_it_is_and_is_for_nobody_in_particular() {
+    let signer = MemorySigner::make();
+    let (kid, digest) = (crate::publish::thumbprint(signer.public_point()), crate::key_digest(signer.public_point()));
+    let wit = WitAuthority::new(&domain(), signer, Time::MAX);
+    let id: SpiffeId = "spiffe://prod.acme.test/a".parse().unwrap();
+    let own = NewKey::make().unwrap();
+    let key = CertificateRequest::read(&own.request).unwrap();
+    let order = WitOrder { id: &id, key: &key, ttl: HOUR, until: Time::MAX, record: RecordId::new([7; 16]) };
+    let svid = wit.mint(&order, now()).unwrap();
+    let part = |nth: usize| {
+        let part = svid.token.split('.').nth(nth).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), serde_json::json!({"alg": "ES256", "typ": "wit+jwt", "kid": kid}));
+    let mut held: serde_json::Value = serde_json::from_str(&own.private_jwk().unwrap()).unwrap();
+    let scalar = held.as_object_mut().unwrap().remove("d").unwrap();
+    // the scalar stands behind the header of its PKCS #8
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(scalar.as_str().unwrap()).unwrap(), own.pkcs8[36..68]);
+    assert_eq!((&held["alg"], &held["kty"], &held["crv"]), (&"ES256".into(), &"EC".into(), &"P-256".into()));
+    assert_eq!(
+        part(1),
+        serde_json::json!({
+            "sub": id.as_str(), "cnf": {"jwk": held},
+            "iat": 1_798_859_045, "exp": 1_798_862_645, "jti": RecordId::new([7; 16]).to_string(),
+        })
+    );
+    assert_eq!((svid.expires, svid.signed_by), (Time::from_unix_seconds(1_798_862_645), digest));
+}
+
+#[test]
+fn a_wit_svid_outlives_nothing_and_is_bound_to_a_key_that_signs_what_it_says() {
+    let wit = WitAuthority::new(&domain(), MemorySigner::make(), "2027-01-02T03:30:00Z".parse().unwrap());
+    let mint = |id: &str, request: &[u8], until: Time| {
+        let (id, key): (SpiffeId, _) = (id.parse().unwrap(), CertificateRequest::read(request).unwrap());
+        let order = WitOrder { id: &id, key: &key, ttl: HOUR, until, record: RecordId::new([7; 16]) };
+        wit.mint(&order, now()).map(|svid| svid.expires.to_string()).map_err(|why| why.to_string())
+    };
+    let (id, key) = ("spiffe://prod.acme.test/a", NewKey::make().unwrap().request);
+    assert_eq!(mint(id, &key, Time::MAX).unwrap(), "2027-01-02T03:30:00.000000Z");
+    let soon = "2027-01-02T03:10:00.5Z".parse().unwrap();
+    assert_eq!(mint(id, &key, soon).unwrap(), "2027-01-02T03:10:00.000000Z");
+    assert_eq!(mint(id, &key, now()).unwrap_err(), "the authority, or what the SVID may not outlive, has ended");
+    assert!(
+        mint("spiffe://staging.acme.test/a", &key, soon).is_err()
+            && mint("spiffe://prod.acme.test", &key, soon).is_err()
+    );
+    let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let other = rcgen::CertificateParams::default().serialize_request(&other).unwrap();
+    assert_eq!(mint(id, other.der(), soon).unwrap_err(), "a WIT-SVID is bound to a P-256 key");
 }

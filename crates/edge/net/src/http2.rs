@@ -15,8 +15,6 @@ use super::pace::{Pace, Paced, PacedBody, Reading};
 use super::serve::{Door, HEAD_BYTES, LastAnswer, Peer, Stop};
 use super::streams::{Handed, Streams};
 
-/// Most streams of one connection at a time.
-const STREAMS: u32 = 100;
 /// What a peer may send of one stream before we have taken it, in bytes; and of all streams of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -49,7 +47,7 @@ pub(super) async fn http2<D: Door>(
     let streams = Streams::new(pacing.stall);
     let mut http = http2::Builder::new(streams.clone());
     http.timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(door.streams())
         .max_header_list_size(HEAD_BYTES as u32)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

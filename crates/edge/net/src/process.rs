@@ -48,7 +48,7 @@ pub enum Unpinned {
     Gone(#[from] Gone),
     #[error("process {pid} began after the connection: its number was another's")]
     Younger { pid: i32 },
-    #[error("when process {pid} began cannot be read")]
+    #[error("what the kernel says of process {pid} cannot be read")]
     Unreadable { pid: i32 },
 }
 
@@ -91,15 +91,36 @@ impl Process {
         // the kernel writes 0 for a process of a namespace that is not seen from here
         let pid = peer.pid().filter(|pid| *pid > 0).ok_or(Unpinned::NoNumber)?;
         let credentials = PeerCredentials { uid: peer.uid(), gid: peer.gid(), pid: Some(pid) };
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe for descriptors that are closed elsewhere; this one is owned"
-        )]
-        let pin = AsyncFd::with_interest(pin, Interest::READABLE)?;
-        Ok(Self { credentials, pid, pin })
+        Ok(Self { credentials, pid, pin: watched(pin)? })
     }
 
-    /// What the kernel noted when it connected.
+    /// The process that has this number now, as it is now: nothing is known of who it was before.
+    ///
+    /// # Errors
+    /// [`Unpinned`]: there is none, or it is of a thread.
+    pub fn numbered(pid: i32) -> Result<Self, Unpinned> {
+        let number = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw).ok_or(Unpinned::NoNumber)?;
+        let pin = pidfd_open(number, PidfdFlags::empty()).map_err(|error| match error {
+            // a number of a thread is no process's
+            rustix::io::Errno::SRCH | rustix::io::Errno::INVAL | rustix::io::Errno::NOENT => Gone.into(),
+            other => Unpinned::from(io::Error::from(other)),
+        })?;
+        let pin = watched(pin)?;
+        let owner = owner(pid);
+        let process = Self { credentials: PeerCredentials { uid: 0, gid: 0, pid: Some(pid) }, pid, pin };
+        // what was read is of the process that is pinned, unless that has ended
+        process.still()?;
+        let (uid, gid) = owner.ok_or(Unpinned::Unreadable { pid })?;
+        Ok(Self { credentials: PeerCredentials { uid, gid, pid: Some(pid) }, ..process })
+    }
+
+    /// Whether its numbers of processes are ours: it lives in no PID namespace below.
+    pub fn numbers_as_we_do(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        self.still().is_ok() && namespaces(&status) == Some(1)
+    }
+
+    /// What the kernel noted when it connected, or when it was pinned by its number.
     pub const fn credentials(&self) -> PeerCredentials {
         self.credentials
     }
@@ -128,6 +149,31 @@ impl Process {
         // an error means that it can be watched no longer: that counts as its end
         let _ = self.pin.readable().await;
     }
+}
+
+fn watched(pin: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for descriptors that are closed elsewhere; this one is owned"
+    )]
+    AsyncFd::with_interest(pin, Interest::READABLE)
+}
+
+/// As whom a process acts: its effective user and group.
+fn owner(pid: i32) -> Option<(u32, u32)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let effective = |name| line(&status, name)?.split_ascii_whitespace().nth(1)?.parse().ok();
+    Some((effective("Uid:")?, effective("Gid:")?))
+}
+
+/// In how many PID namespaces a process has a number, counted from the one that we see (proc_pid_status(5): `NSpid`).
+fn namespaces(status: &str) -> Option<usize> {
+    Some(line(status, "NSpid:")?.split_ascii_whitespace().count())
+}
+
+/// A line of a status. The name of a process, which it chooses itself, cannot begin a line: the kernel escapes it.
+fn line<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(name))
 }
 
 /// The clock that processes' starts are told by, in its ticks.

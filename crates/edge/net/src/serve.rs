@@ -47,6 +47,8 @@ pub enum Peer {
     Local(PeerCredentials),
     /// A local process that is watched: it is this one for as long as it lives.
     Process(Arc<Process>),
+    /// The same, and it holds the key of a certificate.
+    Vouched(Arc<Process>, Arc<PeerCertificates>),
 }
 
 /// What answers the requests of a listener.
@@ -70,6 +72,11 @@ pub trait Door: Send + Sync + 'static {
         std::future::pending()
     }
 
+    /// Most requests of one HTTP/2 connection at a time.
+    fn streams(&self) -> u32 {
+        100
+    }
+
     fn pacing(&self) -> Pacing {
         let seconds = Duration::from_secs;
         Pacing { header: seconds(10), idle: seconds(60), stall: seconds(30) }
@@ -84,6 +91,8 @@ pub enum Listener {
     Unix(UnixListener),
     /// HTTP/2 for local processes, each pinned.
     Processes(UnixListener),
+    /// The same over TLS: whoever presents no certificate is a process, and no more.
+    ProcessesTls(UnixListener, Arc<ServerConfig>),
 }
 
 /// On an answer: no other request of its connection will be answered.
@@ -133,6 +142,9 @@ pub async fn serve<D: Door>(listener: Listener, door: Arc<D>, mut stop: Stop) {
                             let peer = Peer::Process(Arc::new(process));
                             connections.spawn(http2(Named::new(stream), peer, door, stop))
                         }
+                        Accepted::ProcessTls(stream, process, tls) => {
+                            connections.spawn(vouched(stream, process, tls, door, stop))
+                        }
                     };
                 }
                 Err(error) => {
@@ -157,6 +169,7 @@ enum Accepted {
     Tls(TcpStream, TlsAcceptor),
     Unix(UnixStream, PeerCredentials),
     Process(UnixStream, Process),
+    ProcessTls(UnixStream, Process, TlsAcceptor),
 }
 
 async fn accept(listener: &Listener) -> io::Result<Accepted> {
@@ -178,16 +191,43 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             Ok(Accepted::Unix(stream, credentials))
         }
         Listener::Processes(listener) => {
-            // a caller that cannot be pinned is let go: it must not hold up the others
-            loop {
-                let (stream, _) = listener.accept().await?;
-                match Process::at(&stream) {
-                    Ok(process) => return Ok(Accepted::Process(stream, process)),
-                    Err(error) => tracing::info!(error = chain(&error), "a local connection is refused"),
-                }
-            }
+            let (stream, process) = pinned(listener).await?;
+            Ok(Accepted::Process(stream, process))
+        }
+        Listener::ProcessesTls(listener, config) => {
+            let (stream, process) = pinned(listener).await?;
+            Ok(Accepted::ProcessTls(stream, process, TlsAcceptor::from(Arc::clone(config))))
         }
     }
+}
+
+/// The next caller that can be pinned; another is let go, so that it does not hold up the others.
+async fn pinned(listener: &UnixListener) -> io::Result<(UnixStream, Process)> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        match Process::at(&stream) {
+            Ok(process) => return Ok((stream, process)),
+            Err(error) => tracing::info!(error = chain(&error), "a local connection is refused"),
+        }
+    }
+}
+
+/// Shakes hands with a local process, and serves it.
+async fn vouched<D: Door>(stream: UnixStream, process: Process, tls: TlsAcceptor, door: Arc<D>, stop: Stop) {
+    let stream = match timeout(door.pacing().header, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(pid = process.pid(), error = chain(&error), "a handshake with a local process failed");
+            return door.handshake_failed(tls::refused_peer(&error)).await;
+        }
+        Err(_) => return door.handshake_failed(None).await,
+    };
+    let process = Arc::new(process);
+    let peer = match tls::peer(stream.get_ref().1.peer_certificates()) {
+        Some(certificates) => Peer::Vouched(process, Arc::new(certificates)),
+        None => Peer::Process(process),
+    };
+    http2(Named::new(stream), peer, door, stop).await;
 }
 
 /// Shakes hands, and serves what the client chose: HTTP/2 or HTTP/1.1.

@@ -7,9 +7,11 @@ mod channel;
 mod generated;
 
 pub use channel::Channel;
-pub use generated::{agent, envoy, google, grpc, workload};
+pub use generated::{agent, broker, envoy, google, grpc, workload};
 /// What every message can: be encoded and decoded.
 pub use prost::Message;
 
 /// What is served to workloads, as gRPC's reflection describes it: a `FileDescriptorSet`.
 pub const DESCRIBED: &[u8] = include_bytes!("generated/workload.binpb");
+/// What is served to brokers, likewise.
+pub const DESCRIBED_TO_BROKERS: &[u8] = include_bytes!("generated/broker.binpb");

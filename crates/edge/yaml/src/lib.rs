@@ -13,7 +13,7 @@ mod surrogates;
 pub use parse::{BadYaml, Entry, Node, Quoting, Value, read, read_json};
 pub use problem::{At, Place, Problem, nearest, printable};
 pub use read::{Fields, Reader, read_duration};
-pub use settings::{BadSettings, Common, authority, settings};
+pub use settings::{BadSettings, Common, authority, incubating, settings};
 
 #[cfg(test)]
 mod tests;

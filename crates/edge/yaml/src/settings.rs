@@ -49,6 +49,19 @@ pub fn authority(reader: &mut Reader<'_>, node: &Node) -> Option<Authority> {
     authority
 }
 
+/// Names of what is off unless it is named, for its standard is incubating; `known` are those that the process has.
+pub fn incubating(reader: &mut Reader<'_>, node: &Node, known: &[&'static str]) -> Option<Vec<&'static str>> {
+    reader.some(node, |reader, node| {
+        let text = reader.text(node)?;
+        let found = known.iter().find(|name| **name == text).copied();
+        if found.is_none() {
+            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            reader.problem(node.at, format!("`{text}`: expected {}", names.join(" or ")));
+        }
+        found
+    })
+}
+
 /// Reads a settings file; `read` is given its one document and its folder.
 ///
 /// # Errors

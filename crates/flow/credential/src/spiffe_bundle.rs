@@ -1,7 +1,9 @@
 //! SPIFFE bundles as trust domains publish them (SPIFFE_Trust_Domain_and_Bundle.md §4): who signs the SVIDs of one trust domain.
 //!
 //! What is not known here (another `kty` or `use`, a parameter) is passed over, as the standard asks; what is known and broken
-//! refuses the document, but for certificates, which are passed over one by one (X509-SVID.md §6.2).
+//! refuses the document, but for certificates, which are passed over one by one (X509-SVID.md §6.2), and for the keys of
+//! WIT-SVIDs, which are passed over all together: their standard is incubating, and what is wrong with them keeps nothing else
+//! from being used.
 
 use std::time::Duration;
 
@@ -20,7 +22,8 @@ const MAX_KEYS: usize = 100;
 /// The values of `use`, compared octet for octet (§4.2.2).
 const X509_SVID: &str = "x509-svid";
 const JWT_SVID: &str = "jwt-svid";
-/// What signs JWT-SVIDs (JWT-SVID.md §2.2).
+const WIT_SVID: &str = "wit-svid";
+/// What signs JWT-SVIDs (JWT-SVID.md §2.2) and WIT-SVIDs (WIT-SVID.md §2.3).
 const KEY_TYPES: &[&str] = &["EC", "RSA"];
 
 /// The authorities of one trust domain. Without any, no SVID of it is valid (§4.1.3).
@@ -29,6 +32,7 @@ pub struct SpiffeBundle {
     domain: TrustDomain,
     x509: Vec<Vec<u8>>,
     jwt: String,
+    wit: Option<String>,
     sequence: Option<u64>,
     refresh_hint: Option<Duration>,
 }
@@ -74,7 +78,8 @@ impl SpiffeBundle {
         }
         let sequence = count(bundle, "spiffe_sequence")?;
         let refresh_hint = count(bundle, "spiffe_refresh_hint")?.map(Duration::from_secs);
-        Ok(Self { domain: domain.clone(), x509, jwt: jwt_keys(keys)?, sequence, refresh_hint })
+        let (jwt, wit) = (token_keys(keys, JWT_SVID)?, wit_keys(keys));
+        Ok(Self { domain: domain.clone(), x509, jwt, wit, sequence, refresh_hint })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
@@ -91,6 +96,11 @@ impl SpiffeBundle {
         &self.jwt
     }
 
+    /// The keys of WIT-SVIDs, likewise; none where it has none that can be used, and so does not do WIT-SVIDs (WIT-SVID.md §6.2).
+    pub fn wit_keys(&self) -> Option<&str> {
+        self.wit.as_deref()
+    }
+
     /// Greater with every change, where the trust domain says so (§4.1.1).
     pub const fn sequence(&self) -> Option<u64> {
         self.sequence
@@ -103,7 +113,7 @@ impl SpiffeBundle {
 
     /// Whether it trusts the same authorities.
     pub fn trusts_as(&self, other: &Self) -> bool {
-        (&self.domain, &self.x509, &self.jwt) == (&other.domain, &other.x509, &other.jwt)
+        (&self.domain, &self.x509, &self.jwt, &self.wit) == (&other.domain, &other.x509, &other.jwt, &other.wit)
     }
 }
 
@@ -117,14 +127,24 @@ fn certificate(key: &Object) -> Option<Vec<u8>> {
     STANDARD.decode(key.find("x5c")?.as_array()?.first()?.as_str()?).ok()
 }
 
-/// The keys of JWT-SVIDs that have a name: without one, no validator can tell which is meant.
-fn jwt_keys(keys: &[Json]) -> Result<String, BadSpiffeBundle> {
+/// All of them or none. No other key of the bundle has the name of one (WIT-SVID.md §6.1).
+fn wit_keys(keys: &[Json]) -> Option<String> {
+    let named = |usage| used_for(keys, usage).filter_map(|key| key.find("kid").and_then(Json::as_str));
+    if named(WIT_SVID).any(|kid| named(JWT_SVID).any(|other| other == kid)) {
+        return None;
+    }
+    let set = token_keys(keys, WIT_SVID).ok()?;
+    KeySet::parse(set.as_bytes()).is_ok().then_some(set)
+}
+
+/// The keys of one use that have a name: without one, no validator can tell which is meant.
+fn token_keys(keys: &[Json], usage: &'static str) -> Result<String, BadSpiffeBundle> {
     let text = |key: &Object, name| key.find(name).and_then(Json::as_str).map(str::to_owned);
     let known = |key: &&Object| {
         text(key, "kty").is_some_and(|kty| KEY_TYPES.contains(&kty.as_str()))
             && text(key, "kid").is_some_and(|kid| !kid.is_empty())
     };
-    let plain = used_for(keys, JWT_SVID).filter(known).map(jwk::plain);
+    let plain = used_for(keys, usage).filter(known).map(jwk::plain);
     let plain: Vec<String> = plain.collect::<Result<_, _>>().map_err(BadSpiffeBundle::JwtKeys)?;
     let set = format!("{{\"keys\":[{}]}}", plain.join(","));
     match KeySet::parse(set.as_bytes()) {

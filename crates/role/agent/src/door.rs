@@ -26,7 +26,7 @@ use crate::workload::{Node, Workloads};
 /// Shows that whoever asks meant to: a browser, or a proxy that was talked into it, does not send it (§3).
 const SECURITY_HEADER: &str = "workload.spiffe.io";
 /// Longest message of a workload, in bytes.
-const MAX_MESSAGE: usize = 256 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 256 * 1024;
 /// How long a request of one message may take to be there.
 const WITHIN: Duration = Duration::from_secs(10);
 /// Most requests that are open at once. Of a user half: on many nodes nearly all that runs is of one user.
@@ -56,14 +56,13 @@ pub(crate) fn workload_door(node: &Arc<Node>) -> impl Door {
         workloads: workloads.max_decoding_message_size(MAX_MESSAGE),
         secrets: secrets.max_decoding_message_size(MAX_MESSAGE),
         health: HealthServer::new(Healthy::new(node.known.clone())).max_decoding_message_size(MAX_MESSAGE),
-        reflection: reflection().max_decoding_message_size(MAX_MESSAGE),
+        reflection: reflection(wire::DESCRIBED).max_decoding_message_size(MAX_MESSAGE),
     }
 }
 
 #[expect(clippy::expect_used, reason = "the descriptors are compiled in, and every agent that starts reads them")]
-fn reflection() -> ServerReflectionServer<impl ServerReflection> {
-    let described =
-        tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(wire::DESCRIBED);
+pub(crate) fn reflection(described: &'static [u8]) -> ServerReflectionServer<impl ServerReflection> {
+    let described = tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(described);
     described.build_v1().expect("descriptors")
 }
 
@@ -95,17 +94,12 @@ impl<R: ServerReflection> WorkloadDoor<R> {
             .rooms
             .take(process.pid(), process.credentials().uid)
             .map_err(|why| Status::unavailable(why.to_string()))?;
-        let (parts, body) = request.into_parts();
-        let body = if STREAMED.contains(&parts.uri.path()) {
-            Body::new(body)
-        } else {
-            Body::new(Full::new(whole(body).await?))
-        };
-        if service(parts.uri.path()) == SpiffeWorkloadApiServer::<Workloads>::NAME && !is_meant(&parts.headers) {
+        let mut request = single(request).await?;
+        let named = service(request.uri().path()) == SpiffeWorkloadApiServer::<Workloads>::NAME;
+        if named && !is_meant(request.headers(), SECURITY_HEADER) {
             let text = "security header missing from request: `workload.spiffe.io: true`";
             return Err(Status::invalid_argument(text));
         }
-        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(peer);
         Ok((request, room))
     }
@@ -126,13 +120,22 @@ impl<R: ServerReflection> WorkloadDoor<R> {
 }
 
 /// The service that a path names.
-fn service(path: &str) -> &str {
+pub(crate) fn service(path: &str) -> &str {
     path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(service, _)| service)
 }
 
-fn is_meant(headers: &HeaderMap) -> bool {
-    let mut shown = headers.get_all(SECURITY_HEADER).iter();
+/// Whether a request has this header exactly once, with `true`.
+pub(crate) fn is_meant(headers: &HeaderMap, header: &'static str) -> bool {
+    let mut shown = headers.get_all(header).iter();
     shown.next().is_some_and(|value| value == "true") && shown.next().is_none()
+}
+
+/// A request of one message, once that is there; one of many as it comes.
+pub(crate) async fn single(request: Request<Incoming>) -> Result<Request<Body>, Status> {
+    let (parts, body) = request.into_parts();
+    let body =
+        if STREAMED.contains(&parts.uri.path()) { Body::new(body) } else { Body::new(Full::new(whole(body).await?)) };
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Whole before anything is said: the request is one message, and a client that is answered while it sends may lose the answer.

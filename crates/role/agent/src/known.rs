@@ -36,6 +36,8 @@ pub(crate) struct Bundle {
     pub jwt: Bytes,
     /// The same, read; none where there is no key.
     pub jwt_keys: Option<KeySet>,
+    /// The keys of WIT-SVIDs, a JWK Set; empty where there are none, or none that can be used.
+    pub wit: Bytes,
     /// The authorities, read, with what of them is tainted.
     pub authorities: credential::Bundle,
     /// The same in PEM, as the agent keeps them.
@@ -154,7 +156,8 @@ impl Bundle {
         let pem = certificates.iter().map(|der| issuer::pem::encode("CERTIFICATE", der)).collect();
         let authorities = trust::bundle(&domain, &certificates);
         let authorities = authorities.map_err(|source| Nonsense::Bundle { domain: domain.clone(), source })?;
+        let wit = if KeySet::parse(&said.wit_keys).is_ok() { said.wit_keys } else { Bytes::new() };
         let (x509, jwt, authorities) = (x509.freeze(), said.jwt_keys, authorities.tainting(&tainted));
-        Ok((domain, Self { x509, jwt, jwt_keys, authorities, pem, tainted }))
+        Ok((domain, Self { x509, jwt, jwt_keys, wit, authorities, pem, tainted }))
     }
 }

@@ -8,6 +8,7 @@
 
 mod admin;
 mod attest;
+mod broker;
 mod clouds;
 mod control;
 mod door;

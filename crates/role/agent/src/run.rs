@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::{SpiffeId, TrustDomain};
 use net::causes::chain;
 use net::files::write_whole;
-use net::tls::OwnSvid;
+use net::tls::{self, OwnSvid};
 use net::{Connections, Interrupted, Listener, Nodes, interrupted, jittered, serve, stop};
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
@@ -21,6 +21,7 @@ use yaml::BadSettings;
 
 use crate::admin::Admin;
 use crate::attest::Attestors;
+use crate::broker::{Brokers, broker_door};
 use crate::control::ControlPlane;
 use crate::door::workload_door;
 use crate::evidence::NotAttested;
@@ -28,7 +29,7 @@ use crate::follow::follow;
 use crate::identity::{Identity, NoIdentity};
 use crate::known::Known;
 use crate::settings::{Settings, agent_settings};
-use crate::svids::svids;
+use crate::svids::svids as kept;
 use crate::tokens::Tokens;
 use crate::trust::{self, Places, Untrusted};
 use crate::workload::Node;
@@ -91,6 +92,7 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     let mut interrupted = interrupted().map_err(AgentFailed::Signals)?;
     let _lock = take(&settings.directory)?;
     let socket = listen(&settings.socket)?;
+    let brokers = settings.broker.as_ref().map(|broker| listen(&broker.socket)).transpose()?;
     let own = Arc::new(OwnSvid::default());
     let Settings { ca, directory, trust_domain: domain, .. } = settings.clone();
     let places = Places { ca, directory, domain };
@@ -115,21 +117,34 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
 
     let (tell, known) = watch::channel(Arc::new(Known::default()));
     let about = known.clone();
-    let (svids, minter) = svids(Arc::clone(&control), known.clone());
+    let (svids, minter) = kept(Arc::clone(&control), known.clone());
+    let wits = settings.wit.then(|| kept(Arc::clone(&control), known.clone()));
+    let (wits, wit_minter) = wits.unzip();
     let node = Arc::new(Node {
         attestors: Attestors::new(&settings.attestors),
         known,
         svids,
+        wits,
         tokens: Tokens::new(Arc::clone(&control)),
         domain: settings.trust_domain.clone(),
     });
     let (stopper, stopped) = stop();
     let mut tasks = JoinSet::new();
     tasks.spawn(minter.run(stopped.clone()));
+    if let Some(minter) = wit_minter {
+        tasks.spawn(minter.run(stopped.clone()));
+    }
     tasks.spawn(follow(control, tell, identity.doubt(), stopped.clone()));
     tasks.spawn(identity.keep(about, settings.trust_domain.clone(), stopped.clone()));
     tasks.spawn(trust::keep(Arc::clone(&node), ways, places, stopped.clone()));
     tasks.spawn(serve(Listener::Processes(socket), Arc::new(workload_door(&node)), stopped.clone()));
+    if let (Some(socket), Some(broker)) = (brokers, &settings.broker) {
+        let listed = broker.brokers.clone();
+        let brokers = Brokers::new(listed, settings.trust_domain.clone(), node.known.clone(), trusted);
+        let tls = tls::server(Arc::clone(&own), Arc::clone(&brokers.check));
+        let door = Arc::new(broker_door(&node, Arc::new(brokers)));
+        tasks.spawn(serve(Listener::ProcessesTls(socket, tls), door, stopped.clone()));
+    }
     let admin = admin(&settings, node, own, &mut tasks, &stopped).await?;
     announce(&settings, admin.as_deref())?;
     ready(&settings);
@@ -138,6 +153,9 @@ pub async fn agent(config: &Path, token: Option<&Path>, ready: impl FnOnce(&Sett
     stopper.stop();
     while tasks.join_next().await.is_some() {}
     let _ = std::fs::remove_file(&settings.socket);
+    if let Some(broker) = &settings.broker {
+        let _ = std::fs::remove_file(&broker.socket);
+    }
     Ok(())
 }
 
@@ -246,6 +264,7 @@ fn announce(settings: &Settings, admin: Option<&str>) -> Result<(), AgentFailed>
         "pid": std::process::id(),
         "environment": settings.environment,
         "socket": settings.socket,
+        "broker": settings.broker.as_ref().map(|broker| &broker.socket),
         "admin": admin,
     });
     write_whole(&path, format!("{document}\n").as_bytes(), 0o644).map_err(|source| AgentFailed::Io { path, source })

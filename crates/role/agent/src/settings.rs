@@ -7,11 +7,17 @@ use std::path::{Path, PathBuf};
 use credential::NodeMethod;
 use http::uri::Authority;
 use model::TrustDomain;
-use yaml::{BadSettings, Common, Node, Reader, authority, settings};
+use yaml::{BadSettings, Common, Node, Reader, authority, incubating, settings};
 
 use crate::attest::WorkloadAttestors;
+use crate::broker::{BrokerSettings, broker_settings};
 use crate::clouds::{CLOUDS, Declared};
 use crate::evidence::{Attestation, Means};
+
+/// What is served only where the settings name it.
+const WIT: &str = "wit";
+const BROKER: &str = "broker";
+const INCUBATING: &[&str] = &[WIT, BROKER];
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,10 @@ pub struct Settings {
     pub attestors: WorkloadAttestors,
     /// How the node proves itself; by a token alone where nothing is said.
     pub attestation: Option<Attestation>,
+    /// Whether workloads have WIT-SVIDs, if the control plane signs any.
+    pub wit: bool,
+    /// Where brokers come; nowhere, unless it is named.
+    pub broker: Option<BrokerSettings>,
 }
 
 /// Reads `agent.yaml`.
@@ -47,8 +57,18 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
         let admin = fields.optional("admin").map(|node| reader.parse(node));
         let attestors = fields.optional("attestors");
         let attestors = attestors.map(|node| WorkloadAttestors::read(reader, node, folder, |name| env::var(name).ok()));
+        let incubating = fields.optional("incubating").map(|node| incubating(reader, node, INCUBATING));
+        let broker_node = fields.optional(BROKER);
+        let domain = common.as_ref().map(|common| &common.trust_domain);
+        let broker = broker_node.map(|node| broker_settings(reader, node, folder, domain));
         let attestation = fields.optional("attestation").map(|node| attestation(reader, node, folder));
         fields.close(reader);
+        let named = incubating.flatten().unwrap_or_default();
+        if named.contains(&BROKER) != broker_node.is_some() {
+            let text =
+                "agent: `incubating: [broker]` has brokers served, and `broker` says which and where: expected both";
+            reader.problem(broker_node.map_or(node.at, |node| node.at), text);
+        }
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
             environment,
@@ -60,6 +80,8 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
             attestation: attestation.flatten(),
+            wit: named.contains(&WIT),
+            broker: broker.flatten(),
         })
     })
 }

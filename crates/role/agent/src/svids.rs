@@ -1,27 +1,33 @@
-//! X.509-SVIDs of workloads: minted when first asked for, renewed at half of their lives as long as somebody has them open,
-//! many in one request.
+//! SVIDs of workloads that are bound to a key: minted when first asked for, renewed at half of their lives as long as somebody
+//! has them open, many in one request. Those of every profile live alike.
 
 mod due;
 #[cfg(test)]
 mod tests;
+mod wit;
+mod x509;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use credential::{Authorities, PeerCertificates};
+use bytes::Bytes;
+use credential::Authorities;
 use issuer::NewKey;
 use model::{SpiffeId, Time};
 use net::causes::chain;
 use net::{Stop, jittered, now, spread};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use wire::agent::{MintX509Request, Refusal, Workload, X509Order, x509_answer};
+use tonic::Status;
+use wire::agent::{Order, Refusal, Workload};
 
 use self::due::Due;
-use crate::control::{ControlPlane, NoContact};
+use crate::control::{Client, ControlPlane, NoContact};
 use crate::known::{Identified, Known};
+
+pub(crate) use self::wit::WitSvid;
+pub(crate) use self::x509::X509Svid;
 
 /// Most orders of one request.
 const MOST_ORDERS: usize = 500;
@@ -41,63 +47,78 @@ const REFUSED: Duration = Duration::from_secs(30);
 /// Most SVIDs that are kept while nobody has them open.
 const MOST_UNUSED: usize = 1_000;
 
-/// An X.509-SVID with its key.
-#[derive(PartialEq, Eq)]
-pub(crate) struct X509Svid {
-    pub id: SpiffeId,
-    /// DER, leaf first, one after the other.
-    pub chain: Bytes,
-    /// The same, each by itself.
-    pub certificates: Vec<Bytes>,
-    /// PKCS #8 in DER.
-    pub key: Bytes,
-    pub expires: Time,
-    /// Who signed it, as it names them.
-    signed_by: Option<String>,
+/// An SVID with its key, of one profile.
+pub(crate) trait Profile: Sized + Send + Sync + 'static {
+    /// What control mints.
+    type Minted: Send;
+
+    /// How logs call it.
+    const NAME: &'static str;
+
+    /// What stands in the SVID of an identity.
+    fn key(identified: &Identified) -> Key;
+
+    /// Has orders filled: an answer for each, in their order.
+    fn mint(client: Client, orders: Vec<Order>) -> impl Future<Output = Result<Vec<Answer<Self>>, Status>> + Send;
+
+    /// What was minted, with its key; none where it is no SVID.
+    fn of(key: &Key, fresh: &NewKey, minted: Self::Minted) -> Option<Self>;
+
+    fn expires(&self) -> Time;
+
+    fn is_tainted(&self, tainted: &Tainted) -> bool;
+}
+
+/// What control says to an order, if anything.
+pub(crate) type Answer<S> = Option<Result<<S as Profile>::Minted, Refusal>>;
+
+/// Authorities whose SVIDs are to be replaced.
+pub(crate) struct Tainted {
+    /// All there are, with what of them is tainted.
+    authorities: Authorities,
+    /// Digests of their keys.
+    digests: BTreeSet<[u8; 32]>,
 }
 
 /// Where an SVID stands.
-#[derive(Clone, Default)]
-pub(crate) enum Standing {
-    #[default]
+pub(crate) enum Standing<S> {
     Ordered,
-    Ready(Arc<X509Svid>),
+    Ready(Arc<S>),
     /// Control refused it, with this code.
     Refused(String),
 }
 
 /// What tells one SVID from another: whatever stands in it. A registration that changes otherwise has the same SVID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+pub(crate) struct Key {
     registration: String,
     id: SpiffeId,
     ttl: u32,
     dns_names: Vec<String>,
 }
 
-struct Entry {
+struct Entry<S> {
     /// What was attested, as far as the registration asks for it and the id takes from it.
     selectors: Vec<String>,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<Standing<S>>,
 }
 
 /// Every SVID that is kept, whether anybody has it open or not.
-#[derive(Default)]
-struct Entries {
-    kept: HashMap<Key, Arc<Entry>>,
+struct Entries<S> {
+    kept: HashMap<Key, Arc<Entry<S>>>,
     /// At how many those go that nobody has open.
     sweep_at: usize,
 }
 
 /// Keeps SVIDs.
-pub(crate) struct Svids {
-    entries: Mutex<Entries>,
+pub(crate) struct Svids<S> {
+    entries: Mutex<Entries<S>>,
     orders: mpsc::Sender<Key>,
 }
 
 /// Has orders filled; runs beside [`Svids`].
-pub(crate) struct Minter {
-    svids: Arc<Svids>,
+pub(crate) struct Minter<S> {
+    svids: Arc<Svids<S>>,
     orders: mpsc::Receiver<Key>,
     control: Arc<ControlPlane>,
     known: watch::Receiver<Arc<Known>>,
@@ -109,7 +130,10 @@ pub(crate) struct Minter {
 }
 
 /// The two halves: who asks for SVIDs, and who has them minted.
-pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known>>) -> (Arc<Svids>, Minter) {
+pub(crate) fn svids<S: Profile>(
+    control: Arc<ControlPlane>,
+    known: watch::Receiver<Arc<Known>>,
+) -> (Arc<Svids<S>>, Minter<S>) {
     let (send, orders) = mpsc::channel(WAITING);
     let svids = Arc::new(Svids { entries: Mutex::default(), orders: send });
     let (due, tainted) = (Due::default(), BTreeSet::new());
@@ -117,7 +141,14 @@ pub(crate) fn svids(control: Arc<ControlPlane>, known: watch::Receiver<Arc<Known
     (svids, minter)
 }
 
-impl Entries {
+/// Nothing.
+impl<S> Default for Entries<S> {
+    fn default() -> Self {
+        Self { kept: HashMap::new(), sweep_at: 0 }
+    }
+}
+
+impl<S> Entries<S> {
     /// Lets go of what nobody has open, once that may be much: each time twice as many later as are left.
     fn sweep(&mut self) {
         if self.kept.len() >= self.sweep_at.max(MOST_UNUSED) {
@@ -127,22 +158,16 @@ impl Entries {
     }
 }
 
-impl Entry {
+impl<S> Entry<S> {
     fn is_unused(&self) -> bool {
         self.standing.receiver_count() == 0
     }
 }
 
-impl Svids {
+impl<S: Profile> Svids<S> {
     /// The SVID of an identity, as it is and as it changes; ordered if there is none.
-    pub(crate) async fn of(&self, identified: &Identified, selectors: &[String]) -> watch::Receiver<Standing> {
-        let registration = &identified.registration;
-        let key = Key {
-            registration: registration.name.clone(),
-            id: identified.id.clone(),
-            ttl: registration.x509_ttl,
-            dns_names: registration.dns_names.clone(),
-        };
+    pub(crate) async fn of(&self, identified: &Identified, selectors: &[String]) -> watch::Receiver<Standing<S>> {
+        let key = S::key(identified);
         if let Some(entry) = self.lock().kept.get(&key) {
             return entry.standing.subscribe();
         }
@@ -168,15 +193,15 @@ impl Svids {
     }
 
     /// Keys of the SVIDs that one of these signed which is tainted.
-    fn signed_by_tainted(&self, authorities: &Authorities) -> Vec<Key> {
-        let is_tainted = |entry: &Entry| match &*entry.standing.borrow() {
-            Standing::Ready(svid) => svid.signed_by.as_deref().is_some_and(|signer| authorities.taint(signer)),
+    fn signed_by_tainted(&self, tainted: &Tainted) -> Vec<Key> {
+        let is_tainted = |entry: &Entry<S>| match &*entry.standing.borrow() {
+            Standing::Ready(svid) => svid.is_tainted(tainted),
             Standing::Ordered | Standing::Refused(_) => false,
         };
         self.lock().kept.iter().filter(|(_, entry)| is_tainted(entry)).map(|(key, _)| key.clone()).collect()
     }
 
-    fn entry(&self, key: &Key) -> Option<Arc<Entry>> {
+    fn entry(&self, key: &Key) -> Option<Arc<Entry<S>>> {
         self.lock().kept.get(key).cloned()
     }
 
@@ -195,19 +220,19 @@ impl Svids {
         unused
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries<S>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A fresh key, and whose it will be.
-struct Ordered {
+struct Ordered<S> {
     key: Key,
-    entry: Arc<Entry>,
+    entry: Arc<Entry<S>>,
     fresh: NewKey,
 }
 
-impl Minter {
+impl<S: Profile> Minter<S> {
     /// Fills orders until asked to stop.
     pub(crate) async fn run(mut self, mut stop: Stop) {
         loop {
@@ -249,9 +274,9 @@ impl Minter {
         if tainted == self.tainted {
             return;
         }
-        self.tainted = tainted;
+        self.tainted.clone_from(&tainted);
         let authorities = Authorities::new(known.bundles.values().map(|bundle| bundle.authorities.clone()));
-        for key in self.svids.signed_by_tainted(&authorities) {
+        for key in self.svids.signed_by_tainted(&Tainted { authorities, digests: tainted }) {
             self.look_again(key, spread(HASTE));
         }
     }
@@ -294,7 +319,7 @@ impl Minter {
                 id: key.id.to_string(),
                 selectors: entry.selectors.clone(),
             };
-            orders.push(X509Order { workload: Some(workload), csr: Bytes::copy_from_slice(&fresh.request) });
+            orders.push(Order { workload: Some(workload), csr: Bytes::copy_from_slice(&fresh.request) });
             ordered.push(Ordered { key, entry, fresh });
         }
         if ordered.is_empty() {
@@ -309,7 +334,12 @@ impl Minter {
                 }
             }
             Err(why) => {
-                tracing::warn!(why = chain(&why), orders = ordered.len(), "SVIDs are not minted for now");
+                tracing::warn!(
+                    why = chain(&why),
+                    kind = S::NAME,
+                    orders = ordered.len(),
+                    "SVIDs are not minted for now"
+                );
                 // control may have more to do than it can: all of them together, later each time, and not when others do
                 let after = self.again / 2 + spread(self.again / 2);
                 self.again = (self.again * 2).min(LONGEST_AGAIN);
@@ -320,25 +350,25 @@ impl Minter {
         }
     }
 
-    async fn ask(&self, orders: Vec<X509Order>) -> Result<Vec<Option<x509_answer::Answer>>, NoContact> {
-        let mut client = self.control.client().await?;
-        let answer = timeout(WITHIN, client.mint_x509(MintX509Request { orders })).await.or(Err(NoContact::Late))??;
-        Ok(answer.into_inner().answers.into_iter().map(|answer| answer.answer).collect())
+    async fn ask(&self, orders: Vec<Order>) -> Result<Vec<Answer<S>>, NoContact> {
+        let client = self.control.client().await?;
+        Ok(timeout(WITHIN, S::mint(client, orders)).await.or(Err(NoContact::Late))??)
     }
 
-    fn answered(&mut self, one: Ordered, answer: Option<x509_answer::Answer>) {
+    fn answered(&mut self, one: Ordered<S>, answer: Answer<S>) {
         let Ordered { key, entry, fresh } = one;
         match answer {
-            Some(x509_answer::Answer::Svid(svid)) => {
-                let Some((svid, after)) = ready(&key, &fresh, &svid.chain) else {
-                    tracing::error!(id = %key.id, "what control minted is no SVID");
+            Some(Ok(minted)) => {
+                let Some(svid) = S::of(&key, &fresh, minted) else {
+                    tracing::error!(id = %key.id, kind = S::NAME, "what control minted is no SVID");
                     return self.look_again(key, REFUSED);
                 };
+                let after = half_of(svid.expires().since(now()));
                 entry.standing.send_replace(Standing::Ready(Arc::new(svid)));
                 self.look_again(key, after);
             }
-            Some(x509_answer::Answer::Refusal(Refusal { code, record, again })) => {
-                tracing::warn!(id = %key.id, code, record, "control refuses an SVID");
+            Some(Err(Refusal { code, record, again })) => {
+                tracing::warn!(id = %key.id, kind = S::NAME, code, record, "control refuses an SVID");
                 if again {
                     return self.look_again(key, jittered(AGAIN));
                 }
@@ -353,26 +383,8 @@ impl Minter {
     }
 }
 
-/// The SVID, and after which time it is renewed: at half of its life, a tenth of that sooner or later.
-fn ready(key: &Key, fresh: &NewKey, chain: &[Bytes]) -> Option<(X509Svid, Duration)> {
-    let leaf = chain.first()?;
-    let peer = PeerCertificates::new(vec![leaf.to_vec()]);
-    let (expires, signed_by) = (peer.ends()?, peer.signed_by().map(str::to_owned));
-    let (chain, certificates) = joined(chain);
-    let left = expires.since(now());
+/// After which time an SVID is renewed: at half of what is left, a tenth of that sooner or later.
+fn half_of(left: Duration) -> Duration {
     let half = (left / 2).saturating_sub(left / 20) + jittered(left / 10);
-    let (id, key) = (key.id.clone(), Bytes::copy_from_slice(&fresh.pkcs8));
-    Some((X509Svid { id, chain, certificates, key, expires, signed_by }, half.max(Duration::from_millis(500))))
-}
-
-/// Certificates one after the other, and each of them where it is in that.
-fn joined(certificates: &[Bytes]) -> (Bytes, Vec<Bytes>) {
-    let mut all = BytesMut::new();
-    for certificate in certificates {
-        all.extend_from_slice(certificate);
-    }
-    let all = all.freeze();
-    let mut rest = all.clone();
-    let each = certificates.iter().map(|certificate| rest.split_to(certificate.len())).collect();
-    (all, each)
+    half.max(Duration::from_millis(500))
 }

@@ -1,12 +1,15 @@
-//! The SPIFFE Workload API (SPIFFE_Workload_API.md): X.509 and JWT profiles. The WIT profile is not there yet, and says so.
+//! The SPIFFE Workload API (SPIFFE_Workload_API.md): X.509 and JWT profiles, and the WIT profile where the settings have it.
 
 mod bundles;
 mod claims;
 mod held;
+mod jwt;
+mod pod;
+mod serving;
 mod stream;
+mod wit;
 mod x509;
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -27,21 +30,22 @@ use wire::workload::{
 
 use crate::attest::{Attestors, Look, NotAttested};
 use crate::known::{Bundle, Identified, Known};
-use crate::svids::Svids;
-use crate::tokens::{NoToken, Tokens};
+use crate::svids::{Svids, WitSvid, X509Svid};
+use crate::tokens::Tokens;
 
+pub(crate) use self::bundles::{jwt as jwt_bundles, x509 as x509_bundles};
 pub(crate) use self::held::{Held, Standings, not_issued};
-pub(crate) use self::stream::Caller;
-
-/// Most audiences of one JWT-SVID, and the longest of them, in bytes.
-const MAX_AUDIENCES: usize = 32;
-const MAX_AUDIENCE: usize = 1024;
+pub(crate) use self::jwt::{Token, tokens};
+pub(crate) use self::pod::Pod;
+pub(crate) use self::stream::{Caller, Life};
 
 /// What the agent hands out to workloads.
 pub(crate) struct Node {
     pub attestors: Attestors,
     pub known: watch::Receiver<Arc<Known>>,
-    pub svids: Arc<Svids>,
+    pub svids: Arc<Svids<X509Svid>>,
+    /// None where the settings have no WIT-SVIDs.
+    pub wits: Option<Arc<Svids<WitSvid>>>,
     pub tokens: Tokens,
     /// The trust domain of this node.
     pub domain: TrustDomain,
@@ -53,7 +57,7 @@ pub(crate) struct Workloads {
     node: Arc<Node>,
 }
 
-type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(crate) type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Workloads {
     pub(crate) const fn new(node: Arc<Node>) -> Self {
@@ -68,7 +72,7 @@ impl Workloads {
 /// Who sent a request.
 pub(crate) fn process<T>(request: &Request<T>) -> Result<Arc<Process>, Status> {
     match request.extensions().get::<Peer>() {
-        Some(Peer::Process(process)) => Ok(Arc::clone(process)),
+        Some(Peer::Process(process) | Peer::Vouched(process, _)) => Ok(Arc::clone(process)),
         Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
             Err(Status::internal("a request without a process"))
         }
@@ -149,7 +153,7 @@ impl SpiffeWorkloadApi for Workloads {
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
         let caller = self.caller(&request).await?;
-        Ok(Response::new(x509::svids(caller).boxed()))
+        Ok(Response::new(x509_svids(caller).boxed()))
     }
 
     async fn fetch_x509_bundles(
@@ -163,30 +167,9 @@ impl SpiffeWorkloadApi for Workloads {
     async fn fetch_jwtsvid(&self, request: Request<JwtsvidRequest>) -> Result<Response<JwtsvidResponse>, Status> {
         let caller = self.caller(&request).await?;
         let JwtsvidRequest { audience, spiffe_id } = request.into_inner();
-        let sound = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
-        if audience.is_empty() || audience.len() > MAX_AUDIENCES || !audience.iter().all(sound) {
-            return Err(Status::invalid_argument("a JWT-SVID is for 1 to 32 audiences of 1 to 1024 bytes"));
-        }
-        let known = self.node.known.borrow().clone();
-        let mut identities = self.node.identities(&known, caller.selectors())?;
-        if !spiffe_id.is_empty() {
-            let wanted: SpiffeId = spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))?;
-            identities.retain(|identified| identified.id == wanted);
-        }
-        // several registrations of one id have one token
-        let mut ids = BTreeSet::new();
-        identities.retain(|identified| ids.insert(identified.id.clone()));
-        if identities.is_empty() {
-            return Err(Status::permission_denied("no identity issued"));
-        }
-        let mut svids = Vec::new();
-        for identified in &identities {
-            let selectors = told(identified, caller.selectors());
-            let token = self.node.tokens.of(identified, selectors, &audience).await.map_err(|why| untold(&why))?;
-            let (spiffe_id, hint) = (identified.id.to_string(), identified.registration.hint.clone());
-            svids.push(Jwtsvid { spiffe_id, svid: token, hint });
-        }
-        Ok(Response::new(JwtsvidResponse { svids }))
+        let tokens = tokens(&caller, &audience, &spiffe_id).await?;
+        let svid = |Token { id, svid, hint }| Jwtsvid { spiffe_id: id.to_string(), svid, hint };
+        Ok(Response::new(JwtsvidResponse { svids: tokens.into_iter().map(svid).collect() }))
     }
 
     async fn fetch_jwt_bundles(
@@ -222,20 +205,35 @@ impl SpiffeWorkloadApi for Workloads {
         }
     }
 
-    async fn fetch_witsvid(&self, _: Request<WitsvidRequest>) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
-        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+    async fn fetch_witsvid(
+        &self,
+        request: Request<WitsvidRequest>,
+    ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        let svids = wit::kept(&self.node)?;
+        let caller = self.caller(&request).await?;
+        let spiffe_id = request.into_inner().spiffe_id;
+        let only = if spiffe_id.is_empty() { None } else { Some(wanted(&spiffe_id)?) };
+        Ok(Response::new(serving::svids(caller, svids, wit::Wit { only }).boxed()))
     }
 
     async fn fetch_wit_bundles(
         &self,
-        _: Request<WitBundlesRequest>,
+        request: Request<WitBundlesRequest>,
     ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
-        Err(Status::unimplemented("the WIT-SVID profile is not served"))
+        wit::kept(&self.node)?;
+        let caller = self.caller(&request).await?;
+        Ok(Response::new(bundles::wits(caller).boxed()))
     }
 }
 
-fn untold(why: &NoToken) -> Status {
-    if why.passes() { Status::unavailable(chain(why)) } else { Status::permission_denied(chain(why)) }
+fn wanted(spiffe_id: &str) -> Result<SpiffeId, Status> {
+    spiffe_id.parse().map_err(|why| Status::invalid_argument(chain(&why)))
+}
+
+/// SVIDs of a workload, as the Workload API hands them out.
+pub(crate) fn x509_svids(caller: Caller) -> impl Stream<Item = Result<X509svidResponse, Status>> {
+    let svids = Arc::clone(&caller.node.svids);
+    serving::svids(caller, svids, x509::X509)
 }
 
 /// The SPIFFE ID of a trust domain, by which bundles are keyed.

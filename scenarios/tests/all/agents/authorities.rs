@@ -6,7 +6,7 @@ use super::{estate, joined_to};
 use crate::harness::{Estate, Installation, Sockets, until, until_within};
 
 /// How long a change may take that is spread over seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An installation with one node that has joined, whose authorities live for so long, and SVIDs by default.
 pub(super) fn living(ca: &str, svids: &str, estate: &Estate) -> (Sockets, Installation) {

@@ -2,6 +2,7 @@
 
 mod attested;
 mod authorities;
+mod brokers;
 mod clients;
 mod clouds;
 mod cluster;
@@ -13,6 +14,7 @@ mod joining;
 mod locked_out;
 mod tpm;
 mod watching;
+mod wit;
 mod workloads;
 
 use std::process::Command;

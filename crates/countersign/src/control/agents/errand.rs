@@ -40,6 +40,10 @@ pub(super) enum AgentErrand {
         workload: Claimed,
         audience: Vec<String>,
     },
+    MintWit {
+        workload: Claimed,
+        request: Vec<u8>,
+    },
 }
 
 impl AgentErrand {
@@ -51,6 +55,7 @@ impl AgentErrand {
             Self::Follow => "follow",
             Self::MintX509 { .. } => "mint x509",
             Self::MintJwt { .. } => "mint jwt",
+            Self::MintWit { .. } => "mint wit",
         }
     }
 
@@ -68,7 +73,7 @@ impl AgentErrand {
         let (action, resource) = match self {
             Self::Attest { .. } | Self::Renew { .. } => (BaseAction::Effect, ATTESTATION),
             Self::Follow => (BaseAction::Read, WORKLOADS),
-            Self::MintX509 { .. } | Self::MintJwt { .. } => (BaseAction::Effect, WORKLOADS),
+            Self::MintX509 { .. } | Self::MintJwt { .. } | Self::MintWit { .. } => (BaseAction::Effect, WORKLOADS),
         };
         Some(Question {
             action: action.into(),
@@ -93,7 +98,7 @@ impl AgentErrand {
         match self {
             Self::Attest { method, .. } => vec![pair("method", method)],
             Self::Renew { .. } | Self::Follow => Vec::new(),
-            Self::MintX509 { workload, .. } => about(workload),
+            Self::MintX509 { workload, .. } | Self::MintWit { workload, .. } => about(workload),
             Self::MintJwt { workload, audience } => {
                 let mut params = about(workload);
                 params.push(pair("audience", &audience.join("\n")));
@@ -132,7 +137,11 @@ impl Errand for AgentErrand {
     /// An identity that is handed out.
     fn lasts(&self) -> bool {
         match self {
-            Self::Attest { .. } | Self::Renew { .. } | Self::MintX509 { .. } | Self::MintJwt { .. } => true,
+            Self::Attest { .. }
+            | Self::Renew { .. }
+            | Self::MintX509 { .. }
+            | Self::MintJwt { .. }
+            | Self::MintWit { .. } => true,
             Self::Follow => false,
         }
     }

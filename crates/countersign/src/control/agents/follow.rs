@@ -144,7 +144,7 @@ impl Following {
         });
         let news: Vec<Registration> = news.map(|registered| registration(registered)).collect();
         let mut bundles = vec![bundle(&issuer)];
-        bundles.extend(self.federated(&live, &current));
+        bundles.extend(self.federated(&live, &current, &issuer));
         let new_bundles = if bundles == self.heard.bundles { Vec::new() } else { bundles.clone() };
         self.heard = Heard { registrations: Some(digests), bundles };
         if !anew && news.is_empty() && withdrawn.is_empty() && new_bundles.is_empty() {
@@ -165,12 +165,12 @@ impl Following {
     }
 
     /// The bundles of the trust domains with which workloads of this node federate.
-    fn federated(&self, live: &Live, current: &BTreeMap<String, Arc<Registered>>) -> Vec<Bundle> {
+    fn federated(&self, live: &Live, current: &BTreeMap<String, Arc<Registered>>, issuer: &Issuer) -> Vec<Bundle> {
         let wanted: BTreeSet<&TrustDomain> =
             current.values().flat_map(|registered| &registered.registration.federates_with).collect();
         let federated = live.federations.iter().filter(|federation| wanted.contains(&federation.domain));
         federated
-            .filter_map(|federation| Some(foreign(&self.control.epochs.federated().of(federation)?.bundle)))
+            .filter_map(|federation| Some(foreign(&self.control.epochs.federated().of(federation)?.bundle, issuer)))
             .collect()
     }
 
@@ -235,15 +235,18 @@ fn bundle(issuer: &Issuer) -> Bundle {
         x509_authorities: issuer.x509_authorities().into_iter().map(Bytes::from).collect(),
         jwt_keys: Bytes::from(issuer.jwt_keys().to_string()),
         tainted: issuer.tainted().iter().map(|digest| Bytes::copy_from_slice(digest)).collect(),
+        wit_keys: issuer.wit_keys().map(|keys| Bytes::from(keys.to_string())).unwrap_or_default(),
     }
 }
 
-/// The bundle of another trust domain: what of it is tainted, it does not say.
-fn foreign(bundle: &SpiffeBundle) -> Bundle {
+/// The bundle of another trust domain: what of it is tainted, it does not say. Its keys of WIT-SVIDs are for who has such SVIDs.
+fn foreign(bundle: &SpiffeBundle, own: &Issuer) -> Bundle {
+    let wit_keys = own.wit.as_ref().and_then(|_signs| bundle.wit_keys()).unwrap_or_default();
     Bundle {
         trust_domain: bundle.domain().to_string(),
         x509_authorities: bundle.x509_authorities().iter().map(|der| Bytes::copy_from_slice(der)).collect(),
         jwt_keys: Bytes::copy_from_slice(bundle.jwt_keys().as_bytes()),
         tainted: Vec::new(),
+        wit_keys: Bytes::copy_from_slice(wit_keys.as_bytes()),
     }
 }

@@ -39,6 +39,7 @@ pub(super) struct Lines {
     pub renewals: Line,
     pub x509: Line,
     pub jwt: Line,
+    pub wit: Line,
 }
 
 impl Line {
@@ -68,6 +69,7 @@ impl Default for Lines {
             // what two cores mint in about half a second, and in four; of one agent two requests
             x509: Line::new(2_048, 16_384, 1_000),
             jwt: Line::new(512, 4_096, 128),
+            wit: Line::new(2_048, 16_384, 1_000),
         }
     }
 }

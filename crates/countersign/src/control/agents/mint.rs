@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use credential::PeerCertificates;
-use issuer::{BadRequest, CertificateRequest, JwtOrder, MintFailed, Order};
+use issuer::{BadRequest, CertificateRequest, JwtOrder, MintFailed, Order, WitOrder};
 use model::{Code, PrincipalId, RecordId, Selectors, SpiffeId, Time};
 use net::serial;
-use wire::agent::{JwtSvid, X509Svid};
+use wire::agent::{JwtSvid, WitSvid, X509Svid};
 
 use super::errand::Claimed;
 use crate::issuing::Issuer;
@@ -23,6 +23,8 @@ const JWT_TTL: Duration = Duration::from_secs(300);
 pub(super) enum NotMinted {
     #[error("nothing is in force here: apply an estate first")]
     NoEnvironment,
+    #[error("no WIT-SVIDs are signed here")]
+    NoWit,
     #[error("the node was never attested here")]
     NoNode,
     #[error("no registration `{name}` is in force")]
@@ -65,6 +67,7 @@ impl NotMinted {
             Self::Revoked { .. } => Code::Revoked,
             Self::Expired { .. } => Code::PrincipalExpired,
             Self::Mint(MintFailed::Ended | MintFailed::Signing(_)) => Code::KeysUnavailable,
+            Self::NoWit => Code::OperationUnmapped,
             Self::Request(_) | Self::Mint(_) | Self::Unsound => Code::RequestMalformed,
         }
     }
@@ -105,7 +108,7 @@ impl Minting<'_> {
         if !PeerCertificates::new(vec![svid.certificate.clone()]).has_sound_leaf() {
             return Err(NotMinted::Unsound);
         }
-        let expires = svid.not_after.as_micros().div_euclid(1_000_000);
+        let expires = seconds(svid.not_after);
         Ok(X509Svid { chain: svid.into_chain().into_iter().map(Bytes::from).collect(), expires })
     }
 
@@ -116,8 +119,21 @@ impl Minting<'_> {
         let ttl = registered.registration.jwt_ttl.unwrap_or(JWT_TTL);
         let order = JwtOrder { id: &id, audience, ttl, until, record };
         let svid = self.issuer.jwt.mint(&order, self.at)?;
-        let seconds = |time: Time| time.as_micros().div_euclid(1_000_000);
         Ok(JwtSvid { token: svid.token, issued: seconds(svid.issued), expires: seconds(svid.expires) })
+    }
+
+    /// It lives as long as an X.509-SVID: both are bound to a key.
+    ///
+    /// # Errors
+    /// [`NotMinted`].
+    pub(super) fn wit(&self, workload: &Claimed, request: &[u8], record: RecordId) -> Result<WitSvid, NotMinted> {
+        let authority = self.issuer.wit.as_ref().ok_or(NotMinted::NoWit)?;
+        let (registered, id, until) = self.entitled(workload)?;
+        let key = CertificateRequest::read(request)?;
+        let ttl = registered.registration.x509_ttl.unwrap_or(self.issuer.svid_life());
+        let svid = authority.mint(&WitOrder { id: &id, key: &key, ttl, until, record }, self.at)?;
+        let signed_by = Bytes::copy_from_slice(&svid.signed_by);
+        Ok(WitSvid { token: svid.token, expires: seconds(svid.expires), signed_by })
     }
 
     /// The registration by which the workload is who it is, its id, and until when.
@@ -158,4 +174,8 @@ impl Minting<'_> {
         }
         Ok((registered, id, ends.min(self.until)))
     }
+}
+
+const fn seconds(time: Time) -> i64 {
+    time.as_micros().div_euclid(1_000_000)
 }

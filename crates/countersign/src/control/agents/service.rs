@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use credential::{Message, NodeMethod, Presented};
 use futures_util::{Stream, StreamExt, stream};
-use guard::Permit;
+use guard::{NoRoom, Permit};
 use http::StatusCode;
 use issuer::CertificateRequest;
 use model::{Code, Layer, PrincipalId, Selector, Selectors, Time, TrustDomain};
@@ -16,8 +16,9 @@ use store::{Again, Attest, KeptAgent, StateFault};
 use tonic::{Request, Response, Status, Streaming};
 use wire::agent::control_plane_server::ControlPlane;
 use wire::agent::{
-    AgentSvid, AttestRequest, AttestResponse, FollowRequest, MintJwtRequest, MintJwtResponse, MintX509Request,
-    MintX509Response, Refusal, RenewRequest, Update, Workload, X509Answer, X509Order, mint_jwt_response, x509_answer,
+    AgentSvid, AttestRequest, AttestResponse, FollowRequest, MintJwtRequest, MintJwtResponse, MintWitRequest,
+    MintWitResponse, MintX509Request, MintX509Response, Order, Refusal, RenewRequest, Update, WitAnswer, Workload,
+    X509Answer, mint_jwt_response, wit_answer, x509_answer,
 };
 
 use super::super::audience::Audience;
@@ -28,7 +29,7 @@ use super::super::{Control, channel};
 use super::clusters::Clusters;
 use super::errand::{AgentErrand, Claimed, PROTOCOL};
 use super::follow::Following;
-use super::line::Lines;
+use super::line::{Line, Lines, Turn};
 use super::mint::{Minting, NotMinted};
 use super::nodes::Node;
 use crate::issuing::certificates_in;
@@ -71,9 +72,18 @@ impl Agents {
 
     /// Who is at the other end, as far as its certificates say: enough to have a place in a line.
     pub(super) fn in_line(&self, peer: &Peer) -> PrincipalId {
-        let Peer::Tls(peer) = peer else { return PrincipalId::Anonymous };
+        let (Peer::Tls(peer) | Peer::Vouched(_, peer)) = peer else { return PrincipalId::Anonymous };
         let found = self.control.live().load().snapshot.sources.check(peer, now());
         found.ok().and_then(|found| found.key.concat().parse().ok()).unwrap_or(PrincipalId::Anonymous)
+    }
+
+    /// The turn of an errand, or of as many as `weight` says of which it is the first.
+    async fn turn(&self, line: &Line, weight: usize, peer: &Peer, errand: &AgentErrand) -> Result<Turn, Status> {
+        match line.turn(&self.in_line(peer), weight as u32).await {
+            Ok(turn) => Ok(turn),
+            // one record for all of them: what is too much is not made more
+            Err(NoRoom) => Err(self.turned_away(peer, None, errand).await),
+        }
     }
 
     /// Says that there was no turn for an errand. It is judged as others are, so that it stands in the ledger.
@@ -109,7 +119,10 @@ impl Agents {
                     return Err(unknown.status());
                 }
             },
-            AgentErrand::Follow | AgentErrand::MintX509 { .. } | AgentErrand::MintJwt { .. } => {
+            AgentErrand::Follow
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintJwt { .. }
+            | AgentErrand::MintWit { .. } => {
                 settling.settle(StatusCode::UNPROCESSABLE_ENTITY);
                 return Err(Status::internal("not an errand for an SVID of an agent"));
             }
@@ -162,19 +175,33 @@ impl Agents {
         node.ok_or(NoNode::Unknown)
     }
 
-    async fn x509(&self, peer: &Peer, order: X509Order) -> x509_answer::Answer {
-        match self
-            .minted(peer, x509(order), |minting, errand, _| match errand {
-                AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
-                AgentErrand::Attest { .. }
-                | AgentErrand::Renew { .. }
-                | AgentErrand::Follow
-                | AgentErrand::MintJwt { .. } => Err(NotMinted::NoEnvironment),
-            })
-            .await
-        {
+    async fn x509(&self, peer: &Peer, order: Order) -> x509_answer::Answer {
+        let minted = self.minted(peer, x509(order), |minting, errand, _| match errand {
+            AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
+            AgentErrand::Attest { .. }
+            | AgentErrand::Renew { .. }
+            | AgentErrand::Follow
+            | AgentErrand::MintJwt { .. }
+            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
+        });
+        match minted.await {
             Ok(svid) => x509_answer::Answer::Svid(svid),
             Err(refusal) => x509_answer::Answer::Refusal(refusal),
+        }
+    }
+
+    async fn wit(&self, peer: &Peer, order: Order) -> wit_answer::Answer {
+        let minted = self.minted(peer, wit(order), |minting, errand, record| match errand {
+            AgentErrand::MintWit { workload, request } => minting.wit(workload, request, record),
+            AgentErrand::Attest { .. }
+            | AgentErrand::Renew { .. }
+            | AgentErrand::Follow
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintJwt { .. } => Err(NotMinted::NoEnvironment),
+        });
+        match minted.await {
+            Ok(svid) => wit_answer::Answer::Svid(svid),
+            Err(refusal) => wit_answer::Answer::Refusal(refusal),
         }
     }
 
@@ -237,9 +264,7 @@ impl ControlPlane for Agents {
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<AgentSvid>, Status> {
         let peer = peer(&request)?;
         let errand = AgentErrand::Renew { request: request.into_inner().csr.to_vec() };
-        let Ok(_turn) = self.lines.renewals.turn(&self.in_line(&peer), 1).await else {
-            return Err(self.turned_away(&peer, None, &errand).await);
-        };
+        let _turn = self.turn(&self.lines.renewals, 1, &peer, &errand).await?;
         let permit = self.admit(&peer, None, errand).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(self.hand_out(permit).await?))
     }
@@ -266,15 +291,9 @@ impl ControlPlane for Agents {
 
     async fn mint_x509(&self, request: Request<MintX509Request>) -> Result<Response<MintX509Response>, Status> {
         let peer = peer(&request)?;
-        let orders = request.into_inner().orders;
-        if orders.len() > MOST_ORDERS {
-            return Err(Status::invalid_argument(format!("a request has at most {MOST_ORDERS} orders")));
-        }
+        let orders = bounded(request.into_inner().orders)?;
         let Some(first) = orders.first() else { return Ok(Response::new(MintX509Response::default())) };
-        let Ok(_turn) = self.lines.x509.turn(&self.in_line(&peer), orders.len() as u32).await else {
-            // one record for all of them: what is too much is not made more
-            return Err(self.turned_away(&peer, None, &x509(first.clone())).await);
-        };
+        let _turn = self.turn(&self.lines.x509, orders.len(), &peer, &x509(first.clone())).await?;
         let answered = |order| async { X509Answer { answer: Some(self.x509(&peer, order).await) } };
         // together, so that one write to the disk is for many
         let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
@@ -288,15 +307,14 @@ impl ControlPlane for Agents {
             return Err(Status::invalid_argument("a JWT-SVID has at most 32 audiences of 1 to 1024 bytes"));
         }
         let errand = AgentErrand::MintJwt { workload: claimed(workload.unwrap_or_default()), audience };
-        let Ok(_turn) = self.lines.jwt.turn(&self.in_line(&peer), 1).await else {
-            return Err(self.turned_away(&peer, None, &errand).await);
-        };
+        let _turn = self.turn(&self.lines.jwt, 1, &peer, &errand).await?;
         let minted = self.minted(&peer, errand, |minting, errand, record| match errand {
             AgentErrand::MintJwt { workload, audience } => minting.jwt(workload, audience, record),
             AgentErrand::Attest { .. }
             | AgentErrand::Renew { .. }
             | AgentErrand::Follow
-            | AgentErrand::MintX509 { .. } => Err(NotMinted::NoEnvironment),
+            | AgentErrand::MintX509 { .. }
+            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
         });
         let answer = match minted.await {
             Ok(svid) => mint_jwt_response::Answer::Svid(svid),
@@ -304,6 +322,26 @@ impl ControlPlane for Agents {
         };
         Ok(Response::new(MintJwtResponse { answer: Some(answer) }))
     }
+
+    async fn mint_wit(&self, request: Request<MintWitRequest>) -> Result<Response<MintWitResponse>, Status> {
+        if self.control.issuer().is_some_and(|issuer| issuer.wit.is_none()) {
+            return Err(Status::unimplemented("no WIT-SVIDs are signed here"));
+        }
+        let peer = peer(&request)?;
+        let orders = bounded(request.into_inner().orders)?;
+        let Some(first) = orders.first() else { return Ok(Response::new(MintWitResponse::default())) };
+        let _turn = self.turn(&self.lines.wit, orders.len(), &peer, &wit(first.clone())).await?;
+        let answered = |order| async { WitAnswer { answer: Some(self.wit(&peer, order).await) } };
+        let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
+        Ok(Response::new(MintWitResponse { answers }))
+    }
+}
+
+fn bounded(orders: Vec<Order>) -> Result<Vec<Order>, Status> {
+    if orders.len() > MOST_ORDERS {
+        return Err(Status::invalid_argument(format!("a request has at most {MOST_ORDERS} orders")));
+    }
+    Ok(orders)
 }
 
 /// SHA-256 of the key that a request is for; of one that cannot be read nothing is minted.
@@ -348,8 +386,12 @@ fn attested(permit: &Permit<AgentErrand, ReadingSlot>) -> Selectors {
     findings.flat_map(|finding| &finding.display).filter_map(|(name, value)| Selector::of(name, value)).collect()
 }
 
-fn x509(order: X509Order) -> AgentErrand {
+fn x509(order: Order) -> AgentErrand {
     AgentErrand::MintX509 { workload: claimed(order.workload.unwrap_or_default()), request: order.csr.to_vec() }
+}
+
+fn wit(order: Order) -> AgentErrand {
+    AgentErrand::MintWit { workload: claimed(order.workload.unwrap_or_default()), request: order.csr.to_vec() }
 }
 
 fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {

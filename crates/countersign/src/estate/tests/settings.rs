@@ -137,6 +137,15 @@ fn authorities_live_as_long_as_is_said_and_cut_no_svid_short() {
 }
 
 #[test]
+fn what_is_incubating_is_off_unless_it_is_named() {
+    let wit = |text: &str| read(&format!("  []\n{text}")).map(|settings| settings.lives.wit.map(|life| life.as_secs()));
+    assert_eq!(wit("").unwrap(), None);
+    assert_eq!(wit("incubating: [wit]\nauthority: {jwtTtl: 12h}\n").unwrap(), Some(43_200));
+    assert_eq!(wit("incubating: [WIT]\n").unwrap_err(), "server.yaml:7:14: `WIT`: expected `wit`");
+    assert_eq!(wit("incubating: []\n").unwrap_err(), "server.yaml:7:13: expected at least one");
+}
+
+#[test]
 fn the_bundle_endpoint_has_a_place_and_a_server_that_is_known() {
     let served = |bundle: &str| read(&format!("  []\n{bundle}")).map(|settings| settings.bundle);
     assert_eq!(served(""), Ok(None));

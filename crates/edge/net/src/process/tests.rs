@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::{Caller, with_number};
 use tokio::net::UnixListener;
 
-use super::{Gone, Process, Unpinned, began, started, ticks_since_boot};
+use super::{Gone, Process, Unpinned, began, namespaces, started, ticks_since_boot};
 
 /// A connection of a real process, and when it was heard of.
 async fn connected(folder: &Path) -> (Caller, tokio::net::UnixStream, u64) {
@@ -69,7 +69,7 @@ async fn who_got_the_number_of_a_caller_is_not_taken_for_it() {
 fn who_cannot_be_pinned_is_told_why() {
     let unseen = "who connected has no number here: this process has to see the PID namespace of its callers";
     assert_eq!(Unpinned::NoNumber.to_string(), unseen);
-    assert_eq!(Unpinned::Unreadable { pid: 7 }.to_string(), "when process 7 began cannot be read");
+    assert_eq!(Unpinned::Unreadable { pid: 7 }.to_string(), "what the kernel says of process 7 cannot be read");
     assert_eq!(Unpinned::from(Gone).to_string(), "the process has ended");
 }
 
@@ -86,4 +86,35 @@ fn the_start_of_a_process_is_read_behind_its_name_whatever_that_is() {
         let _ = started(&String::from_utf8_lossy(bytes));
     });
     assert!(began(i32::try_from(std::process::id()).unwrap()).unwrap() <= ticks_since_boot());
+}
+
+#[tokio::test]
+async fn a_number_names_a_process_only_while_it_lives_and_names_no_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, _stream, _) = connected(folder.path()).await;
+    let process = Process::numbered(caller.pid()).unwrap();
+    assert_eq!((process.pid(), process.still()), (caller.pid(), Ok(())));
+    assert_eq!(process.credentials().uid, rustix::process::geteuid().as_raw());
+    let pid = caller.leave();
+    process.ended().await;
+    assert!(matches!(Process::numbered(pid), Err(Unpinned::Gone(Gone))));
+    let Some(other) = with_number(pid) else { return };
+    assert_eq!(process.still(), Err(Gone), "whoever got the number is another");
+    drop(other);
+    for none in [0, -1, i32::MIN] {
+        assert!(matches!(Process::numbered(none), Err(Unpinned::NoNumber)));
+    }
+    let own = i32::try_from(std::process::id()).unwrap();
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let threads = threads.map(|thread| thread.unwrap().file_name().to_str().unwrap().parse::<i32>().unwrap());
+    for thread in threads.filter(|thread| *thread != own) {
+        assert!(matches!(Process::numbered(thread), Err(Unpinned::Gone(Gone))), "{thread} is a thread");
+    }
+}
+
+#[test]
+fn a_process_in_a_namespace_below_has_numbers_of_its_own() {
+    assert_eq!(namespaces("Name:\tNSpid: 1\nNSpid:\t71\n"), Some(1));
+    assert_eq!(namespaces("Name:\tx\nNSpid:\t71\t1\n"), Some(2));
+    assert_eq!(namespaces("Name:\tx\n"), None, "a kernel that does not say is not believed");
 }

@@ -1,6 +1,7 @@
 //! Written by `xtask codegen`; by hand only this file.
 
 pub mod agent;
+pub mod broker;
 pub mod workload;
 
 pub mod envoy {

@@ -62,6 +62,31 @@ fn keys_are_told_apart_by_their_use() {
     assert_eq!((read.sequence(), read.refresh_hint()), (Some(7), Some(Duration::from_secs(60))));
 }
 
+fn wit(kid: &str) -> String {
+    jwt(kid).replace("jwt-svid", "wit-svid")
+}
+
+/// SPIFFE_Workload_API.md §6.2.2, §7.2.2: no key of one use is handed out for the other.
+#[test]
+fn keys_of_jwt_svids_and_of_wit_svids_are_never_mixed() {
+    let read = |keys: &[String]| read(&bundle(keys, "")).unwrap();
+    let both = read(&[jwt("j"), wit("w")]);
+    assert!(both.jwt_keys().contains(r#""kid":"j""#) && !both.jwt_keys().contains(r#""kid":"w""#));
+    let wits = both.wit_keys().unwrap();
+    assert!(wits.contains(r#""kid":"w""#) && !wits.contains(r#""kid":"j""#) && !wits.contains("use"), "{wits}");
+    assert_eq!(read(&[jwt("j")]).wit_keys(), None);
+    assert!(!both.trusts_as(&read(&[jwt("j")])) && both.trusts_as(&read(&[wit("w"), jwt("j")])));
+}
+
+#[test]
+fn what_is_wrong_with_keys_of_wit_svids_leaves_none_of_them_and_everything_else() {
+    let private = wit("v").replace("\"kid\"", "\"d\":\"AA\",\"kid\"");
+    for wrong in [wit("j"), private, r#"{"use":"wit-svid","kty":"EC","kid":"v"}"#.to_owned(), wit("w")] {
+        let found = read(&bundle(&[jwt("j"), wit("w"), wrong.clone()], "")).unwrap();
+        assert_eq!((found.wit_keys(), found.jwt_keys().matches("\"kid\"").count()), (None, 1), "{wrong}");
+    }
+}
+
 #[test]
 fn what_is_not_known_is_passed_over_and_the_rest_counts() {
     let good = [x509(&authority("other.test")), jwt("a")];
@@ -150,12 +175,14 @@ fn what_is_known_and_broken_refuses_the_document() {
 /// Whatever is read can be handed on: no touched bundle makes an agent refuse what it is told.
 #[test]
 fn a_bundle_that_was_touched_is_read_or_refused() {
-    let good = bundle(&[x509(&authority("other.test")), jwt("a\\\"")], r#","spiffe_sequence":7"#);
+    let keys = [x509(&authority("other.test")), jwt("a\\\""), wit("b")];
+    let good = bundle(&keys, r#","spiffe_sequence":7"#);
     mutate(good.as_bytes(), 20_000, |bytes| {
         if let Ok(read) = SpiffeBundle::parse(&domain(), bytes) {
             let source = crate::SVIDS.parse().unwrap();
             assert!(crate::Bundle::new(source, domain(), read.x509_authorities(), Duration::ZERO).is_ok());
             assert!(serde_json::from_str::<serde_json::Value>(read.jwt_keys()).is_ok());
+            assert!(read.wit_keys().is_none_or(|keys| crate::KeySet::parse(keys.as_bytes()).is_ok()));
         }
     });
 }

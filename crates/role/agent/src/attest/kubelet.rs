@@ -14,7 +14,7 @@ use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::container::Container;
-use super::pods::{Pods, SeveralPods};
+use super::pods::{PodReference, Pods, SeveralPods};
 use super::proc::{Unread, bounded};
 use super::settings::{KubeletAuthority, KubernetesSettings};
 
@@ -98,6 +98,18 @@ impl Kubelet {
         };
         // the state of a handshake is large
         timeout(patience, Box::pin(found)).await.unwrap_or(Err(NoPod::NotThere { patience }))
+    }
+
+    /// The UID of a pod of this node, and what holds of it; none where it is not here, or not any more.
+    ///
+    /// # Errors
+    /// [`NoPod`] where the kubelet does not say.
+    pub(super) async fn pod(
+        &self,
+        wanted: &PodReference,
+        since: Instant,
+    ) -> Result<Option<(String, Selectors)>, NoPod> {
+        Ok(Box::pin(self.pods(since)).await?.meant(wanted))
     }
 
     /// A list that was asked for at `since` or later.

@@ -18,7 +18,9 @@ mod unix;
 
 use model::{Selector, Selectors};
 use net::{Gone, Process};
+use tokio::time::Instant;
 
+pub(crate) use self::pods::PodReference;
 pub use self::settings::WorkloadAttestors;
 
 use self::binary::{Binary, NoBinary};
@@ -72,6 +74,15 @@ pub enum NotAttested {
     Kubernetes { id: ContainerId, source: Box<NoPod> },
 }
 
+/// Why nothing is known of pods.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoPods {
+    #[error("the settings name no kubelet")]
+    NoKubelet,
+    #[error("the kubelet does not say which pods there are")]
+    Unsaid(#[from] Box<NoPod>),
+}
+
 impl Default for Attestors {
     fn default() -> Self {
         Self::new(&WorkloadAttestors::default())
@@ -103,6 +114,19 @@ impl Attestors {
             () = process.ended() => Err(Gone.into()),
             read = self.read(process) => read,
         }
+    }
+
+    /// The UID of a pod of this node, and what holds of it at `since` or later; none where there is none.
+    ///
+    /// # Errors
+    /// [`NoPods`].
+    pub(crate) async fn pod(
+        &self,
+        wanted: &PodReference,
+        since: Instant,
+    ) -> Result<Option<(String, Selectors)>, NoPods> {
+        let kubelet = self.kubelet.as_ref().ok_or(NoPods::NoKubelet)?;
+        Ok(kubelet.pod(wanted, since).await.map_err(Box::new)?)
     }
 
     /// How `process` looks to the kernel now. What was attested of it holds as long as it looks as it did before that.

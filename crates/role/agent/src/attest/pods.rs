@@ -8,6 +8,13 @@ use serde::Deserialize;
 use super::container::Container;
 use super::select;
 
+/// A pod, by the name of its namespace and its own, by its UID, or by both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodReference {
+    pub key: Option<(String, String)>,
+    pub uid: Option<String>,
+}
+
 /// The pods of a node, as far as they are used.
 #[derive(Debug, Deserialize)]
 pub(super) struct Pods {
@@ -75,6 +82,14 @@ struct ContainerStatus {
 pub struct SeveralPods;
 
 impl Pods {
+    /// The UID of the pod that is meant, and what holds of it, whatever container of it asks; none where the list has none.
+    pub(super) fn meant(&self, wanted: &PodReference) -> Option<(String, Selectors)> {
+        // a list in which several are meant means none
+        let mut pods = self.items.iter().flatten().filter(|pod| wanted.means(pod));
+        let pod = pods.next().filter(|_| pods.next().is_none())?;
+        Some((pod.metadata.uid.clone(), pod.of_all()))
+    }
+
     /// What holds of a container, once the list has it.
     ///
     /// # Errors
@@ -90,6 +105,15 @@ impl Pods {
     }
 }
 
+impl PodReference {
+    fn means(&self, pod: &Pod) -> bool {
+        let Metadata { uid, name, namespace, .. } = &pod.metadata;
+        let key = self.key.as_ref().is_none_or(|(of, called)| (of, called) == (namespace, name));
+        // without either, nothing is meant
+        key && self.uid.as_ref().is_none_or(|wanted| wanted == uid) && (self.key.is_some() || self.uid.is_some())
+    }
+}
+
 impl Pod {
     fn container(&self, container: &Container) -> Option<&ContainerStatus> {
         let has_id = |status: &&ContainerStatus| {
@@ -99,6 +123,17 @@ impl Pod {
     }
 
     fn selectors(&self, own: &ContainerStatus) -> Selectors {
+        let mut selectors = self.of_all();
+        let mut add = |name: &str, value: &str| select(&mut selectors, name, value);
+        add("k8s:container-name", &own.name);
+        for image in own.images() {
+            add("k8s:container-image", image);
+        }
+        selectors
+    }
+
+    /// What holds of every container.
+    fn of_all(&self) -> Selectors {
         let Self { metadata, spec, status } = self;
         let mut selectors = Selectors::new();
         let mut add = |name: &str, value: &str| select(&mut selectors, name, value);
@@ -121,10 +156,6 @@ impl Pod {
         }
         for image in status.init_containers().flat_map(ContainerStatus::images) {
             add("k8s:pod-init-image", image);
-        }
-        add("k8s:container-name", &own.name);
-        for image in own.images() {
-            add("k8s:container-image", image);
         }
         selectors
     }

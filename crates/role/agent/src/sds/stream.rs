@@ -9,6 +9,7 @@ use wire::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use super::asked::{ALL_BUNDLES, Asked, DEFAULT_BUNDLE, DEFAULT_SVID, Validation};
 use super::resource::{Resource, SECRET, Trusted};
 use crate::known::{Identified, Known};
+use crate::svids::X509Svid;
 use crate::workload::{Caller, Held, Standings, key_of, not_issued};
 
 /// Most of what an Envoy says that is logged or said again, in characters.
@@ -34,7 +35,7 @@ pub(super) fn secrets(
 /// Who asks, and the SVIDs that it has asked for.
 pub(super) struct Subject {
     caller: Caller,
-    held: Held,
+    held: Held<X509Svid>,
 }
 
 struct Discovery {
@@ -121,7 +122,8 @@ impl Discovery {
 
 impl Subject {
     pub(super) fn new(caller: Caller) -> Self {
-        Self { caller, held: Held::default() }
+        let held = Held::of(Arc::clone(&caller.node.svids));
+        Self { caller, held }
     }
 
     /// What is asked for, once all of it is there.

@@ -8,12 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wire::agent;
 
-use super::{Key, MOST_UNUSED, Minter, Standing, Svids};
+use super::{Key, MOST_UNUSED, Minter, Profile, Standing, Svids, Tainted, WitSvid, X509Svid};
 use crate::control::ControlPlane;
 use crate::known::{Identified, Known, Registration};
 
 /// Room for `waiting` orders, and who would fill them.
-fn svids(waiting: usize) -> (Svids, mpsc::Receiver<Key>) {
+fn svids(waiting: usize) -> (Svids<X509Svid>, mpsc::Receiver<Key>) {
     let (send, orders) = mpsc::channel(waiting);
     (Svids { entries: Mutex::default(), orders: send }, orders)
 }
@@ -75,7 +75,7 @@ async fn whoever_leaves_while_an_order_has_to_wait_leaves_nothing_that_is_never_
 }
 
 /// Who knows the registrations of these names, and reaches no control plane.
-fn minter(names: &[&str]) -> (Arc<Svids>, Minter) {
+fn minter(names: &[&str]) -> (Arc<Svids<X509Svid>>, Minter<X509Svid>) {
     let registrations = names.iter().map(|name| agent::Registration {
         name: (*name).to_owned(),
         id: format!("spiffe://prod.acme.test/{name}"),
@@ -125,4 +125,19 @@ async fn what_was_refused_is_asked_for_again_only_while_somebody_has_it_open() {
     drop(open);
     minter.fill(vec![key]).await;
     assert_eq!(svids.len(), 0);
+}
+
+#[test]
+fn what_was_signed_by_a_tainted_key_is_told_by_its_digest() {
+    let (fresh, signed_by) = (issuer::NewKey::make().unwrap(), [7; 32]);
+    let minted = |signed_by: &[u8]| agent::WitSvid {
+        token: "a.b.c".to_owned(),
+        expires: 1_900_000_000,
+        signed_by: bytes::Bytes::copy_from_slice(signed_by),
+    };
+    let key = WitSvid::key(&identified(0));
+    let svid = WitSvid::of(&key, &fresh, minted(&signed_by)).unwrap();
+    let tainted = |digest| Tainted { authorities: credential::Authorities::default(), digests: [digest].into() };
+    assert!(svid.is_tainted(&tainted(signed_by)) && !svid.is_tainted(&tainted([8; 32])));
+    assert!(WitSvid::of(&key, &fresh, minted(&[7; 31])).is_none(), "who signed it is not known");
 }

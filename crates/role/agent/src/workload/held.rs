@@ -10,40 +10,47 @@ use tonic::Status;
 use super::stream::Caller;
 use super::told;
 use crate::known::Identified;
-use crate::svids::{Standing, X509Svid};
+use crate::svids::{Profile, Standing, Svids};
 
 /// Identities, and where the SVID of each stands.
-#[derive(Default)]
-pub(crate) struct Held(Vec<(Identified, watch::Receiver<Standing>)>);
+pub(crate) struct Held<S> {
+    svids: Arc<Svids<S>>,
+    held: Vec<(Identified, watch::Receiver<Standing<S>>)>,
+}
 
 /// Where those that are held stand now.
-pub(crate) struct Standings {
+pub(crate) struct Standings<S> {
     /// In the order of the identities.
-    pub ready: Vec<(Identified, Arc<X509Svid>)>,
+    pub ready: Vec<(Identified, Arc<S>)>,
     /// The code with which control refused one of them.
     pub refused: Option<String>,
     /// Whether one of them is not minted yet, or not again.
     pub awaited: bool,
 }
 
-impl Held {
+impl<S: Profile> Held<S> {
+    /// None yet.
+    pub(crate) const fn of(svids: Arc<Svids<S>>) -> Self {
+        Self { svids, held: Vec::new() }
+    }
+
     /// Holds the SVIDs of these identities of `caller`, and lets go of others.
     pub(crate) async fn only(&mut self, caller: &Caller, identities: Vec<Identified>) {
         let mut held = Vec::with_capacity(identities.len());
         for identified in identities {
             let selectors = told(&identified, caller.selectors());
-            let standing = caller.node.svids.of(&identified, &selectors).await;
+            let standing = self.svids.of(&identified, &selectors).await;
             held.push((identified, standing));
         }
-        self.0 = held;
+        self.held = held;
     }
 
-    pub(crate) fn now(&mut self) -> Standings {
+    pub(crate) fn now(&mut self) -> Standings<S> {
         let at = now();
         let mut standings = Standings { ready: Vec::new(), refused: None, awaited: false };
-        for (identified, standing) in &mut self.0 {
+        for (identified, standing) in &mut self.held {
             match &*standing.borrow_and_update() {
-                Standing::Ready(svid) if at < svid.expires => {
+                Standing::Ready(svid) if at < svid.expires() => {
                     standings.ready.push((identified.clone(), Arc::clone(svid)));
                 }
                 Standing::Ready(_) | Standing::Ordered => standings.awaited = true,
@@ -55,10 +62,10 @@ impl Held {
 
     /// Returns once any of them stands otherwise.
     pub(crate) async fn changed(&mut self) {
-        if self.0.is_empty() {
+        if self.held.is_empty() {
             return std::future::pending().await;
         }
-        let changes = self.0.iter_mut().map(|(_, standing)| Box::pin(standing.changed()));
+        let changes = self.held.iter_mut().map(|(_, standing)| Box::pin(standing.changed()));
         let _ = select_all(changes).await;
     }
 }

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::cgroup::Cgroups;
 use super::super::container::{Container, Engine};
 use super::super::kubelet::Kubelet;
-use super::super::pods::Pods;
+use super::super::pods::{PodReference, Pods};
 use super::super::settings::{KubeletAuthority, KubernetesSettings};
 use super::{Service, container, id, ok, texts};
 
@@ -228,4 +228,35 @@ fn a_list_that_is_almost_right_is_read_or_not() {
             let _ = pods.selectors(&ledger());
         }
     });
+}
+
+const UID: &str = "2c48913c-b29f-11e7-9350-020968147796";
+
+#[test]
+fn a_pod_that_is_named_is_that_one_and_has_no_container() {
+    let pods: Pods = serde_json::from_slice(PODS).unwrap();
+    let key = |namespace: &str, name: &str| Some((namespace.to_owned(), name.to_owned()));
+    let ledger = || key("billing", "ledger-7d9c5b8f6d-x2k4q");
+    let meant = |key, uid: Option<&str>| pods.meant(&PodReference { key, uid: uid.map(str::to_owned) });
+    let of_pod: Vec<&str> = LEDGER.iter().filter(|one| !one.starts_with("k8s:container-")).copied().collect();
+    for (key, uid) in [(ledger(), None), (None, Some(UID)), (ledger(), Some(UID))] {
+        let (uid, selectors) = meant(key, uid).unwrap();
+        assert_eq!((uid.as_str(), texts(&selectors).as_slice()), (UID, of_pod.as_slice()));
+    }
+    let other = UID.replace('2', "3");
+    for (key, uid) in [
+        (None, None),
+        (key("shop", "ledger-7d9c5b8f6d-x2k4q"), None),
+        (key("billing", "ledger"), Some(UID)),
+        (ledger(), Some(other.as_str())),
+        (None, Some(other.as_str())),
+    ] {
+        assert_eq!(meant(key, uid), None);
+    }
+    // whoever writes two pods of one UID means neither
+    let list = String::from_utf8(PODS.to_vec()).unwrap();
+    let (head, items) = list.split_once("\"items\":[").unwrap();
+    let twice = format!("{head}\"items\":[{},{}", items.trim_end().strip_suffix("]}").unwrap(), items);
+    let twice: Pods = serde_json::from_str(&twice).unwrap();
+    assert_eq!(twice.meant(&PodReference { key: None, uid: Some(UID.to_owned()) }), None);
 }
