@@ -63,8 +63,10 @@ pub async fn svids(socket: &str) -> (X509svidResponse, tonic::Streaming<X509svid
     loop {
         match first(socket).await {
             Ok(found) => return found,
-            Err(status) if status.code() == Code::PermissionDenied => sleep(Duration::from_millis(20)).await,
-            Err(status) => panic!("no SVID: {status}"),
+            Err(status) => match status.code() {
+                Code::PermissionDenied | Code::Unavailable => sleep(Duration::from_millis(20)).await,
+                _ => panic!("no SVID: {status}"),
+            },
         }
     }
 }
