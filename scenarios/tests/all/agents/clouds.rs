@@ -187,12 +187,18 @@ fn what_amazon_does_not_say_of_a_listed_machine_proves_nothing() {
 }
 
 #[test]
-fn where_sts_cannot_be_asked_nobody_is_let_in() {
-    let clouds = Clouds::trusting("123456789012", Some("http://127.0.0.1:9"));
+fn where_sts_cannot_be_asked_nobody_is_let_in_and_nobody_gives_up() {
+    let mut clouds = Clouds::trusting("123456789012", Some("http://127.0.0.1:9"));
     let means = STS.replace("endpoint: \"{url}/\"", "endpoint: \"http://127.0.0.1:9/\"");
-    let (ended, record) = clouds.refused("node-1", "aws-sts", &means);
-    assert_eq!(record["verdicts"][0]["code"], "keys_unavailable", "{ended:?}");
+    clouds.settings("node-1", "aws-sts", &means);
+    clouds.installation.launch("node-1", &[], &[]);
+    clouds.installation.until_logged("node-1", "control says: who asks cannot be proved now (record ");
+    clouds.installation.until_logged("node-1", "the node is not attested yet, trying again");
     clouds.installation.until_logged("server", "STS cannot be asked who signed a node's request");
+    let records = clouds.installation.records("server");
+    let record = records.iter().rfind(|record| record["operation"] == "attest").expect("an attestation");
+    assert_eq!(record["verdicts"][0]["code"], "keys_unavailable");
+    assert_eq!(agents(&clouds.installation), Vec::<Value>::new());
 }
 
 #[test]
