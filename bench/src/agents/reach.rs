@@ -63,10 +63,11 @@ pub async fn svids(socket: &str) -> (X509svidResponse, tonic::Streaming<X509svid
     loop {
         match first(socket).await {
             Ok(found) => return found,
-            Err(status) => match status.code() {
-                Code::PermissionDenied | Code::Unavailable => sleep(Duration::from_millis(20)).await,
-                _ => panic!("no SVID: {status}"),
-            },
+            Err(status) => {
+                let waits = matches!(status.code(), Code::PermissionDenied | Code::Unavailable);
+                assert!(waits, "no SVID: {status}");
+                sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 }
