@@ -87,7 +87,7 @@ struct Threads {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, waiting: 4096, open: 8192, strangers: 512, clock: system_clock }
+        Self { segment_bytes: 64 << 20, waiting: 4096, open: 65_536, strangers: 512, clock: system_clock }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::glance;
 use crate::layout::{Form, Segment};
 
 /// Longest list that is read, in bytes.
-const MAX_LIST: u64 = 1 << 20;
+const MAX_LIST: u64 = 4 << 20;
 /// Digits of an id.
 const ID: usize = 32;
 

@@ -5,6 +5,9 @@ use std::fs;
 use audit::{Ledger, Urgency};
 
 use super::support::{AT, Shelf, open, refused, settle};
+use crate::Options;
+use crate::layout::{Form, Segment};
+use crate::open::Open;
 
 #[tokio::test]
 async fn a_clean_restart_continues_the_chain_and_records_nothing() {
@@ -243,7 +246,7 @@ async fn records_without_the_name_of_their_writer_are_not_begun_anew() {
     );
     for bad in ["", "w-1", "../../etc", "w-0000000G\n", "w-00000000\nw-00000001\n"] {
         fs::write(shelf.dir().join("current"), bad).unwrap();
-        let Err(error) = crate::FileLedger::start(shelf.dir(), crate::Options::default()) else { panic!("{bad}") };
+        let Err(error) = crate::FileLedger::start(shelf.dir(), Options::default()) else { panic!("{bad}") };
         assert!(error.to_string().ends_with("/current` does not name a writer"), "{error}");
     }
 }
@@ -267,4 +270,17 @@ async fn an_operator_begins_a_new_chain_beside_a_damaged_one() {
     assert_eq!(crate::walk::follows(shelf.dir(), &new).unwrap(), Some(old.clone()));
     assert_eq!(crate::walk::writers_in_order(shelf.dir()).unwrap(), [old, new]);
     assert!(!shelf.verify().ok);
+}
+
+#[test]
+fn as_many_as_may_be_open_are_all_in_the_list_that_a_start_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let segment = Segment { writer: "w".to_owned(), first: 1, form: Form::Raw, last: true };
+    fs::create_dir_all(segment.path(dir.path()).parent().unwrap()).unwrap();
+    let mut open = Open::default();
+    for nth in 0..Options::default().open {
+        open.opened(&format!("{nth:032x}"));
+    }
+    open.keep(dir.path(), &segment).unwrap();
+    assert_eq!(Open::kept(dir.path(), &segment), Some(open));
 }
