@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{living, standing, text};
-use crate::harness::{HOST, Identity, Installation, request, shake_hands, until};
+use crate::harness::{HOST, Identity, Installation, request, shake_hands, until, until_renewed};
 
 /// Whether a gateway answers who comes with this SVID.
 fn is_let_in(installation: &Installation, identity: &Identity) -> bool {
@@ -81,7 +81,9 @@ fn a_leaked_authority_is_replaced_everywhere_and_what_it_signed_counts_nowhere()
     refused(&["authority", "taint", &leaked], &format!("`{leaked}` is tainted already"));
     // what it signed counts still, and who has something of it gets something else; a client may have to read `ca.pem` again
     until("the stolen one counts still", || is_let_in(&installation, &stolen).then_some(()));
-    until("the gateway has another SVID", || (signer(&installation, "edge-1/svid/svid.pem") == prepared).then_some(()));
+    until_renewed("the gateway has another SVID", || {
+        (signer(&installation, "edge-1/svid/svid.pem") == prepared).then_some(())
+    });
     assert!(!is_refused(&installation), "nothing is refused for who signed it, before that is revoked");
     done(&["authority", "revoke"]);
     until("the gateway refuses the stolen one", || {

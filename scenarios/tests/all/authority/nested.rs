@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{standing, text};
 use crate::agents::{own_uid, registration};
 use crate::harness::{
-    Answer, Estate, Greeter, HOST, Identity, Installation, Sockets, finish, request, shake_hands, until,
+    Answer, Estate, Greeter, HOST, Identity, Installation, Sockets, finish, request, shake_hands, until, until_renewed,
 };
 
 const INNER: &str = "spiffe://prod.acme.test/inner";
@@ -114,7 +114,7 @@ fn nested_for(outer: &Outer, more: &str, links: usize) -> (Sockets, Installation
 /// Waits until a plane has a chain of so many, and who signed its SVID is such a one.
 fn until_signed_by(installation: &Installation, plane: &str, is_it: impl Fn(&str) -> bool, links: usize) {
     let svid = installation.home(plane).join("svid/svid.pem");
-    until("another SVID", || {
+    until_renewed("another SVID", || {
         let mut openssl = Command::new("openssl");
         openssl.args(["x509", "-noout", "-ext", "authorityKeyIdentifier", "-in", svid.to_str().unwrap()]);
         let by = finish(openssl, b"").ended(0).out;

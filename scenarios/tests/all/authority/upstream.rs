@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{standing, text};
 use crate::agents::{own_uid, registration};
-use crate::harness::{Estate, Installation, Ran, Sockets, Upstream, finish, peer, until, until_within};
+use crate::harness::{Estate, Installation, Ran, Sockets, Upstream, finish, peer, until, until_renewed, until_within};
 use crate::planes::ci;
 
 /// An installation with a gateway and a node, where the outer authority of `settings` signs and nobody else is trusted any more; its SVIDs
@@ -31,7 +31,7 @@ fn below(settings: &str, roots: &Path, links: usize) -> (Upstream, Sockets, Inst
         let svid = installation.home(plane).join("svid/svid.pem");
         let is_new =
             || (fs::read_to_string(&svid).unwrap().matches("BEGIN CERTIFICATE").count() == links).then_some(());
-        until("the SVID of each is another", is_new);
+        until_renewed("the SVID of each is another", is_new);
     }
     installation.cli(&["authority", "revoke"]).ended(0);
     let (ca, root) = (installation.dir().join("ca.pem"), fs::read_to_string(roots).unwrap());

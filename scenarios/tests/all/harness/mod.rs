@@ -33,7 +33,9 @@ pub use http2::{Http2, head};
 pub use installation::Installation;
 pub use issuer::{Issuer, Says};
 pub use mint::{Mint, alice_claims, base64url, ci_claims, dunning_claims, epoch_seconds};
-pub use process::{Ran, agent_binary, binary, command, end, finish, folder, peer, run, signal, until, until_within};
+pub use process::{
+    Ran, agent_binary, binary, command, end, finish, folder, peer, run, signal, until, until_renewed, until_within,
+};
 pub use scripted::Scripted;
 pub use tls::{Identity, shake_hands};
 pub use tpm::Tpm;

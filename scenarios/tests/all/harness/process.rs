@@ -134,6 +134,12 @@ pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     until_within(Duration::from_secs(10), ask).unwrap_or_else(|| panic!("{what}: not within ten seconds"))
 }
 
+/// The same for what is renewed because an authority is tainted: within ten seconds, each at a moment of its own, and then made.
+#[track_caller]
+pub fn until_renewed<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_within(Duration::from_secs(30), ask).unwrap_or_else(|| panic!("{what}: not within thirty seconds"))
+}
+
 pub fn until_within<T>(bound: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
