@@ -71,11 +71,13 @@ pub enum DevVerb {
   countersign dev kubernetes --listen 127.0.0.1:0 --dir /tmp/demo
   curl -H \"Authorization: Bearer $(cat .countersign/kubernetes/admin.token)\" http://127.0.0.1:8490/version")]
     Kubernetes {
+        /// Where it listens; port 0 is a free one
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8490")]
         listen: SocketAddr,
         /// A certificate in PEM; without one it speaks plain HTTP
         #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
         tls_cert_file: Option<PathBuf>,
+        /// Its key in PEM
         #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
         tls_private_key_file: Option<PathBuf>,
     },
