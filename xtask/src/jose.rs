@@ -8,9 +8,8 @@ const READERS: &[&str] = &["crates/flow/credential/", "crates/role/conformance/"
 /// The one crate that decides by Cedar, and the benchmark that measures it beside Cedar alone.
 const KNOW_CEDAR: &[&str] = &["crates/flow/policy/", "bench/"];
 
-/// Who signs tokens, and reads none: the issuer, the sample issuers of `dev`, and fakes of clouds.
-const SIGNERS: &[&str] =
-    &["crates/deliver/issuer/", "crates/countersign/src/dev/issuers.rs", "crates/countersign/src/fakes/keys.rs"];
+/// Who signs tokens, and reads none: the issuer, and sample parties of `dev`.
+const SIGNERS: &[&str] = &["crates/deliver/issuer/", "crates/countersign/src/fakes/keys.rs"];
 
 /// Words without which nobody can read a JWS or a JWK: base64url, and public keys that are not our own Ed25519 ones.
 const JOSE: &[&str] = &[

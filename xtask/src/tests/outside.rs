@@ -95,9 +95,10 @@ fn jose_is_read_by_credential_by_the_judge_and_by_tests() {
     let text = "use base64::prelude::BASE64_URL_SAFE_NO_PAD;";
     check_refused("jose", "crates/countersign/src/gateway/head.rs", text, "only crates/flow/credential");
     check_refused("jose", "crates/flow/audit/src/checkpoint.rs", text, "only crates/flow/credential");
+    check_refused("jose", "crates/countersign/src/dev/issuers.rs", text, "only crates/flow/credential");
     check_passes("jose", "crates/flow/credential/src/jws.rs", text);
     check_passes("jose", "crates/role/conformance/src/read/token.rs", text);
-    check_passes("jose", "crates/countersign/src/dev/issuers.rs", text);
+    check_passes("jose", "crates/countersign/src/fakes/keys.rs", text);
     check_passes("jose", "crates/countersign/src/gateway/tests.rs", text);
     check_passes("jose", "scenarios/tests/tokens.rs", text);
 }

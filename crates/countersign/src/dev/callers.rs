@@ -5,7 +5,8 @@ use std::path::Path;
 use model::Time;
 use serde_json::{Value, json};
 
-use super::issuers::{BadKey, Issuer};
+use super::issuers::Issuer;
+use crate::fakes::BadKey;
 
 /// Whom the sample tokens are for.
 const AUDIENCE: &str = "https://billing.acme.test";
@@ -83,8 +84,7 @@ impl Caller {
 /// # Errors
 /// [`BadKey`].
 pub fn token(caller: Caller, keys: &Path, issuer_url: &str, at: Time, id: &str) -> Result<String, BadKey> {
-    let issuer = caller.issuer();
-    issuer.sign(&issuer.key(keys)?, &caller.claims(issuer_url, at, id))
+    Ok(caller.issuer().key(keys)?.token(&caller.claims(issuer_url, at, id))?)
 }
 
 /// Claims as a CI system sets them: names for people, ids for machines, and how the job came to run.

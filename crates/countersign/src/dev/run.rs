@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::directory::SvidFiles;
 use super::directory::{Addresses, BadDirectory, Fresh, Ports};
-use super::issuers::{BadKey, Issuer, Issuers};
+use super::issuers::{Issuer, Issuers, key_set};
 use super::own_api::{self, LaidOut, OwnApi, OwnApiFailed};
 use super::sample_api::SampleApi;
 use super::svids::{Svids, WORKLOADS};
@@ -24,7 +24,7 @@ use crate::admin::{Admin, Source};
 use crate::control::{Control, NoSvid, Post};
 use crate::epochs::{ApplyFailed, Epochs, EpochsFailed, Setting, Trust};
 use crate::estate::{Bundle, BundleError, Vars};
-use crate::fakes::{Clouds, NoClouds};
+use crate::fakes::{BadKey, Clouds, NoClouds};
 use crate::gateway::Gateway;
 use crate::home::{operator, state_beside};
 use crate::issuing;
@@ -375,11 +375,10 @@ fn quickstart(directory: &Directory) -> Result<(), DevFailed> {
     if estate.exists() {
         return Ok(());
     }
-    let platform = Issuer::Platform;
-    let key_set = platform.key_set(&platform.key(&directory.path("keys"))?);
+    let platform = key_set(&Issuer::Platform.key(&directory.path("keys"))?);
     // beside its place until all of it is there: half an estate would be taken for its owner's
     let half = directory.path("estate.new");
-    let laid_out = lay_out(&half, &key_set).and_then(|()| std::fs::rename(&half, &estate));
+    let laid_out = lay_out(&half, &platform).and_then(|()| std::fs::rename(&half, &estate));
     laid_out.map_err(|source| BadDirectory::Io { path: estate, source }.into())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::keys::{BadFakeKey, Rsa, base64url};
+use super::keys::{BadKey, Signing, SigningKey, base64url};
 use super::reply::{Asked, Reply};
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
@@ -16,12 +16,12 @@ const MACHINE: &str = "/subscriptions/0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0/resou
 const LIFE: i64 = 24 * 3600 - 300;
 
 pub(super) struct Azure {
-    key: Rsa,
+    key: SigningKey,
 }
 
 impl Azure {
-    pub(super) fn open(directory: &Path) -> Result<Self, BadFakeKey> {
-        Ok(Self { key: Rsa::open(directory, "azure")? })
+    pub(super) fn open(directory: &Path) -> Result<Self, BadKey> {
+        Ok(Self { key: SigningKey::named(directory, "azure", Signing::Rs256)? })
     }
 
     pub(super) fn key_set(&self) -> Value {

@@ -5,7 +5,7 @@ use std::path::Path;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::keys::{BadFakeKey, Rsa};
+use super::keys::{BadKey, Signing, SigningKey};
 use super::reply::{Asked, Reply};
 
 const ISSUER: &str = "https://accounts.google.com";
@@ -17,12 +17,12 @@ const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default/";
 const LIFE: i64 = 3600;
 
 pub(super) struct Google {
-    key: Rsa,
+    key: SigningKey,
 }
 
 impl Google {
-    pub(super) fn open(directory: &Path) -> Result<Self, BadFakeKey> {
-        Ok(Self { key: Rsa::open(directory, "google")? })
+    pub(super) fn open(directory: &Path) -> Result<Self, BadKey> {
+        Ok(Self { key: SigningKey::named(directory, "google", Signing::Rs256)? })
     }
 
     pub(super) fn key_set(&self) -> Value {

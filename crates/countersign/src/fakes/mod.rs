@@ -22,7 +22,7 @@ use net::{Door, Peer, now};
 use self::amazon::Amazon;
 use self::azure::Azure;
 use self::google::Google;
-use self::keys::BadFakeKey;
+pub use self::keys::{BadKey, Signing, SigningKey};
 use self::reply::{Asked, Reply};
 
 /// Longest body of a request, in bytes.
@@ -39,7 +39,9 @@ pub struct Clouds {
 #[derive(Debug, thiserror::Error)]
 pub enum NoClouds {
     #[error(transparent)]
-    Key(#[from] BadFakeKey),
+    Key(#[from] BadKey),
+    #[error("no certificate can be made of the key")]
+    Certificate(#[from] rcgen::Error),
     #[error("cannot write `{}`", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use self::door::ApiServer;
 use self::tokens::Signing;
-use super::issuers::BadKey;
+use crate::fakes::BadKey;
 
 /// What a program finds in the directory once it accepts.
 const READY: &str = "kubernetes.json";

@@ -12,8 +12,9 @@ use model::PrincipalKind;
 use net::now;
 use serde_json::{Map, Value, json};
 
-use super::super::issuers::{BadKey, Issuer, SigningKey};
+use super::super::issuers::{Issuer, key_set};
 use super::world::{Name, Refusal, World, uid};
+use crate::fakes::{BadKey, SigningKey};
 
 /// Whom a token is for that says nothing: the API server itself.
 const OWN: &str = "https://kubernetes.default.svc";
@@ -48,7 +49,7 @@ impl Signing {
     }
 
     pub(super) fn jwks(&self) -> Value {
-        Issuer::Cluster.key_set(&self.key)
+        key_set(&self.key)
     }
 
     /// `TokenRequest`: a token of a service account, bound to a pod of it if one is named.
@@ -90,7 +91,7 @@ impl Signing {
             "iss": self.issuer, "sub": username(account), "aud": audiences,
             "iat": at, "nbf": at, "exp": expires, "jti": uid(), "kubernetes.io": own,
         });
-        let token = Issuer::Cluster.sign(&self.key, &claims);
+        let token = self.key.token(&claims);
         let token = token.map_err(|_unspecified| Refusal::Invalid("the key does not sign".to_owned()))?;
         Ok(json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {"name": account.1},

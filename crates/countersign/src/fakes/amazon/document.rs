@@ -13,7 +13,8 @@ use serde_json::json;
 use yasna::models::{ObjectIdentifier, UTCTime};
 use yasna::{DERWriter, DERWriterSeq, Tag, construct_der};
 
-use super::super::keys::{BadFakeKey, Rsa};
+use super::super::NoClouds;
+use super::super::keys::{Signing, SigningKey};
 use super::{ACCOUNT, INSTANCE, REGION};
 
 const NAME: &str = "Sample Web Services LLC";
@@ -29,13 +30,13 @@ const COMMON_NAME: &[u64] = &[2, 5, 4, 3];
 
 /// A region, by its key.
 pub(super) struct Region {
-    key: Rsa,
+    key: SigningKey,
     certificate: String,
 }
 
 impl Region {
-    pub(super) fn open(directory: &Path) -> Result<Self, BadFakeKey> {
-        let key = Rsa::open(directory, "aws-eu-central-2")?;
+    pub(super) fn open(directory: &Path) -> Result<Self, NoClouds> {
+        let key = SigningKey::named(directory, "aws-eu-central-2", Signing::Rs256)?;
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(key.pkcs8()), &PKCS_RSA_SHA256)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use self::document::Region;
 use self::metadata::Sessions;
-use super::keys::{BadFakeKey, P384, Rsa, base64url};
+use super::NoClouds;
+use super::keys::{Signing, SigningKey, base64url};
 use super::reply::{Asked, Reply};
 
 const ACCOUNT: &str = "123456789012";
@@ -24,8 +25,8 @@ const ISSUER: &str = "https://0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0.tokens.sts.gl
 
 pub(super) struct Amazon {
     region: Region,
-    es384: P384,
-    rs256: Rsa,
+    es384: SigningKey,
+    rs256: SigningKey,
     /// Of the instance's role.
     keys: SessionKeys,
     sessions: Sessions,
@@ -39,12 +40,12 @@ struct SessionKeys {
 }
 
 impl Amazon {
-    pub(super) fn open(directory: &Path) -> Result<Self, BadFakeKey> {
+    pub(super) fn open(directory: &Path) -> Result<Self, NoClouds> {
         let secret = || base64url(net::challenge());
         Ok(Self {
             region: Region::open(directory)?,
-            es384: P384::open(directory, "aws-es384")?,
-            rs256: Rsa::open(directory, "aws-rs256")?,
+            es384: SigningKey::named(directory, "aws-es384", Signing::Es384)?,
+            rs256: SigningKey::named(directory, "aws-rs256", Signing::Rs256)?,
             keys: SessionKeys { access_key: "ASIASAMPLEOFADEVRUN0", secret: secret(), token: secret() },
             sessions: Sessions::default(),
         })
