@@ -12,6 +12,7 @@ use store::AuthorityAct;
 use tokio::time::sleep;
 
 use super::nested::NotNested;
+use super::overdue::Due;
 use super::reply::Reply;
 use super::{Command, Control, by_kernel, nested, owner};
 use crate::epochs::{Author, AuthorityFailed, Epochs};
@@ -219,34 +220,31 @@ impl Control {
                 () = stop.asked() => return,
                 () = sleep(EVERY) => {}
             }
-            for kind in KeyKind::ALL.into_iter().filter(|kind| !self.overdue.rests(*kind, Instant::now())) {
-                self.rotate_kind(kind, uid).await;
+            for due in Due::each().filter(|due| !self.overdue.rests(*due, Instant::now())) {
+                self.do_due(due, uid).await;
             }
-            self.withdraw(uid).await;
         }
     }
 
-    async fn rotate_kind(&self, kind: KeyKind, uid: u32) {
-        let due = self.issuer().and_then(|issuer| issuer.due(kind, now()));
-        let Some(step) = due else { return self.overdue.done(kind) };
-        let command = Command::StepAuthority(AuthorityOrder::Due(kind, step));
-        match self.take_due(command, uid).await {
-            Ok(()) => self.overdue.done(kind),
+    async fn do_due(&self, due: Due, uid: u32) {
+        let Some(order) = self.ordered(due) else { return self.overdue.done(due) };
+        match self.take_due(Command::StepAuthority(order), uid).await {
+            Ok(()) => self.overdue.done(due),
             Err(why) => {
-                tracing::error!(kind = kind.as_str(), why, "an authority is not changed when it is due");
-                self.overdue.failed(kind, why, now(), Instant::now());
+                tracing::error!(kind = due.as_str(), why, "an authority is not changed when it is due");
+                self.overdue.failed(due, why, now(), Instant::now());
             }
         }
     }
 
-    /// Control planes that stand below this one no more have nothing published here.
-    async fn withdraw(&self, uid: u32) {
-        let Some(issuer) = self.issuer() else { return };
-        if nested::gone(&self.epochs, &issuer, now()).is_empty() {
-            return;
-        }
-        if let Err(why) = self.take_due(Command::StepAuthority(AuthorityOrder::Withdraw), uid).await {
-            tracing::error!(why, "what was published for a control plane below is not withdrawn");
+    fn ordered(&self, due: Due) -> Option<AuthorityOrder> {
+        let issuer = self.issuer()?;
+        match due {
+            Due::Step(kind) => Some(AuthorityOrder::Due(kind, issuer.due(kind, now())?)),
+            Due::Withdrawal => {
+                let gone = nested::gone(&self.epochs, &issuer, now());
+                (!gone.is_empty()).then_some(AuthorityOrder::Withdraw)
+            }
         }
     }
 
