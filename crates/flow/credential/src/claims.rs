@@ -119,19 +119,9 @@ pub(crate) fn text<'a>(claims: &'a Object, name: &str) -> Result<Option<&'a str>
 
 /// RFC 7519 §2 lets a NumericDate have a fraction; nobody needs one, and readers differ over them.
 pub(crate) fn time(claims: &Object, name: &str) -> Result<Option<Time>, Cause> {
-    match claims.find(name) {
-        None => Ok(None),
-        Some(Json::Integer(seconds)) => Ok(Some(Time::from_unix_seconds(*seconds))),
-        Some(
-            Json::Null
-            | Json::Bool(_)
-            | Json::Large(_)
-            | Json::Number
-            | Json::String(_)
-            | Json::Array(_)
-            | Json::Object(_),
-        ) => Err(wrong_type(name, "an integer")),
-    }
+    let Some(found) = claims.find(name) else { return Ok(None) };
+    let Json::Integer(seconds) = found else { return Err(wrong_type(name, "an integer")) };
+    Ok(Some(Time::from_unix_seconds(*seconds)))
 }
 
 pub(crate) fn audience(claims: &Object) -> Result<Option<Vec<&str>>, Cause> {

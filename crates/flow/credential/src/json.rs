@@ -40,6 +40,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Json, serde_json::Error> {
     Ok(json)
 }
 
+/// The same for a JSON object; none where it is anything else.
+pub(crate) fn read_object(bytes: &[u8]) -> Option<Object> {
+    let Json::Object(object) = read(bytes).ok()? else { return None };
+    Some(object)
+}
+
 /// A text as JSON writes it.
 pub(crate) fn quoted(text: &str) -> String {
     // a text always can be written
@@ -48,42 +54,15 @@ pub(crate) fn quoted(text: &str) -> String {
 
 impl Json {
     pub(crate) fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::String(text) => Some(text),
-            Self::Null
-            | Self::Bool(_)
-            | Self::Integer(_)
-            | Self::Large(_)
-            | Self::Number
-            | Self::Array(_)
-            | Self::Object(_) => None,
-        }
+        if let Self::String(text) = self { Some(text) } else { None }
     }
 
     pub(crate) const fn as_object(&self) -> Option<&Object> {
-        match self {
-            Self::Object(object) => Some(object),
-            Self::Null
-            | Self::Bool(_)
-            | Self::Integer(_)
-            | Self::Large(_)
-            | Self::Number
-            | Self::String(_)
-            | Self::Array(_) => None,
-        }
+        if let Self::Object(object) = self { Some(object) } else { None }
     }
 
     pub(crate) fn as_array(&self) -> Option<&[Self]> {
-        match self {
-            Self::Array(items) => Some(items),
-            Self::Null
-            | Self::Bool(_)
-            | Self::Integer(_)
-            | Self::Large(_)
-            | Self::Number
-            | Self::String(_)
-            | Self::Object(_) => None,
-        }
+        if let Self::Array(items) = self { Some(items) } else { None }
     }
 
     pub(crate) const fn is_true(&self) -> bool {

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::Cause;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Object};
 
 /// Longest credential that is read, in bytes.
 pub(crate) const MAX_TOKEN: usize = 8192;
@@ -75,35 +75,12 @@ impl Header {
 }
 
 fn text(header: &Object, name: &'static str) -> Result<Option<String>, Cause> {
-    match header.find(name) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text.clone())),
-        Some(
-            Json::Null
-            | Json::Bool(_)
-            | Json::Integer(_)
-            | Json::Large(_)
-            | Json::Number
-            | Json::Array(_)
-            | Json::Object(_),
-        ) => Err(Cause::HeaderType { name }),
-    }
+    let found = header.find(name);
+    found.map(|json| json.as_str().map(str::to_owned).ok_or(Cause::HeaderType { name })).transpose()
 }
 
 fn read_object(json: &[u8], name: &'static str) -> Result<Object, Cause> {
-    match json::read(json) {
-        Ok(Json::Object(object)) => Ok(object),
-        Ok(
-            Json::Null
-            | Json::Bool(_)
-            | Json::Integer(_)
-            | Json::Large(_)
-            | Json::Number
-            | Json::String(_)
-            | Json::Array(_),
-        )
-        | Err(_) => Err(Cause::Json { part: name }),
-    }
+    json::read_object(json).ok_or(Cause::Json { part: name })
 }
 
 /// Base64url without padding; bits behind the last byte must be zero, so that one value has one spelling.

@@ -144,7 +144,7 @@ struct Document {
 impl Document {
     /// None of what names no instance.
     fn read(bytes: &[u8]) -> Option<Self> {
-        let Json::Object(members) = json::read(bytes).ok()? else { return None };
+        let members = json::read_object(bytes)?;
         let text = |name: &str| members.find(name).and_then(Json::as_str);
         Some(Self {
             account: text("accountId").filter(|text| is_account(text))?.to_owned(),

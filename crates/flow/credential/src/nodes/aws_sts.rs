@@ -10,7 +10,7 @@ use model::{Binding, Digest, SourceName, Time};
 use super::aws_iid::{is_account, is_region};
 use super::x509pop::Statement;
 use crate::cause::shown;
-use crate::json::{self, Json, Object};
+use crate::json::{self, Object};
 use crate::{Cause, CredentialKind, Finding, digest_of};
 
 /// What is asked, byte for byte.
@@ -331,7 +331,7 @@ struct Session {
 impl Session {
     /// The answer in JSON, which STS gives to whoever asks for it.
     fn read(answer: &[u8]) -> Option<Self> {
-        let Json::Object(answer) = json::read(answer).ok()? else { return None };
+        let answer = json::read_object(answer)?;
         let within = |object: &Object, name: &str| object.find(name)?.as_object().cloned();
         let result = within(&within(&answer, "GetCallerIdentityResponse")?, "GetCallerIdentityResult")?;
         let text = |name: &str| result.find(name)?.as_str();

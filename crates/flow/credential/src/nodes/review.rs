@@ -223,7 +223,7 @@ fn node_name(user: &Reviewed, answers: &Answers) -> Result<String, Cause> {
 /// An object of this kind that was asked for.
 fn object(answer: Option<&[u8]>, version: &str, kind: &str) -> Result<Object, Cause> {
     let answer = answer.filter(|answer| answer.len() <= MAX_ANSWER).ok_or(Cause::NotReviewed)?;
-    let Ok(Json::Object(object)) = json::read(answer) else { return Err(Cause::NotReviewed) };
+    let object = json::read_object(answer).ok_or(Cause::NotReviewed)?;
     let is = |name, expected| object.find(name).and_then(Json::as_str) == Some(expected);
     if is("apiVersion", version) && is("kind", kind) { Ok(object) } else { Err(Cause::NotReviewed) }
 }
