@@ -28,6 +28,7 @@ pub struct PeerCredentials {
 }
 
 /// Proof that travels in the message.
+#[derive(Clone, Copy)]
 pub enum Message<'a> {
     /// What stands after `Bearer ` (RFC 6750 §2.1).
     Bearer(Token<'a>),

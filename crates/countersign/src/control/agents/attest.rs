@@ -108,10 +108,20 @@ impl Agents {
         proof: NodeProof<'_>,
         evidence: &Evidence,
     ) -> Result<Streamed<AttestResponse>, Status> {
+        let svid = self.prove(peer, proof, evidence).await?;
+        Ok(stream::iter([Ok(last(svid))]).boxed())
+    }
+
+    /// The SVID of a node's agent, if the node is proved.
+    pub(super) async fn prove(
+        &self,
+        peer: &Peer,
+        proof: NodeProof<'_>,
+        evidence: &Evidence,
+    ) -> Result<AgentSvid, Status> {
         let method = proof.method();
         let presented = NodeEvidence { source: &evidence.source, proof };
-        let svid = self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await?;
-        Ok(stream::iter([Ok(last(svid))]).boxed())
+        self.attest(peer, Message::Node(&presented), method.as_str(), evidence).await
     }
 
     /// What answers a challenge to sign.
@@ -131,15 +141,14 @@ impl Agents {
         let statement = Statement { domain: &domain, source, challenge, nonce, request: &evidence.csr };
         let chain: Vec<Vec<u8>> = chain.certificates.iter().map(|der| der.to_vec()).collect();
         let proof = NodeProof::X509Pop(Possession { chain: &chain, statement, signature: &answer.signature });
-        let presented = NodeEvidence { source, proof };
-        self.attest(peer, Message::Node(&presented), NodeMethod::X509Pop.as_str(), evidence).await
+        self.prove(peer, proof, evidence).await
     }
 
     pub(super) fn own_domain(&self) -> Result<TrustDomain, Status> {
         self.domain().ok_or_else(|| Status::unavailable("nothing is in force here: apply an estate first"))
     }
 
-    pub(super) async fn attest(
+    async fn attest(
         &self,
         peer: &Peer,
         message: Message<'_>,
@@ -147,9 +156,7 @@ impl Agents {
         evidence: &Evidence,
     ) -> Result<AgentSvid, Status> {
         let errand = AgentErrand::Attest { method, request: evidence.csr.to_vec() };
-        let Ok(_turn) = self.lines.attestations.turn(&self.in_line(peer), 1).await else {
-            return Err(self.turned_away(peer, Some(message), &errand).await);
-        };
+        let _turn = self.turn(&self.lines.attestations, 1, (peer, Some(message)), || &errand).await?;
         let permit = self.admit(peer, Some(message), errand).await.map_err(|refusal| status(&refusal))?;
         self.hand_out(permit).await
     }

@@ -1,5 +1,6 @@
 //! The service: each request becomes an errand, passes the gates, and is done.
 
+use std::borrow::Borrow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,23 +72,29 @@ impl Agents {
     }
 
     /// Who is at the other end, as far as its certificates say: enough to have a place in a line.
-    pub(super) fn in_line(&self, peer: &Peer) -> PrincipalId {
+    fn in_line(&self, peer: &Peer) -> PrincipalId {
         let (Peer::Tls(peer) | Peer::Vouched(_, peer)) = peer else { return PrincipalId::Anonymous };
         let found = self.control.live().load().snapshot.sources.check(peer, now());
         found.ok().and_then(|found| found.key.concat().parse().ok()).unwrap_or(PrincipalId::Anonymous)
     }
 
-    /// The turn of an errand, or of as many as `weight` says of which it is the first.
-    async fn turn(&self, line: &Line, weight: usize, peer: &Peer, errand: &AgentErrand) -> Result<Turn, Status> {
+    /// The turn of an errand, or of as many as `weight` says of which it is the first: of these too there is one record where
+    /// there is no turn, so that what is too much is not made more.
+    pub(super) async fn turn<E: Borrow<AgentErrand>>(
+        &self,
+        line: &Line,
+        weight: usize,
+        (peer, message): (&Peer, Option<Message<'_>>),
+        errand: impl FnOnce() -> E,
+    ) -> Result<Turn, Status> {
         match line.turn(&self.in_line(peer), weight as u32).await {
             Ok(turn) => Ok(turn),
-            // one record for all of them: what is too much is not made more
-            Err(NoRoom) => Err(self.turned_away(peer, None, errand).await),
+            Err(NoRoom) => Err(self.turned_away(peer, message, errand().borrow()).await),
         }
     }
 
     /// Says that there was no turn for an errand. It is judged as others are, so that it stands in the ledger.
-    pub(super) async fn turned_away(&self, peer: &Peer, message: Option<Message<'_>>, errand: &AgentErrand) -> Status {
+    async fn turned_away(&self, peer: &Peer, message: Option<Message<'_>>, errand: &AgentErrand) -> Status {
         let presented = Presented { channel: channel(peer), message };
         let judged = self.control.judge(PROTOCOL, errand.operation(), &presented, errand.late()).await;
         judged.err().map_or_else(|| Status::unavailable("there was no turn for it"), |refusal| status(&refusal))
@@ -176,13 +183,9 @@ impl Agents {
     }
 
     async fn x509(&self, peer: &Peer, order: Order) -> x509_answer::Answer {
-        let minted = self.minted(peer, x509(order), |minting, errand, _| match errand {
-            AgentErrand::MintX509 { workload, request } => minting.x509(workload, request),
-            AgentErrand::Attest { .. }
-            | AgentErrand::Renew { .. }
-            | AgentErrand::Follow
-            | AgentErrand::MintJwt { .. }
-            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
+        let minted = self.minted(peer, x509(order), |minting, errand, _| {
+            let AgentErrand::MintX509 { workload, request } = errand else { return Err(NotMinted::NoEnvironment) };
+            minting.x509(workload, request)
         });
         match minted.await {
             Ok(svid) => x509_answer::Answer::Svid(svid),
@@ -191,13 +194,9 @@ impl Agents {
     }
 
     async fn wit(&self, peer: &Peer, order: Order) -> wit_answer::Answer {
-        let minted = self.minted(peer, wit(order), |minting, errand, record| match errand {
-            AgentErrand::MintWit { workload, request } => minting.wit(workload, request, record),
-            AgentErrand::Attest { .. }
-            | AgentErrand::Renew { .. }
-            | AgentErrand::Follow
-            | AgentErrand::MintX509 { .. }
-            | AgentErrand::MintJwt { .. } => Err(NotMinted::NoEnvironment),
+        let minted = self.minted(peer, wit(order), |minting, errand, record| {
+            let AgentErrand::MintWit { workload, request } = errand else { return Err(NotMinted::NoEnvironment) };
+            minting.wit(workload, request, record)
         });
         match minted.await {
             Ok(svid) => wit_answer::Answer::Svid(svid),
@@ -264,7 +263,7 @@ impl ControlPlane for Agents {
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<AgentSvid>, Status> {
         let peer = peer(&request)?;
         let errand = AgentErrand::Renew { request: request.into_inner().csr.to_vec() };
-        let _turn = self.turn(&self.lines.renewals, 1, &peer, &errand).await?;
+        let _turn = self.turn(&self.lines.renewals, 1, (&peer, None), || &errand).await?;
         let permit = self.admit(&peer, None, errand).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(self.hand_out(permit).await?))
     }
@@ -293,7 +292,7 @@ impl ControlPlane for Agents {
         let peer = peer(&request)?;
         let orders = bounded(request.into_inner().orders)?;
         let Some(first) = orders.first() else { return Ok(Response::new(MintX509Response::default())) };
-        let _turn = self.turn(&self.lines.x509, orders.len(), &peer, &x509(first.clone())).await?;
+        let _turn = self.turn(&self.lines.x509, orders.len(), (&peer, None), || x509(first.clone())).await?;
         let answered = |order| async { X509Answer { answer: Some(self.x509(&peer, order).await) } };
         // together, so that one write to the disk is for many
         let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
@@ -307,14 +306,10 @@ impl ControlPlane for Agents {
             return Err(Status::invalid_argument("a JWT-SVID has at most 32 audiences of 1 to 1024 bytes"));
         }
         let errand = AgentErrand::MintJwt { workload: claimed(workload.unwrap_or_default()), audience };
-        let _turn = self.turn(&self.lines.jwt, 1, &peer, &errand).await?;
-        let minted = self.minted(&peer, errand, |minting, errand, record| match errand {
-            AgentErrand::MintJwt { workload, audience } => minting.jwt(workload, audience, record),
-            AgentErrand::Attest { .. }
-            | AgentErrand::Renew { .. }
-            | AgentErrand::Follow
-            | AgentErrand::MintX509 { .. }
-            | AgentErrand::MintWit { .. } => Err(NotMinted::NoEnvironment),
+        let _turn = self.turn(&self.lines.jwt, 1, (&peer, None), || &errand).await?;
+        let minted = self.minted(&peer, errand, |minting, errand, record| {
+            let AgentErrand::MintJwt { workload, audience } = errand else { return Err(NotMinted::NoEnvironment) };
+            minting.jwt(workload, audience, record)
         });
         let answer = match minted.await {
             Ok(svid) => mint_jwt_response::Answer::Svid(svid),
@@ -330,7 +325,7 @@ impl ControlPlane for Agents {
         let peer = peer(&request)?;
         let orders = bounded(request.into_inner().orders)?;
         let Some(first) = orders.first() else { return Ok(Response::new(MintWitResponse::default())) };
-        let _turn = self.turn(&self.lines.wit, orders.len(), &peer, &wit(first.clone())).await?;
+        let _turn = self.turn(&self.lines.wit, orders.len(), (&peer, None), || wit(first.clone())).await?;
         let answered = |order| async { WitAnswer { answer: Some(self.wit(&peer, order).await) } };
         let answers = stream::iter(orders).map(answered).buffered(TOGETHER).collect().await;
         Ok(Response::new(MintWitResponse { answers }))

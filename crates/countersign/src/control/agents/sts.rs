@@ -4,10 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use credential::{
-    AwsCall, AwsCallers, Challenge, Message, NodeEvidence, NodeProof, NodeTrust, SignedCall, Statement, StsAnswer,
-    StsCall, StsPlace,
-};
+use credential::{AwsCall, Challenge, NodeProof, NodeTrust, SignedCall, Statement, StsAnswer, StsCall, StsPlace};
 use http::{HeaderName, HeaderValue, StatusCode};
 use net::causes::chain;
 use net::{FetchFailed, Peer, Plain, Reach, Remote, Roots, Terms, fetch_on, now};
@@ -50,7 +47,7 @@ impl Agents {
             signature: &answer.signature,
             statement: Statement { domain: &domain, source, challenge, nonce, request: &evidence.csr },
         };
-        let heard = match self.callers(source).and_then(|callers| callers.call(&signed, now()).ok()) {
+        let heard = match self.call(source, &signed) {
             Some(call) => match timeout(WITHIN, TURN.acquire()).await {
                 Ok(Ok(_turn)) => ask(&call).await,
                 Ok(Err(_)) | Err(_) => Heard::Nothing,
@@ -64,17 +61,15 @@ impl Agents {
             Heard::Nothing => StsAnswer::Unheard,
         };
         let proof = NodeProof::AwsSts(AwsCall { signed, answer });
-        let method = proof.method();
-        self.attest(peer, Message::Node(&NodeEvidence { source, proof }), method.as_str(), evidence).await
+        self.prove(peer, proof, evidence).await
     }
 
-    /// What the estate in force says of a source of that name.
-    fn callers(&self, source: &str) -> Option<AwsCallers> {
+    /// The request, as the estate in force lets one of that source be made.
+    fn call(&self, source: &str, signed: &SignedCall<'_>) -> Option<StsCall> {
         let live = self.live();
-        match live.snapshot.sources.nodes().get(&source.parse().ok()?)? {
-            NodeTrust::AwsCallers(callers) => Some(callers.clone()),
-            NodeTrust::X509Pop(_) | NodeTrust::Tpm(_) | NodeTrust::Token(_) | NodeTrust::AwsInstances(_) => None,
-        }
+        let trust = live.snapshot.sources.nodes().get(&source.parse().ok()?)?;
+        let NodeTrust::AwsCallers(callers) = trust else { return None };
+        callers.call(signed, now()).ok()
     }
 }
 

@@ -1,8 +1,6 @@
 //! The exchange with a node that has a TPM: something is sealed to its keys, and what they sign has to show that they opened it.
 
-use credential::{
-    Challenge, EndorsementKey, Message, NodeEvidence, NodeMethod, NodeProof, Statement, TpmProof, TpmQuote, tpm_name,
-};
+use credential::{Challenge, EndorsementKey, NodeProof, Statement, TpmProof, TpmQuote, tpm_name};
 use futures_util::{StreamExt, stream};
 use net::{Peer, challenge};
 use tonic::{Status, Streaming};
@@ -66,7 +64,6 @@ impl Agents {
         let certificates: Vec<Vec<u8>> = keys.certificates.iter().map(|der| der.to_vec()).collect();
         let (endorsement, attestation) = (keys.endorsement.as_ref(), keys.attestation.as_ref());
         let proof = NodeProof::Tpm(TpmProof { certificates: &certificates, endorsement, attestation, quote });
-        let presented = NodeEvidence { source: &evidence.source, proof };
-        self.attest(peer, Message::Node(&presented), NodeMethod::Tpm.as_str(), evidence).await
+        self.prove(peer, proof, evidence).await
     }
 }
