@@ -2,20 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use credential::{Flaw, certificates_apart};
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use http::Uri;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::{SpiffeId, TrustDomain};
 use tokio::net::UnixStream;
 use tonic::Status;
-use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::metadata::MetadataValue;
+use wire::Channel;
 use wire::workload::X509svidRequest;
 use wire::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 
@@ -46,9 +42,6 @@ pub enum NotGiven {
     Der(#[from] Flaw),
 }
 
-#[derive(Clone)]
-struct Channel(SendRequest<Body>);
-
 /// The SVID of this id, or else the first one of the trust domain.
 pub(super) async fn svid(socket: &Path, domain: &TrustDomain, id: Option<&SpiffeId>) -> Result<Given, NotGiven> {
     let failed = |source| NotGiven::Connect { socket: socket.to_owned(), source };
@@ -59,7 +52,7 @@ pub(super) async fn svid(socket: &Path, domain: &TrustDomain, id: Option<&Spiffe
     tokio::spawn(async move {
         let _ = connection.await;
     });
-    let mut client = SpiffeWorkloadApiClient::with_origin(Channel(sender), Uri::from_static("http://localhost/"))
+    let mut client = SpiffeWorkloadApiClient::with_origin(Channel::new(sender), Uri::from_static("http://localhost/"))
         .max_decoding_message_size(MAX_MESSAGE);
     let mut request = tonic::Request::new(X509svidRequest {});
     request.metadata_mut().insert(HEADER, MetadataValue::from_static("true"));
@@ -75,18 +68,4 @@ pub(super) async fn svid(socket: &Path, domain: &TrustDomain, id: Option<&Spiffe
     let svid = svid.ok_or_else(|| NotGiven::Other { wanted: wanted() })?;
     let (chain, authorities) = (certificates_apart(&svid.x509_svid)?, certificates_apart(&svid.bundle)?);
     Ok(Given { chain, pkcs8: svid.x509_svid_key.to_vec(), authorities })
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
-    }
 }
