@@ -85,7 +85,7 @@ impl Door for Admin {
             (&Method::GET, "/livez") => (StatusCode::OK, json!({"live": true})),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/keys") => self.keys(),
-            (&Method::GET, "/bundle") => self.published(Issuer::spiffe_bundle),
+            (&Method::GET, "/bundle") => self.published(|issuer| issuer.spiffe_bundle().clone()),
             _ => (StatusCode::NOT_FOUND, json!({"error": NOTHING_ELSE})),
         };
         reply(status, JSON, format!("{document}\n"))

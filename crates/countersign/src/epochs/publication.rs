@@ -82,7 +82,7 @@ impl Epochs {
             epoch,
             applied: last.applied,
             estate,
-            authorities: issuer.as_ref().map(|issuer| issuer.x509_authorities()).unwrap_or_default(),
+            authorities: issuer.iter().flat_map(|issuer| issuer.x509_authorities()).map(|der| der.to_vec()).collect(),
             tainted: issuer.map(|issuer| issuer.tainted()).unwrap_or_default(),
         }))
     }

@@ -5,6 +5,7 @@ mod issuers;
 mod kept;
 mod laid;
 mod outer;
+mod said;
 mod upstream;
 
 use std::io;
@@ -13,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use credential::{
-    Authorities, AuthorityCertificate, AuthorityKey, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet,
-    Picked, Source, SourceKeys,
+    Authorities, AuthorityCertificate, BadBundle, Bundle, CredentialCache, ExtraAudiences, KeySet, Picked, Source,
+    SourceKeys,
 };
 use issuer::lifecycle::{KeyKind, KeyLife, KeyStep, Standing, due};
 use issuer::{
-    Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, Published,
-    PublishedCertificate, PublishedKey, WitAuthority, key_digest, pem,
+    Assertions, Authority, BACKDATE, ENROLMENT_TYPE, Enrolments, JwtAuthority, MintFailed, WitAuthority, key_digest,
+    pem,
 };
 use model::{PrincipalKind, SpiffeId, Time, TrustDomain};
 use rustls::pki_types::CertificateDer;
@@ -30,6 +32,7 @@ use store::{BadSigner, BadToken, KeptAuthority, KeyRejected, StateFault};
 
 use self::kept::Opened;
 use self::outer::{Outer, OuterStanding};
+use self::said::{Said, jwt_points};
 use crate::estate::{ENROLMENT, OWN};
 
 pub use custody::Custody;
@@ -97,6 +100,7 @@ pub struct Issuer {
     seq: u64,
     lives: Lives,
     bundle: Bundle,
+    said: Said,
 }
 
 /// What a node has for itself: it stays while authorities change.
@@ -189,10 +193,12 @@ impl Issuer {
         let wit = wit.map(|(one, key)| WitAuthority::new(domain, key, one.life.ends));
         let keys: Vec<Shown> = opened.into_iter().map(|one| Shown::of(one, domain)).collect();
         let outer = outer.filter(|_| keys.iter().any(|key| key.signed_by.is_some()));
-        let bundle = bundle(domain, &certificates(&keys, outer.as_ref()));
+        let x509 = certificates(&keys, outer.as_ref());
+        let bundle = bundle(domain, &x509);
         let bundle = bundle.map_err(|source| IssuingFailed::Bundle { domain: domain.clone(), source })?;
         let bundle = bundle.tainting(&tainted(&keys));
-        Ok(Self { authority, jwt, wit, own, keys, outer, seq, lives, bundle })
+        let said = Said::of(domain, x509, (&keys, outer.as_ref()), lives, FIRST_SEQUENCE + seq);
+        Ok(Self { authority, jwt, wit, own, keys, outer, seq, lives, bundle, said })
     }
 
     pub const fn domain(&self) -> &TrustDomain {
@@ -279,31 +285,23 @@ impl Issuer {
     }
 
     /// Keys of JWT-SVIDs as uncompressed points, without those of the control plane below that is `owner`.
-    fn jwt_points(&self, owner: Option<&str>) -> Vec<Vec<u8>> {
-        let ours = self.keys.iter().filter(|key| key.kind == KeyKind::Jwt);
-        let is_owners = |key: &&Shown| owner.is_some() && key.owner.as_deref() == owner;
-        let mut points: Vec<Vec<u8>> = ours.filter(|key| !is_owners(key)).map(|key| key.point.clone()).collect();
-        for point in self.outer.iter().flat_map(|outer| &outer.jwt) {
-            if !points.contains(point) {
-                points.push(point.clone());
-            }
-        }
-        points
+    fn jwt_points(&self, owner: &str) -> Vec<Vec<u8>> {
+        jwt_points(&self.keys, self.outer.as_ref(), Some(owner))
     }
 
     /// Whom verifiers of X.509-SVIDs trust, in DER.
-    pub fn x509_authorities(&self) -> Vec<Vec<u8>> {
-        certificates(&self.keys, self.outer.as_ref())
+    pub fn x509_authorities(&self) -> &[Bytes] {
+        &self.said.x509
     }
 
     /// The keys of JWT-SVIDs, as a plain JWK Set.
-    pub fn jwt_keys(&self) -> Value {
-        issuer::jwt_keys(&self.published())
+    pub const fn jwt_keys(&self) -> &Bytes {
+        &self.said.jwt_keys
     }
 
     /// The keys of WIT-SVIDs likewise; none where none are signed.
-    pub fn wit_keys(&self) -> Option<Value> {
-        self.wit.as_ref().map(|_signs| issuer::wit_keys(&self.published()))
+    pub const fn wit_keys(&self) -> Option<&Bytes> {
+        self.said.wit_keys.as_ref()
     }
 
     /// Digests (SHA-256 of SubjectPublicKeyInfo) of authorities whose SVIDs are to be replaced.
@@ -312,30 +310,13 @@ impl Issuer {
     }
 
     /// The SPIFFE bundle of the trust domain.
-    pub fn spiffe_bundle(&self) -> Value {
-        issuer::bundle(&self.published())
+    pub const fn spiffe_bundle(&self) -> &Value {
+        &self.said.spiffe_bundle
     }
 
     /// Greater with every change of what is published, and the same on every node.
     pub const fn sequence(&self) -> u64 {
         FIRST_SEQUENCE + self.seq
-    }
-
-    fn published(&self) -> Published {
-        let x509 = self.x509_authorities();
-        let points = |kind| self.keys.iter().filter(move |key| key.kind == kind).map(|key| key.point.clone()).collect();
-        // each was read as an authority's when the bundle was made
-        let certificate = |certificate: Vec<u8>| {
-            let key = AuthorityCertificate::read(&certificate, self.domain()).ok()?.key;
-            Some(PublishedCertificate { certificate, key: published_key(key) })
-        };
-        Published {
-            x509: x509.into_iter().filter_map(certificate).collect(),
-            jwt: self.jwt_points(None),
-            wit: points(KeyKind::Wit),
-            sequence: self.sequence(),
-            shortest: self.lives.each().map(|(_, life)| life).min().unwrap_or(self.lives.x509),
-        }
     }
 
     const fn seq(&self) -> u64 {
@@ -419,14 +400,6 @@ fn certificates(keys: &[Shown], outer: Option<&Outer>) -> Vec<Vec<u8>> {
         }
     }
     all
-}
-
-fn published_key(key: AuthorityKey) -> PublishedKey {
-    match key {
-        AuthorityKey::Ec { curve, x, y } => PublishedKey::Ec { curve, x, y },
-        AuthorityKey::Rsa { modulus, exponent } => PublishedKey::Rsa { modulus, exponent },
-        AuthorityKey::Ed25519 { x } => PublishedKey::Ed25519 { x },
-    }
 }
 
 /// The SPIFFE ID of a part of the product itself, as text.

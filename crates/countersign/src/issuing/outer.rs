@@ -101,7 +101,7 @@ impl OuterWord {
         let x509 = issuer.x509_authorities();
         Self {
             x509: x509.iter().map(|der| certificate_pem(der)).collect(),
-            jwt: issuer.jwt_points(Some(owner)).iter().map(|point| point_text(point)).collect(),
+            jwt: issuer.jwt_points(owner).iter().map(|point| point_text(point)).collect(),
             authorities: issuer.x509_ids(|_| true),
             tainted: issuer.x509_ids(|standing| standing == issuer::lifecycle::Standing::Tainted),
         }

@@ -232,10 +232,10 @@ fn registration(registered: &Registered) -> Registration {
 fn bundle(issuer: &Issuer) -> Bundle {
     Bundle {
         trust_domain: issuer.domain().to_string(),
-        x509_authorities: issuer.x509_authorities().into_iter().map(Bytes::from).collect(),
-        jwt_keys: Bytes::from(issuer.jwt_keys().to_string()),
+        x509_authorities: issuer.x509_authorities().to_vec(),
+        jwt_keys: issuer.jwt_keys().clone(),
         tainted: issuer.tainted().iter().map(|digest| Bytes::copy_from_slice(digest)).collect(),
-        wit_keys: issuer.wit_keys().map(|keys| Bytes::from(keys.to_string())).unwrap_or_default(),
+        wit_keys: issuer.wit_keys().cloned().unwrap_or_default(),
     }
 }
 
