@@ -75,7 +75,9 @@ impl Epochs {
     /// [`IssuingFailed`]; what it said before counts on.
     pub async fn exchange(&self, at: Time) -> Result<(), IssuingFailed> {
         let (Some(issuers), Some(issuer)) = (self.trust.issuers(), self.issuer()) else { return Ok(()) };
-        issuers.exchange(issuer.domain(), at).await?;
+        if !issuers.exchange(issuer.domain(), at).await? {
+            return Ok(());
+        }
         let _one_at_a_time = self.in_force.lock().await;
         self.show_authorities(at).await
     }

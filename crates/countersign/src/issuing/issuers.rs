@@ -175,29 +175,17 @@ impl Issuers {
         };
         let first = becomes.first().map(|one| one.id.clone()).unwrap_or_default();
         let id = step.id().map_or(first, str::to_owned);
-        let act = AuthorityAct {
-            authority: id.clone(),
-            act: act.to_owned(),
-            time: by.at.to_string(),
-            actor: by.actor.clone(),
-            record: by.record.clone(),
-        };
-        match self.state.step_authorities(domain.as_str(), seen, &act, &becomes).await? {
-            Step::Kept { seq } => {
-                tracing::info!(%domain, kind = kind.as_str(), act = act.act, authority = id, seq, "authorities changed");
-                let signs = |one: &&KeptAuthority| one.standing == Standing::Active.as_str();
-                let changed = becomes.iter().filter(|one| !signs(one));
-                let of = |kept: &KeptAuthority| opened.iter().find(|one| one.life.id == kept.id);
-                changed.filter_map(of).for_each(|one| self.custody.forget(&one.secret));
-                Ok(Some(id))
+        if !self.act(domain, seen, (kind.as_str(), act), (&id, by), &becomes).await? {
+            if let Some(secret) = made {
+                self.custody.forget(&secret);
             }
-            Step::Moved => {
-                if let Some(secret) = made {
-                    self.custody.forget(&secret);
-                }
-                Ok(None)
-            }
+            return Ok(None);
         }
+        let signs = |one: &&KeptAuthority| one.standing == Standing::Active.as_str();
+        let changed = becomes.iter().filter(|one| !signs(one));
+        let of = |kept: &KeptAuthority| opened.iter().find(|one| one.life.id == kept.id);
+        changed.filter_map(of).for_each(|one| self.custody.forget(&one.secret));
+        Ok(Some(id))
     }
 
     /// What becomes of authorities that are kept.
@@ -288,26 +276,34 @@ impl Issuers {
     }
 
     /// Has an outer control plane publish our keys of JWT-SVIDs, and keeps what it says, if it says anything else than before;
-    /// nothing where none signs ours.
+    /// nothing where none signs ours. Gives whether anything was kept.
     ///
     /// # Errors
     /// [`IssuingFailed`]; what it said before counts on.
-    pub async fn exchange(&self, domain: &TrustDomain, at: Time) -> Result<(), IssuingFailed> {
+    pub async fn exchange(&self, domain: &TrustDomain, at: Time) -> Result<bool, IssuingFailed> {
         let (Some(upstream), Some(issuer)) = (&self.upstream, self.open.lock().await.get(domain).cloned()) else {
-            return Ok(());
+            return Ok(false);
         };
-        let Some(known) = issuer.outer() else { return Ok(()) };
+        let Some(known) = issuer.outer() else { return Ok(false) };
         let failed = |why| IssuingFailed::Upstream { domain: domain.clone(), source: Box::new(why) };
-        let Some(word) = upstream.exchange(domain, &issuer.jwt_shared()).await.map_err(failed)? else { return Ok(()) };
+        let Some(word) = upstream.exchange(domain, &issuer.jwt_shared()).await.map_err(failed)? else {
+            return Ok(false);
+        };
         if word == *known {
-            return Ok(());
+            return Ok(false);
         }
         let becomes = kept::outer_sealed(domain, &word, at, self.seal()?)?;
         let by = By { actor: FOUNDER.to_owned(), record: String::new(), at };
+        let mut seen = issuer.seq();
         for _ in 0..ROUNDS {
-            let seen = self.state.authorities(domain.as_str()).await?.seq;
-            if self.act(domain, seen, OUTER, (OUTER, &by), std::slice::from_ref(&becomes)).await? {
-                return Ok(());
+            if self.act(domain, seen, (OUTER, OUTER), (OUTER, &by), std::slice::from_ref(&becomes)).await? {
+                return Ok(true);
+            }
+            let kept = self.state.authorities(domain.as_str()).await?;
+            seen = kept.seq;
+            // another node was told since, perhaps later than this one: the next exchange says what counts
+            if self.opened(domain, kept)?.1.is_none_or(|outer| outer.word != *known) {
+                return Ok(false);
             }
         }
         Err(IssuingFailed::Crowded { domain: domain.clone() })
@@ -333,7 +329,7 @@ impl Issuers {
             let (opened, _) = self.opened(domain, kept)?;
             let becomes = self.shared(domain, (owner, keys), &opened, by.at)?;
             let Some(first) = becomes.first().map(|one| one.id.clone()) else { return Ok(()) };
-            if self.act(domain, seen, "share", (&first, by), &becomes).await? {
+            if self.act(domain, seen, (KeyKind::Jwt.as_str(), "share"), (&first, by), &becomes).await? {
                 return Ok(());
             }
         }
@@ -386,7 +382,7 @@ impl Issuers {
         &self,
         domain: &TrustDomain,
         seen: u64,
-        act: &str,
+        (kind, act): (&str, &str),
         (authority, by): (&str, &By),
         becomes: &[KeptAuthority],
     ) -> Result<bool, IssuingFailed> {
@@ -397,12 +393,11 @@ impl Issuers {
             actor: by.actor.clone(),
             record: by.record.clone(),
         };
-        let step = self.state.step_authorities(domain.as_str(), seen, &act, becomes).await?;
-        let kept = matches!(step, Step::Kept { .. });
-        if kept {
-            tracing::info!(%domain, act = act.act, authority = act.authority, by = act.actor, "authorities changed");
-        }
-        Ok(kept)
+        let Step::Kept { seq } = self.state.step_authorities(domain.as_str(), seen, &act, becomes).await? else {
+            return Ok(false);
+        };
+        tracing::info!(%domain, kind, act = act.act, authority, by = act.actor, seq, "authorities changed");
+        Ok(true)
     }
 
     /// The sealing key; made where there is none.

@@ -367,9 +367,7 @@ async fn keys_of_wit_svids_are_in_a_bundle_only_while_they_sign_and_share_no_nam
     let dir = TempDir::new().unwrap();
     let off = node(&dir, "keys").await;
     let issuer = off.of(&domain(), now()).await.unwrap();
-    assert!(
-        issuer.wit.is_none() && issuer.wit_keys().is_none() && kids(issuer.spiffe_bundle(), "wit-svid").is_empty()
-    );
+    assert!(issuer.wit.is_none() && issuer.wit_keys().is_none() && kids(issuer.spiffe_bundle(), "wit-svid").is_empty());
     let refused = off.step(&domain(), KeyKind::Wit, &KeyStep::Prepare, &by(now())).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
