@@ -107,11 +107,10 @@ impl Process {
         })?;
         let pin = watched(pin)?;
         let owner = owner(pid);
-        let process = Self { credentials: PeerCredentials { uid: 0, gid: 0, pid: Some(pid) }, pid, pin };
         // what was read is of the process that is pinned, unless that has ended
-        process.still()?;
+        lives(&pin)?;
         let (uid, gid) = owner.ok_or(Unpinned::Unreadable { pid })?;
-        Ok(Self { credentials: PeerCredentials { uid, gid, pid: Some(pid) }, ..process })
+        Ok(Self { credentials: PeerCredentials { uid, gid, pid: Some(pid) }, pid, pin })
     }
 
     /// Whether its numbers of processes are ours: it lives in no PID namespace below.
@@ -135,13 +134,7 @@ impl Process {
     /// # Errors
     /// [`Gone`].
     pub fn still(&self) -> Result<(), Gone> {
-        // a descriptor of a process can be read once it has ended, a zombie among them
-        let mut polled = [PollFd::new(self.pin.get_ref(), PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match poll(&mut polled, Some(&now)) {
-            Ok(0) => Ok(()),
-            Ok(_) | Err(_) => Err(Gone),
-        }
+        lives(&self.pin)
     }
 
     /// Returns once it has ended.
@@ -157,6 +150,17 @@ fn watched(pin: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
         reason = "its successor is unsafe for descriptors that are closed elsewhere; this one is owned"
     )]
     AsyncFd::with_interest(pin, Interest::READABLE)
+}
+
+/// Holds while the process lives that is pinned.
+fn lives(pin: &AsyncFd<OwnedFd>) -> Result<(), Gone> {
+    // a descriptor of a process can be read once it has ended, a zombie among them
+    let mut polled = [PollFd::new(pin.get_ref(), PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut polled, Some(&now)) {
+        Ok(0) => Ok(()),
+        Ok(_) | Err(_) => Err(Gone),
+    }
 }
 
 /// As whom a process acts: its effective user and group.

@@ -112,15 +112,12 @@ pub fn only(id: SpiffeId, trusted: impl Fn() -> Arc<Authorities> + Send + Sync +
 pub fn server(own: Arc<OwnSvid>, check: Arc<Check>) -> Arc<ServerConfig> {
     let provider = Arc::new(default_provider());
     let callers = Peers { check, provider: Arc::clone(&provider) };
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions that the provider supports")
         .with_client_cert_verifier(Arc::new(callers))
         .with_cert_resolver(own);
-    config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Arc::new(config)
+    serving(config)
 }
 
 /// How this process serves whoever comes, without asking who it is.
@@ -129,11 +126,16 @@ pub fn server(own: Arc<OwnSvid>, check: Arc<Check>) -> Arc<ServerConfig> {
 /// Never, as [`server`].
 #[expect(clippy::expect_used, reason = "the provider's own defaults; every scenario over TLS builds one")]
 pub fn open(own: Arc<OwnSvid>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions that the provider supports")
         .with_no_client_auth()
         .with_cert_resolver(own);
+    serving(config)
+}
+
+/// What holds for every server: nothing is resumed.
+fn serving(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -71,16 +71,7 @@ impl<R: ServerReflection> Door for WorkloadDoor<R> {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         match self.admitted(request, peer).await {
-            Ok((request, room)) => {
-                let answer = self.served(request).await;
-                // held until the answer has ended
-                answer.map(|body| {
-                    Body::new(body.map_frame(move |frame| {
-                        let _held = &room;
-                        frame
-                    }))
-                })
-            }
+            Ok((request, room)) => room.until_end(self.served(request).await),
             Err(status) => status.into_http(),
         }
     }
@@ -90,10 +81,7 @@ impl<R: ServerReflection> WorkloadDoor<R> {
     /// A request that is to be served, and its room.
     async fn admitted(&self, request: Request<Incoming>, peer: Peer) -> Result<(Request<Body>, Room), Status> {
         let Peer::Process(process) = &peer else { return Err(Status::internal("a request without a process")) };
-        let room = self
-            .rooms
-            .take(process.pid(), process.credentials().uid)
-            .map_err(|why| Status::unavailable(why.to_string()))?;
+        let room = self.rooms.of(process)?;
         let mut request = single(request).await?;
         let named = service(request.uri().path()) == SpiffeWorkloadApiServer::<Workloads>::NAME;
         if named && !is_meant(request.headers(), SECURITY_HEADER) {

@@ -8,6 +8,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::Response;
+use http_body_util::BodyExt;
+use net::Process;
+use tonic::Status;
+use tonic::body::Body;
+
 /// Most that are open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Most {
@@ -80,8 +86,28 @@ impl Rooms {
         Ok(Room { rooms: Arc::clone(self), pid, uid })
     }
 
+    /// Room for another request of a process, as its caller is told.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) fn of(self: &Arc<Self>, process: &Process) -> Result<Room, Status> {
+        self.take(process.pid(), process.credentials().uid).map_err(|why| Status::unavailable(why.to_string()))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Held until the answer has ended.
+    pub(crate) fn until_end(self, answer: Response<Body>) -> Response<Body> {
+        answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _held = &self;
+                frame
+            }))
+        })
     }
 }
 

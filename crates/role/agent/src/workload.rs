@@ -72,8 +72,8 @@ impl Workloads {
 /// Who sent a request.
 pub(crate) fn process<T>(request: &Request<T>) -> Result<Arc<Process>, Status> {
     match request.extensions().get::<Peer>() {
-        Some(Peer::Process(process) | Peer::Vouched(process, _)) => Ok(Arc::clone(process)),
-        Some(Peer::Local(_) | Peer::Tls(_) | Peer::Network) | None => {
+        Some(Peer::Process(process)) => Ok(Arc::clone(process)),
+        Some(Peer::Local(_) | Peer::Tls(_) | Peer::Vouched(..) | Peer::Network) | None => {
             Err(Status::internal("a request without a process"))
         }
     }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use crate::tls::{self, Check};
@@ -104,17 +105,7 @@ pub async fn fetch(remote: &Remote) -> Result<Fetched, FetchFailed> {
 /// # Errors
 /// As [`fetch`].
 pub async fn fetch_on(remote: &Remote, terms: &Terms) -> Result<Fetched, FetchFailed> {
-    let fetch = async {
-        let addresses = connect::addresses(remote).await?;
-        let stream = connect::connect(remote, addresses).await?;
-        let request = exchange::request(remote.url(), terms);
-        match remote.scheme() {
-            remote::Scheme::Http => exchange::exchange(stream, request, terms).await,
-            remote::Scheme::Https => exchange::exchange(connect::secured(stream, remote).await?, request, terms).await,
-        }
-    };
-    // the state of a handshake is large, and a fetch is rare
-    in_time(Box::pin(fetch), terms).await
+    fetched(remote, terms, None).await
 }
 
 /// Fetches a public document from a server that is held to `check` instead of to its name.
@@ -122,16 +113,25 @@ pub async fn fetch_on(remote: &Remote, terms: &Terms) -> Result<Fetched, FetchFa
 /// # Errors
 /// As [`fetch`].
 pub async fn fetch_from(remote: &Remote, check: Arc<Check>) -> Result<Fetched, FetchFailed> {
-    let terms = Terms::public();
+    // with no SVID of its own: whoever publishes a bundle asks nobody who he is
+    fetched(remote, &Terms::public(), Some(tls::client(Arc::default(), check))).await
+}
+
+/// Over TLS by this configuration, or else by the URL's scheme.
+async fn fetched(remote: &Remote, terms: &Terms, config: Option<Arc<ClientConfig>>) -> Result<Fetched, FetchFailed> {
     let fetch = async {
         let addresses = connect::addresses(remote).await?;
         let stream = connect::connect(remote, addresses).await?;
-        // with no SVID of its own: whoever publishes a bundle asks nobody who he is
-        let config = tls::client(Arc::default(), check);
-        let stream = connect::over_tls(stream, remote, config).await?;
-        exchange::exchange(stream, exchange::request(remote.url(), &terms), &terms).await
+        let request = exchange::request(remote.url(), terms);
+        let stream = match (config, remote.scheme()) {
+            (Some(config), _) => connect::over_tls(stream, remote, config).await?,
+            (None, remote::Scheme::Https) => connect::secured(stream, remote).await?,
+            (None, remote::Scheme::Http) => return exchange::exchange(stream, request, terms).await,
+        };
+        exchange::exchange(stream, request, terms).await
     };
-    in_time(Box::pin(fetch), &terms).await
+    // the state of a handshake is large, and a fetch is rare
+    in_time(Box::pin(fetch), terms).await
 }
 
 async fn in_time(

@@ -74,12 +74,8 @@ impl Asker {
         &self.listed.id
     }
 
-    pub(super) fn pid(&self) -> i32 {
-        self.process.pid()
-    }
-
-    pub(super) fn uid(&self) -> u32 {
-        self.process.credentials().uid
+    pub(super) fn process(&self) -> &Process {
+        &self.process
     }
 
     /// When its SVID ends.

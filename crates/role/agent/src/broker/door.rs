@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use net::{Door, Peer};
@@ -47,16 +46,7 @@ impl<R: ServerReflection> Door for BrokerDoor<R> {
 
     async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         match self.admitted(request, &peer).await {
-            Ok((request, room)) => {
-                let answer = self.served(request).await;
-                // held until the answer has ended
-                answer.map(|body| {
-                    Body::new(body.map_frame(move |frame| {
-                        let _held = &room;
-                        frame
-                    }))
-                })
-            }
+            Ok((request, room)) => room.until_end(self.served(request).await),
             Err(status) => status.into_http(),
         }
     }
@@ -74,7 +64,7 @@ impl<R: ServerReflection> BrokerDoor<R> {
         }
         // whoever may ask nothing takes no room
         let asker = self.brokers.of(peer)?;
-        let room = self.rooms.take(asker.pid(), asker.uid()).map_err(|why| Status::unavailable(why.to_string()))?;
+        let room = self.rooms.of(asker.process())?;
         let mut request = single(request).await?;
         request.extensions_mut().insert(asker);
         Ok((request, room))

@@ -5,6 +5,7 @@ use model::{SpiffeId, Time};
 use tonic::Status;
 use wire::agent::{self, MintWitRequest, Order, wit_answer};
 
+use super::x509::X509Svid;
 use super::{Answer, Key, Profile, Tainted};
 use crate::control::Client;
 use crate::known::Identified;
@@ -28,13 +29,7 @@ impl Profile for WitSvid {
 
     /// It lives as long as an X.509-SVID, and has no names of hosts.
     fn key(identified: &Identified) -> Key {
-        let registration = &identified.registration;
-        Key {
-            registration: registration.name.clone(),
-            id: identified.id.clone(),
-            ttl: registration.x509_ttl,
-            dns_names: Vec::new(),
-        }
+        Key { dns_names: Vec::new(), ..X509Svid::key(identified) }
     }
 
     async fn mint(mut client: Client, orders: Vec<Order>) -> Result<Vec<Answer<Self>>, Status> {
