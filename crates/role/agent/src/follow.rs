@@ -48,7 +48,9 @@ pub(crate) async fn follow(
             () = stop.asked() => return,
             why = hear(&control, &known) => why,
         };
-        if matches!(&why, Unheard::Control(why) if why.is_refusal()) || control.turned_away() {
+        // asked in any case: what is left of it would count against the next connection
+        let turned_away = control.turned_away();
+        if turned_away || matches!(&why, Unheard::Control(why) if why.is_refusal()) {
             doubt.notify_one();
         }
         // something was heard: control is there

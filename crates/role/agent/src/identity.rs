@@ -188,8 +188,9 @@ impl Identity {
                 }
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "the agent's SVID is not renewed");
-                    let refused =
-                        matches!(&error, NoIdentity::Control(why) if why.is_refusal()) || self.control.turned_away();
+                    // asked in any case: what is left of it would count against the next connection
+                    let turned_away = self.control.turned_away();
+                    let refused = turned_away || matches!(&error, NoIdentity::Control(why) if why.is_refusal());
                     counts = counts && !refused && self.own.ends().is_some_and(|end| now() < end);
                     wait = jittered(rest);
                     rest = (rest * 2).min(AGAIN_AT_MOST);

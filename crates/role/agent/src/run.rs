@@ -199,9 +199,11 @@ async fn attest(
             () = interrupted.asked() => return Ok(false),
             () = sleep(jittered(AGAIN)) => {}
         }
-        // somebody may have written another file meanwhile
-        let trusted = places.known_before()?;
-        ways.iter().for_each(|way| way.trust(trusted.clone()));
+        // somebody may have written another file meanwhile, or be about to
+        match places.known_before() {
+            Ok(trusted) => ways.iter().for_each(|way| way.trust(trusted.clone())),
+            Err(why) => tracing::warn!(why = chain(&why), "whom to trust cannot be read again"),
+        }
     }
 }
 

@@ -69,6 +69,11 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
                 "agent: `incubating: [broker]` has brokers served, and `broker` says which and where: expected both";
             reader.problem(broker_node.map_or(node.at, |node| node.at), text);
         }
+        let (socket, broker) = (socket.map(|socket| folder.join(socket)), broker.flatten());
+        let shared = broker.as_ref().filter(|broker| Some(&broker.socket) == socket.as_ref());
+        if let (Some(_), Some(node)) = (shared, broker_node) {
+            reader.problem(node.at, "broker: `socket` is that of workloads: expected another");
+        }
         let Common { environment, trust_domain, directory } = common?;
         Some(Settings {
             environment,
@@ -76,12 +81,12 @@ pub fn agent_settings(path: &Path) -> Result<Settings, BadSettings> {
             servers: servers?,
             ca: folder.join(ca?),
             directory,
-            socket: folder.join(socket?),
+            socket: socket?,
             admin: admin.flatten(),
             attestors: attestors.unwrap_or_else(|| Some(WorkloadAttestors::default()))?,
             attestation: attestation.flatten(),
             wit: named.contains(&WIT),
-            broker: broker.flatten(),
+            broker,
         })
     })
 }

@@ -1,10 +1,10 @@
-//! `attestation` of `agent.yaml`: one way in which a node proves itself.
+//! `agent.yaml`: one way in which a node proves itself, and a socket for each that is served.
 
 use std::path::Path;
 
 use yaml::{Reader, read};
 
-use super::{Means, attestation};
+use super::{Means, agent_settings, attestation};
 
 fn means(text: &str) -> Result<Means, String> {
     let nodes = read(text).unwrap();
@@ -34,4 +34,22 @@ fn a_node_proves_itself_in_one_way() {
         assert_eq!(means(several).unwrap_err(), one);
     }
     assert!(means("{source: a, tpm: {devices: b}}").is_err());
+}
+
+#[test]
+fn brokers_and_workloads_have_sockets_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.yaml");
+    let written = |broker: &str| {
+        let text = format!(
+            "environment: production\ntrustDomain: prod.acme.test\ndirectory: state\nservers: [\"https://127.0.0.1:1\"]\nca: ca.pem\n\
+             socket: run/api.sock\nincubating: [broker]\nbroker: {{socket: {broker}, brokers: [{{id: \
+             spiffe://prod.acme.test/mesh, references: [pid]}}]}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        agent_settings(&path).map(drop).map_err(|why| why.to_string())
+    };
+    assert_eq!(written("run/broker.sock"), Ok(()));
+    let refused = written("run/api.sock").unwrap_err();
+    assert!(refused.contains("broker: `socket` is that of workloads: expected another"), "{refused}");
 }
