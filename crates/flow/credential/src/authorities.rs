@@ -39,8 +39,8 @@ pub(crate) struct Authority {
 /// Why certificates are no bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadBundle {
-    #[error("a bundle has at most {MAX_AUTHORITIES} authorities, this one has {found}")]
-    TooMany { found: usize },
+    #[error("a bundle has at most {most} authorities, this one has {found}")]
+    TooMany { found: usize, most: usize },
     #[error("certificate {place} is no signing authority")]
     Authority { place: usize, source: Flaw },
 }
@@ -64,7 +64,7 @@ impl Bundle {
         backdate: Duration,
     ) -> Result<Self, BadBundle> {
         if certificates.len() > MAX_AUTHORITIES {
-            return Err(BadBundle::TooMany { found: certificates.len() });
+            return Err(BadBundle::TooMany { found: certificates.len(), most: MAX_AUTHORITIES });
         }
         let authority = |(place, der): (usize, &Vec<u8>)| {
             authority(der, &domain).map_err(|source| BadBundle::Authority { place, source })

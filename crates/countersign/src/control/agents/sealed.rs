@@ -3,8 +3,7 @@
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use aws_lc_rs::digest::{self, digest};
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::digest::digest;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
@@ -32,7 +31,9 @@ pub(super) fn seal(key: &EndorsementKey, name: &[u8], what: &Challenge) -> Resul
     let mut identity = sized(what);
     let storage = kdfa(key.hash, &seed, STORAGE, name, key.aes)?;
     encrypt(&storage, &mut identity)?;
-    let integrity = hmac::Key::new(key.hash.hmac(), &kdfa(key.hash, &seed, INTEGRITY, &[], key.hash.length())?);
+    let hash = hmac_of(key.hash);
+    let length = hash.digest_algorithm().output_len();
+    let integrity = hmac::Key::new(hash, &kdfa(key.hash, &seed, INTEGRITY, &[], length)?);
     let tag = hmac::sign(&integrity, &[identity.as_slice(), name].concat());
     Ok(Sealed { credential: [sized(tag.as_ref()), identity].concat(), secret })
 }
@@ -41,9 +42,8 @@ pub(super) fn seal(key: &EndorsementKey, name: &[u8], what: &Challenge) -> Resul
 fn seed(key: &EndorsementKey) -> Result<(Vec<u8>, Vec<u8>), Unspecified> {
     match &key.key {
         EndorsementPublic::Rsa(modulus) => {
-            let public = PublicKeyComponents { n: modulus.as_slice(), e: &[1, 0, 1] };
-            let der: PublicKeyX509Der<'_> = public.as_der()?;
-            let public = PublicEncryptingKey::from_der(der.as_ref()).or(Err(Unspecified))?;
+            let public: PublicEncryptingKey =
+                PublicKeyComponents { n: modulus.as_slice(), e: &[1_u8, 0, 1] }.try_into()?;
             let public = OaepPublicEncryptingKey::new(public)?;
             let (seed, mut sealed) = (challenge(), vec![0; public.ciphertext_size()]);
             let sealed = public.encrypt(&OAEP_SHA256_MGF1SHA256, &seed, &mut sealed, Some(IDENTITY))?.to_vec();
@@ -72,14 +72,14 @@ fn agreed(
 /// `KDFe` (part 1, 11.4.10.3): one block is all that is needed.
 fn kdfe(hash: TpmHash, shared: &[u8], own: &[u8], other: &[u8]) -> Vec<u8> {
     let parts: [&[u8]; 5] = [&1_u32.to_be_bytes(), shared, IDENTITY, own, other];
-    digest(hash.digest(), &parts.concat()).as_ref().to_vec()
+    digest(hmac_of(hash).digest_algorithm(), &parts.concat()).as_ref().to_vec()
 }
 
 /// `KDFa` (part 1, 11.4.10.2), of no more bytes than the hash has; there is no second context here.
 fn kdfa(hash: TpmHash, key: &[u8], label: &[u8], context: &[u8], bytes: usize) -> Result<Vec<u8>, Unspecified> {
     let bits = u32::try_from(bytes * 8).or(Err(Unspecified))?;
     let parts: [&[u8]; 4] = [&1_u32.to_be_bytes(), label, context, &bits.to_be_bytes()];
-    let made = hmac::sign(&hmac::Key::new(hash.hmac(), key), &parts.concat());
+    let made = hmac::sign(&hmac::Key::new(hmac_of(hash), key), &parts.concat());
     made.as_ref().get(..bytes).map(<[u8]>::to_vec).ok_or(Unspecified)
 }
 
@@ -97,33 +97,10 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), bytes].concat()
 }
 
-/// What a hash is here.
-trait Known {
-    fn digest(self) -> &'static digest::Algorithm;
-    fn hmac(self) -> hmac::Algorithm;
-    fn length(self) -> usize;
-}
-
-impl Known for TpmHash {
-    fn digest(self) -> &'static digest::Algorithm {
-        match self {
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-        }
-    }
-
-    fn hmac(self) -> hmac::Algorithm {
-        match self {
-            Self::Sha256 => hmac::HMAC_SHA256,
-            Self::Sha384 => hmac::HMAC_SHA384,
-        }
-    }
-
-    fn length(self) -> usize {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-        }
+const fn hmac_of(hash: TpmHash) -> hmac::Algorithm {
+    match hash {
+        TpmHash::Sha256 => hmac::HMAC_SHA256,
+        TpmHash::Sha384 => hmac::HMAC_SHA384,
     }
 }
 

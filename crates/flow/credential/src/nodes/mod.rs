@@ -3,6 +3,7 @@
 
 mod aws_iid;
 mod aws_sts;
+mod chain;
 mod cms;
 mod review;
 mod token;

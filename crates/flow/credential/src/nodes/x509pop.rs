@@ -8,17 +8,14 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use webpki::{EndEntityCert, aws_lc_rs as algorithms};
 use x509_parser::certificate::X509Certificate;
 
-use crate::authorities::{Authority, signer};
-use crate::certificate::{self, Flaw, Particulars, hex};
+use super::chain;
+use crate::authorities::Authority;
+use crate::certificate::{self, Flaw, hex};
 use crate::{BadBundle, Cause, CredentialKind, Finding, digest_of, path};
 
 /// Most authorities of one source.
 const MAX_AUTHORITIES: usize = 32;
 /// Most certificates between a device's and an authority that is trusted. Looked at before anything is verified: each costs a
-/// verification.
-const MAX_BETWEEN: usize = 4;
-/// Longest certificate, in bytes.
-const MAX_BYTES: usize = 16 * 1024;
 /// Longest name that becomes a selector, in bytes.
 const MAX_NAME: usize = 256;
 /// What a URI name starts with that becomes a selector: `x509pop://TRUST_DOMAIN/key/value`.
@@ -110,12 +107,7 @@ impl NodeAuthorities {
     /// # Errors
     /// [`BadBundle`] where one of them may not sign certificates.
     pub fn new(domain: TrustDomain, certificates: &[Vec<u8>]) -> Result<Self, BadBundle> {
-        if certificates.len() > MAX_AUTHORITIES {
-            return Err(BadBundle::TooMany { found: certificates.len() });
-        }
-        let anchor =
-            |(place, der): (usize, &Vec<u8>)| signer(der).map_err(|source| BadBundle::Authority { place, source });
-        let anchors = (1..).zip(certificates).map(anchor).collect::<Result<Vec<_>, _>>()?;
+        let anchors = chain::authorities(certificates, MAX_AUTHORITIES)?;
         let fingerprints: Vec<Fingerprints> = certificates.iter().map(|der| Fingerprints::of(der)).collect();
         let digests = fingerprints.iter().flat_map(|one| *one.sha256.as_bytes()).collect::<Vec<u8>>();
         Ok(Self { domain, anchors, fingerprints, digest: digest_of(&digests) })
@@ -139,22 +131,10 @@ pub(super) fn check(
     possession: &Possession<'_>,
     at: Time,
 ) -> Result<Finding, Cause> {
-    let invalid = |flaw| Cause::ChainInvalid { flaw };
-    let chain = possession.chain;
-    let sizes = chain.len() <= 1 + MAX_BETWEEN && chain.iter().all(|der| der.len() <= MAX_BYTES);
-    let (leaf, above) =
-        chain.split_first().filter(|_| sizes).ok_or(invalid(Flaw::TooLong { certificates: chain.len() }))?;
-    let parsed = certificate::parse(leaf).map_err(invalid)?;
-    certificate::check_device(&parsed).map_err(invalid)?;
-    for der in above {
-        certificate::parse(der).and_then(|parsed| certificate::check_signer(&parsed)).map_err(invalid)?;
-    }
-    let particulars = Particulars::of(&parsed).map_err(invalid)?;
-    particulars.hold_at(at)?;
-    let path = path::verify(chain, &authorities.anchors, at).map_err(invalid)?;
-    if path.ends <= at {
-        return Err(Cause::Expired { at: path.ends });
-    }
+    let parsed = chain::shaped(possession.chain, certificate::check_device)?;
+    let leaf = parsed.as_raw();
+    let path = || path::verify(possession.chain, &authorities.anchors, at);
+    let (particulars, path) = chain::held(&parsed, at, path)?;
     check_signature(leaf, possession)?;
     Ok(Finding {
         source: source.clone(),

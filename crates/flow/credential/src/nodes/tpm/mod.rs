@@ -11,10 +11,11 @@ use std::collections::BTreeSet;
 
 use model::{Binding, Digest, SourceName, Time};
 
+use super::chain;
 use super::x509pop::Statement;
-use crate::authorities::{Authority, signer};
-use crate::certificate::{self, Particulars, hex};
-use crate::{BadBundle, Cause, CredentialKind, Finding, Flaw, digest_of, path};
+use crate::authorities::Authority;
+use crate::certificate::{self, hex};
+use crate::{BadBundle, Cause, CredentialKind, Finding, digest_of, path};
 
 use self::structures::{AttestationKey, Quote};
 
@@ -22,10 +23,6 @@ pub use structures::{EndorsementKey, EndorsementPublic, Point, TpmHash, tpm_name
 
 /// Most authorities of one source: makers of TPMs have many.
 const MAX_AUTHORITIES: usize = 512;
-/// Most certificates between an endorsement key's and an authority.
-const MAX_BETWEEN: usize = 4;
-/// Longest certificate, in bytes.
-const MAX_BYTES: usize = 16 * 1024;
 /// Starts every statement that a TPM quotes.
 const CONTEXT: &[u8] = b"countersign/attest/tpm/1\0";
 
@@ -79,12 +76,7 @@ impl TpmTrust {
     /// [`BadBundle`] where one of the authorities may not sign certificates.
     pub fn new(authorities: Option<&[Vec<u8>]>, listed: Option<BTreeSet<Digest>>) -> Result<Self, BadBundle> {
         let certificates = authorities.unwrap_or_default();
-        if certificates.len() > MAX_AUTHORITIES {
-            return Err(BadBundle::TooMany { found: certificates.len() });
-        }
-        let anchor =
-            |(place, der): (usize, &Vec<u8>)| signer(der).map_err(|source| BadBundle::Authority { place, source });
-        let anchors = (1..).zip(certificates).map(anchor).collect::<Result<Vec<_>, _>>()?;
+        let anchors = chain::authorities(certificates, MAX_AUTHORITIES)?;
         let digests = certificates.iter().map(|der| digest_of(der)).chain(listed.iter().flatten().copied());
         let digest = digest_of(&digests.flat_map(|one| *one.as_bytes()).collect::<Vec<u8>>());
         Ok(Self { anchors: authorities.map(|_| anchors), listed, digest })
@@ -114,7 +106,12 @@ pub(super) fn check(source: &SourceName, trust: &TpmTrust, proof: &TpmProof<'_>,
     let mut endorsed = None;
     match &trust.anchors {
         Some(anchors) => {
-            let (particulars, path) = chain(anchors, proof.certificates, &endorsement, at)?;
+            let certificate = chain::shaped(proof.certificates, certificate::check_endorsement)?;
+            if certificate.public_key().raw != endorsement {
+                return Err(flawed(TpmFlaw::OtherKey));
+            }
+            let path = || path::verify_endorsement(proof.certificates, anchors, at);
+            let (particulars, path) = chain::held(&certificate, at, path)?;
             for der in &path.through {
                 display.push(("tpm:ca:sha256".to_owned(), digest_of(der).to_string()));
             }
@@ -142,36 +139,6 @@ pub(super) fn check(source: &SourceName, trust: &TpmTrust, proof: &TpmProof<'_>,
         key_id: None,
         key_thumbprint: Some(key),
     })
-}
-
-/// The certificate of the endorsement key, up to an authority.
-fn chain(
-    anchors: &[Authority],
-    certificates: &[Vec<u8>],
-    endorsement: &[u8],
-    at: Time,
-) -> Result<(Particulars, path::Path), Cause> {
-    let invalid = |flaw| Cause::ChainInvalid { flaw };
-    let sizes = certificates.len() <= 1 + MAX_BETWEEN && certificates.iter().all(|der| der.len() <= MAX_BYTES);
-    let (leaf, above) = certificates
-        .split_first()
-        .filter(|_| sizes)
-        .ok_or(invalid(Flaw::TooLong { certificates: certificates.len() }))?;
-    let parsed = certificate::parse(leaf).map_err(invalid)?;
-    certificate::check_endorsement(&parsed).map_err(invalid)?;
-    for der in above {
-        certificate::parse(der).and_then(|parsed| certificate::check_signer(&parsed)).map_err(invalid)?;
-    }
-    if parsed.public_key().raw != endorsement {
-        return Err(Cause::Tpm { flaw: TpmFlaw::OtherKey });
-    }
-    let particulars = Particulars::of(&parsed).map_err(invalid)?;
-    particulars.hold_at(at)?;
-    let path = path::verify_endorsement(certificates, anchors, at).map_err(invalid)?;
-    if path.ends <= at {
-        return Err(Cause::Expired { at: path.ends });
-    }
-    Ok((particulars, path))
 }
 
 /// What the PCRs were, if the quote is of this exchange and of the PCRs that are of interest.
