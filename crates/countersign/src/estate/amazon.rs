@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use credential::{AwsCallers, AwsInstances, NodeTrust, StsPlace, TokenRules, is_region};
 use net::causes::chain;
 use net::{Plain, Reach, Remote, Roots};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use yaml::{Fields, Node, Reader, Value};
 
-use super::key_sets::named;
 use super::node_sources::{Read, Reading};
 use super::sources;
 
@@ -47,26 +44,16 @@ impl Reading<'_> {
                 reader.problem(entry.at, format!("`{}` is no region, such as `eu-central-2`", entry.key));
                 continue;
             }
-            regions.insert(entry.key.clone(), self.certificates(reader, &entry.value)?);
+            regions.insert(entry.key.clone(), self.region(reader, &entry.value)?);
         }
         Some(regions)
     }
 
-    fn certificates(&self, reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Vec<u8>>> {
+    fn region(&self, reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Vec<u8>>> {
         let mut fields = reader.fields(node, "awsRegion")?;
         let certificates = fields.required(reader, "certificates");
         fields.close(reader);
-        let node = certificates?;
-        let mut fields = reader.fields(node, "certificates")?;
-        let file = fields.required(reader, "file");
-        fields.close(reader);
-        let pem = named(self.document, self.of.bundle, reader, file?)?;
-        let found = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-        let Some(certificates) = found.ok().filter(|all| !all.is_empty()) else {
-            reader.problem(node.at, "not certificates of a region in PEM");
-            return None;
-        };
-        Some(certificates.iter().map(|der| der.to_vec()).collect())
+        self.certificates(reader, certificates?, ("certificates", "not certificates of a region in PEM"))
     }
 
     /// `awsCaller`: roles, and the regions whose STS may be asked.

@@ -10,8 +10,9 @@ use net::causes::chain;
 use net::{Plain, Reach, Remote, Roots};
 use yaml::{Node, Problem, Reader};
 
-use super::bundle::{Bundle, beside};
+use super::bundle::Bundle;
 use super::document::Document;
+use super::key_sets::{named, roots};
 
 const KIND: &str = "Federation";
 /// The two profiles (§5.2).
@@ -146,25 +147,14 @@ impl<'a> Reading<'a> {
         }
         let reach = if private == Some(true) { Reach::Private } else { Reach::Public };
         let (roots, text) = match ca {
-            None => (Roots::Platform, String::new()),
-            Some(node) => self.roots(reader, node)?,
+            None => (Roots::Platform, ""),
+            Some(node) => roots(self.document, self.bundle, reader, node)?,
         };
         let text_of_url = reader.words(url)?;
         match Remote::new(&text_of_url, reach, Plain::Refused, roots) {
-            Ok(remote) => Some(Endpoint { remote, profile, roots: text }),
+            Ok(remote) => Some(Endpoint { remote, profile, roots: text.to_owned() }),
             Err(bad) => {
                 reader.problem(url.at, chain(&bad));
-                None
-            }
-        }
-    }
-
-    fn roots(&self, reader: &mut Reader<'_>, node: &Node) -> Option<(Roots, String)> {
-        let text = self.file(reader, node)?;
-        match Roots::only(text) {
-            Ok(roots) => Some((roots, text.to_owned())),
-            Err(bad) => {
-                reader.problem(node.at, format!("not root certificates that can be used: {}", chain(&bad)));
                 None
             }
         }
@@ -175,20 +165,7 @@ impl<'a> Reading<'a> {
         let mut fields = reader.fields(node, "bootstrap")?;
         let file = fields.required(reader, "file");
         fields.close(reader);
-        self.file(reader, file?)
-    }
-
-    fn file(&self, reader: &mut Reader<'_>, node: &Node) -> Option<&'a str> {
-        let name = reader.words(node)?;
-        let Some(path) = beside(&self.document.file, &name) else {
-            reader.problem(node.at, format!("`{name}` lies outside the estate"));
-            return None;
-        };
-        let text = self.bundle.file(&path);
-        if text.is_none() {
-            reader.problem(node.at, format!("the estate has no file `{name}` beside `{}`", self.document.file));
-        }
-        text
+        named(self.document, self.bundle, reader, file?)
     }
 }
 

@@ -92,13 +92,7 @@ impl Reading<'_> {
         let url = reader.words(node)?;
         let roots = match kept.ca {
             None => Roots::Platform,
-            Some(node) => match Roots::only(self.file(reader, node)?) {
-                Ok(roots) => roots,
-                Err(bad) => {
-                    reader.problem(node.at, format!("not root certificates that can be used: {}", chain(&bad)));
-                    return None;
-                }
-            },
+            Some(node) => roots(self.document, self.bundle, reader, node)?.0,
         };
         let remote = match Remote::new(&url, self.reach, self.plain, roots) {
             Ok(remote) => remote,
@@ -113,6 +107,23 @@ impl Reading<'_> {
 
     fn file(&self, reader: &mut Reader<'_>, node: &Node) -> Option<&str> {
         named(self.document, self.bundle, reader, node)
+    }
+}
+
+/// The root certificates in a file that a document names, and its text.
+pub(super) fn roots<'b>(
+    document: &Document,
+    bundle: &'b Bundle,
+    reader: &mut Reader<'_>,
+    node: &Node,
+) -> Option<(Roots, &'b str)> {
+    let text = named(document, bundle, reader, node)?;
+    match Roots::only(text) {
+        Ok(roots) => Some((roots, text)),
+        Err(bad) => {
+            reader.problem(node.at, format!("not root certificates that can be used: {}", chain(&bad)));
+            None
+        }
     }
 }
 

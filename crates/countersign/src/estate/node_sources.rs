@@ -8,13 +8,12 @@ use credential::{
 };
 use model::{Digest, PrincipalKind, SourceName};
 use net::causes::chain;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use yaml::{Fields, Node, Reader};
 
 use super::document::Document;
 use super::key_sets::{self, Jwks, named};
 use super::sources;
+use crate::issuing::certificates_in;
 
 /// The fields, and the method that each is of.
 pub(super) const FIELDS: [(&str, NodeMethod); 8] = [
@@ -209,18 +208,25 @@ impl Reading<'_> {
         }
     }
 
-    /// `{file: NAME}`: certificates in DER.
     fn authorities(&self, reader: &mut Reader<'_>, node: &Node) -> Option<Vec<Vec<u8>>> {
-        let mut fields = reader.fields(node, "authorities")?;
+        self.certificates(reader, node, ("authorities", "not certificates of authorities in PEM"))
+    }
+
+    /// `{file: NAME}`: certificates in DER. What it is called, and what it is where it holds none.
+    pub(super) fn certificates(
+        &self,
+        reader: &mut Reader<'_>,
+        node: &Node,
+        (name, bad): (&'static str, &'static str),
+    ) -> Option<Vec<Vec<u8>>> {
+        let mut fields = reader.fields(node, name)?;
         let file = fields.required(reader, "file");
         fields.close(reader);
-        let pem = named(self.document, self.of.bundle, reader, file?)?;
-        let found = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
-        let Some(certificates) = found.ok().filter(|all| !all.is_empty()) else {
-            reader.problem(node.at, "not certificates of authorities in PEM");
-            return None;
-        };
-        Some(certificates.iter().map(|der| der.to_vec()).collect())
+        let found = certificates_in(named(self.document, self.of.bundle, reader, file?)?.as_bytes());
+        if found.is_err() {
+            reader.problem(node.at, bad);
+        }
+        found.ok()
     }
 }
 
