@@ -95,8 +95,8 @@ impl Connections {
     }
 
     /// Services are held to these bundles from now on.
-    pub fn trust(&self, authorities: Authorities) {
-        self.trusted.store(Arc::new(authorities));
+    pub fn trust(&self, authorities: impl Into<Arc<Authorities>>) {
+        self.trusted.store(authorities.into());
     }
 
     /// The SVID with which this process connects and serves.

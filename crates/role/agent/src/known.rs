@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use credential::KeySet;
+use credential::{Authorities, KeySet};
 use model::{IdTemplate, SelectorIndex, Selectors, SpiffeId, Time, TrustDomain};
 use wire::agent;
 
@@ -39,7 +39,7 @@ pub(crate) struct Bundle {
     /// The keys of WIT-SVIDs, a JWK Set; empty where there are none, or none that can be used.
     pub wit: Bytes,
     /// The authorities, read, with what of them is tainted.
-    pub authorities: credential::Bundle,
+    pub authorities: Arc<Authorities>,
     /// The same in PEM, as the agent keeps them.
     pub pem: String,
     /// Digests of keys that are tainted.
@@ -157,7 +157,8 @@ impl Bundle {
         let authorities = trust::bundle(&domain, &certificates);
         let authorities = authorities.map_err(|source| Nonsense::Bundle { domain: domain.clone(), source })?;
         let wit = if KeySet::parse(&said.wit_keys).is_ok() { said.wit_keys } else { Bytes::new() };
-        let (x509, jwt, authorities) = (x509.freeze(), said.jwt_keys, authorities.tainting(&tainted));
+        let authorities = Arc::new(Authorities::new([authorities.tainting(&tainted)]));
+        let (x509, jwt) = (x509.freeze(), said.jwt_keys);
         Ok((domain, Self { x509, jwt, jwt_keys, wit, authorities, pem, tainted }))
     }
 }

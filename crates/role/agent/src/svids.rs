@@ -74,8 +74,8 @@ pub(crate) type Answer<S> = Option<Result<<S as Profile>::Minted, Refusal>>;
 
 /// Authorities whose SVIDs are to be replaced.
 pub(crate) struct Tainted {
-    /// All there are, with what of them is tainted.
-    authorities: Authorities,
+    /// All there are, of each trust domain, with what of them is tainted.
+    authorities: Vec<Arc<Authorities>>,
     /// Digests of their keys.
     digests: BTreeSet<[u8; 32]>,
 }
@@ -275,7 +275,7 @@ impl<S: Profile> Minter<S> {
             return;
         }
         self.tainted.clone_from(&tainted);
-        let authorities = Authorities::new(known.bundles.values().map(|bundle| bundle.authorities.clone()));
+        let authorities = known.bundles.values().map(|bundle| Arc::clone(&bundle.authorities)).collect();
         for key in self.svids.signed_by_tainted(&Tainted { authorities, digests: tainted }) {
             self.look_again(key, spread(HASTE));
         }

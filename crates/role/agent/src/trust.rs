@@ -92,8 +92,8 @@ pub(crate) fn bundle(domain: &TrustDomain, certificates: &[Vec<u8>]) -> Result<B
 }
 
 /// The authorities of the agent's own trust domain, as control said last; none before it has said anything.
-pub(crate) fn own(known: &Known, domain: &TrustDomain) -> Option<Authorities> {
-    Some(Authorities::new([known.bundles.get(domain)?.authorities.clone()]))
+pub(crate) fn own(known: &Known, domain: &TrustDomain) -> Option<Arc<Authorities>> {
+    Some(Arc::clone(&known.bundles.get(domain)?.authorities))
 }
 
 /// Trusts whom control says, and forgets what tainted keys signed, until asked to stop.
@@ -122,7 +122,7 @@ pub(crate) async fn keep(node: Arc<Node>, ways: [Connections; 2], places: Places
         let Some(bundle) = now.bundles.get(&node.domain) else { continue };
         if bundle.pem != written {
             for connections in &ways {
-                connections.trust(Authorities::new([bundle.authorities.clone()]));
+                connections.trust(Arc::clone(&bundle.authorities));
             }
             if let Err(error) = places.keep(&bundle.pem) {
                 tracing::error!(error = chain(&error), "whom to trust is not kept");

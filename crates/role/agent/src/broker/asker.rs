@@ -40,7 +40,8 @@ impl Brokers {
         known: watch::Receiver<Arc<Known>>,
         before: Authorities,
     ) -> Self {
-        let trusted = move || trust::own(&known.borrow(), &domain).unwrap_or_else(|| before.clone());
+        let before = Arc::new(before);
+        let trusted = move || trust::own(&known.borrow(), &domain).unwrap_or_else(|| Arc::clone(&before));
         let check: Arc<Check> = Arc::new(move |peer: &PeerCertificates| peer.check(&trusted(), now()));
         Self { listed: listed.into_iter().map(Arc::new).collect(), check }
     }

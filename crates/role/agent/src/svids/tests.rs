@@ -137,7 +137,7 @@ fn what_was_signed_by_a_tainted_key_is_told_by_its_digest() {
     };
     let key = WitSvid::key(&identified(0));
     let svid = WitSvid::of(&key, &fresh, minted(&signed_by)).unwrap();
-    let tainted = |digest| Tainted { authorities: credential::Authorities::default(), digests: [digest].into() };
+    let tainted = |digest| Tainted { authorities: Vec::new(), digests: [digest].into() };
     assert!(svid.is_tainted(&tainted(signed_by)) && !svid.is_tainted(&tainted([8; 32])));
     assert!(WitSvid::of(&key, &fresh, minted(&[7; 31])).is_none(), "who signed it is not known");
 }

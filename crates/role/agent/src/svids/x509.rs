@@ -64,7 +64,8 @@ impl Profile for X509Svid {
     }
 
     fn is_tainted(&self, tainted: &Tainted) -> bool {
-        self.signed_by.as_deref().is_some_and(|signer| tainted.authorities.taint(signer))
+        let is_tainted = |signer: &str| tainted.authorities.iter().any(|authorities| authorities.taint(signer));
+        self.signed_by.as_deref().is_some_and(is_tainted)
     }
 }
 
