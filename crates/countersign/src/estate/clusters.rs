@@ -18,7 +18,7 @@ pub struct ClusterSettings {
     pub server: String,
     /// The root certificates of its TLS; none for those of the platform.
     pub ca: Option<PathBuf>,
-    /// A file with a token that may create `tokenreviews`, read for every question: kubelets renew it.
+    /// A file with a token that may create `tokenreviews`, read for every token that it is asked about: kubelets renew it.
     pub token: PathBuf,
 }
 

@@ -81,8 +81,9 @@ impl Clusters {
         let (cluster, room) = self.by_source.get(source).ok_or(NotAnswered::Unknown)?;
         // nobody closes it
         let _room = room.acquire().await;
+        let access = Access::of(cluster)?;
         for _ in 0..MOST {
-            let answer = Some(cluster.answer(&question, text).await?.to_vec());
+            let answer = Some(access.answer(&question, text).await?.to_vec());
             match question {
                 ReviewQuestion::Token { .. } => answers.review = answer,
                 ReviewQuestion::Pod { .. } => answers.pod = answer,
@@ -97,7 +98,27 @@ impl Clusters {
     }
 }
 
-impl ClusterSettings {
+/// What an API server is asked with, read anew for every token.
+struct Access<'a> {
+    server: &'a str,
+    roots: Roots,
+    bearer: HeaderValue,
+}
+
+impl<'a> Access<'a> {
+    fn of(cluster: &'a ClusterSettings) -> Result<Self, NotAnswered> {
+        let roots = match &cluster.ca {
+            Some(path) => {
+                Roots::only(&read(path)?).map_err(|source| NotAnswered::Roots { path: path.clone(), source })?
+            }
+            None => Roots::Platform,
+        };
+        let bearer = HeaderValue::try_from(format!("Bearer {}", read(&cluster.token)?.trim()));
+        let mut bearer = bearer.or(Err(NotAnswered::Token { path: cluster.token.clone() }))?;
+        bearer.set_sensitive(true);
+        Ok(Self { server: &cluster.server, roots, bearer })
+    }
+
     async fn answer(&self, question: &ReviewQuestion, token: &[u8]) -> Result<Bytes, NotAnswered> {
         let (path, post) = match question {
             ReviewQuestion::Token { audiences } => {
@@ -111,17 +132,15 @@ impl ClusterSettings {
             ReviewQuestion::Pod { namespace, name } => (format!("/api/v1/namespaces/{namespace}/pods/{name}"), None),
             ReviewQuestion::Node { name } => (format!("/api/v1/nodes/{name}"), None),
         };
-        let roots = match &self.ca {
-            Some(path) => {
-                Roots::only(&read(path)?).map_err(|source| NotAnswered::Roots { path: path.clone(), source })?
-            }
-            None => Roots::Platform,
+        let url = format!("{}{path}", self.server);
+        let remote = Remote::new(&url, Reach::Private, Plain::OnLoopback, self.roots.clone())?;
+        let terms = Terms {
+            authorization: Some(self.bearer.clone()),
+            post,
+            most: MAX_ANSWER,
+            within: WITHIN,
+            ..Terms::public()
         };
-        let remote = Remote::new(&format!("{}{path}", self.server), Reach::Private, Plain::OnLoopback, roots)?;
-        let bearer = HeaderValue::try_from(format!("Bearer {}", read(&self.token)?.trim()));
-        let mut bearer = bearer.or(Err(NotAnswered::Token { path: self.token.clone() }))?;
-        bearer.set_sensitive(true);
-        let terms = Terms { authorization: Some(bearer), post, most: MAX_ANSWER, within: WITHIN, ..Terms::public() };
         Ok(fetch_on(&remote, &terms).await?.document)
     }
 }
